@@ -1,0 +1,1 @@
+"""The Tallystick server: one program, run as an exchange or as a token authority."""

@@ -1,0 +1,38 @@
+"""Refusals: the server's one error that a peer is told of, named by its reason (tallystick.v1.ErrorReason)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tallystick.credit.violations import Violation
+from tallystick.v1 import errors_pb2
+
+REASON_PREFIX = "ERROR_REASON_"
+MAX_VIOLATIONS = 32
+"""Most field violations one refusal carries: gRPC's metadata has a hard limit of 16 KiB."""
+
+
+@dataclass(slots=True)
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
+    """A request is not carried out. Its text reaches the peer: no value of a token, reference or key may stand in it."""
+
+    reason: errors_pb2.ErrorReason
+    message: str
+    violations: Sequence[Violation] = ()
+    retry_after: float | None = None
+    """Seconds after which the same request may be sent again; None if it had better not be."""
+
+    @property
+    def reason_name(self) -> str:
+        """The reason as it stands in google.rpc.ErrorInfo: the enum's name without its prefix."""
+        return errors_pb2.ErrorReason.Name(self.reason).removeprefix(REASON_PREFIX)
+
+    def __str__(self) -> str:
+        return f"{self.reason_name}: {self.message}"
+
+
+def refuse_violations(violations: Sequence[Violation]) -> Refusal:
+    """A refusal of a whole request for what is wrong with its fields; its reason is the first violation's."""
+    first = violations[0]
+    reason = errors_pb2.ErrorReason.Value(REASON_PREFIX + first.reason)
+    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+    return Refusal(reason, f"{first.field}: {first.description}{more}", violations[:MAX_VIOLATIONS])

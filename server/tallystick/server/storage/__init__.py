@@ -1,0 +1,1 @@
+"""PostgreSQL: the tables, and connections that the event loop drives."""

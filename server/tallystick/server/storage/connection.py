@@ -1,0 +1,102 @@
+"""A PostgreSQL connection that the event loop drives: psycopg2's asynchronous mode, awaited.
+
+psycopg2 with `async_=True` never blocks: it says whether its socket is to be watched for reading or writing. Against the same driver
+in a thread beside the loop this costs about a third less processor time a request (benchmarks/).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import psycopg2
+from psycopg2 import extensions
+
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+SESSION_SETTINGS = {
+    "application_name": "tallystick",
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": "15s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "30s",
+    "timezone": "UTC",
+    "client_encoding": "utf8",
+}
+"""A statement that runs away, a lock that is never given, or a worker that hangs inside a transaction must not stop the others."""
+
+
+class Connection:
+    """One connection and its one statement at a time. Not for several tasks at once."""
+
+    def __init__(self, raw: extensions.connection) -> None:
+        self._raw = raw
+        self._cursor = raw.cursor()
+
+    @classmethod
+    async def open(cls, dsn: str, *, timeout: float = 10.0) -> Connection:
+        """Connects; raises psycopg2.OperationalError when the database cannot be reached within `timeout` seconds."""
+        options = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in SESSION_SETTINGS.items())
+        raw = psycopg2.connect(dsn, async_=True, options=options, tcp_user_timeout=int(timeout * 1000))
+        try:
+            async with asyncio.timeout(timeout):
+                await _wait(raw)
+        except BaseException as error:
+            raw.close()
+            if isinstance(error, TimeoutError):
+                raise psycopg2.OperationalError("the database did not answer in time") from error
+            raise
+        return cls(raw)
+
+    async def execute(self, sql: str, parameters: Parameters = None, *, meanwhile: Callable[[], None] | None = None) -> None:
+        """Runs a statement, or several joined by ";". `meanwhile` is called once they are sent, while the database is at work."""
+        self._cursor.execute(sql, parameters)
+        if meanwhile is not None:
+            meanwhile()
+        await _wait(self._raw)
+
+    async def fetch(self, sql: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
+        """Runs a statement (of several joined by ";" the last one counts) and returns its rows; bytea columns are memoryviews."""
+        self._cursor.execute(sql, parameters)
+        await _wait(self._raw)
+        return self._cursor.fetchall()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, failed or not."""
+        status: int = self._raw.info.transaction_status
+        return status in (extensions.TRANSACTION_STATUS_INTRANS, extensions.TRANSACTION_STATUS_INERROR)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is of no more use."""
+        return bool(self._raw.closed) or self._raw.info.transaction_status == extensions.TRANSACTION_STATUS_UNKNOWN
+
+    def close(self) -> None:
+        """Closes the connection; an open transaction is rolled back by the server."""
+        self._raw.close()
+
+
+async def _wait(raw: extensions.connection) -> None:
+    """Waits until psycopg2 is done, raising what the statement raised."""
+    loop = asyncio.get_running_loop()
+    while True:
+        state = raw.poll()
+        if state == extensions.POLL_OK:
+            return
+        ready: asyncio.Future[None] = loop.create_future()
+        descriptor = raw.fileno()
+        add, remove = (
+            (loop.add_reader, loop.remove_reader) if state == extensions.POLL_READ else (loop.add_writer, loop.remove_writer)
+        )
+        add(descriptor, _resolve, ready)
+        try:
+            await ready
+        finally:
+            remove(descriptor)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

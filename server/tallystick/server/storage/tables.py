@@ -1,0 +1,189 @@
+"""The tables, as SQLAlchemy metadata; migrations/ holds the same schema, and a test fails when the two differ.
+
+Rules that let this schema run on Citus: `subject` stands first in the primary key of each large table about subjects and is its
+distribution column; the log, the head, nonces and request ids are ordinary tables of one coordinator; ids are bigint; no triggers.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+TIMESTAMP = DateTime(timezone=True)
+
+# --- Who takes part -------------------------------------------------------------------------------------------------------------
+
+member = Table(
+    "member",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("member_id", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("roles", ARRAY(SmallInteger), nullable=False),
+    Column("purposes", ARRAY(SmallInteger), nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("daily_evaluations", BigInteger, nullable=False, comment="0 is no limit"),
+    Column("create_time", TIMESTAMP, nullable=False),
+    UniqueConstraint("member_id"),
+)
+
+member_key = Table(
+    "member_key",
+    metadata,
+    Column("keyid", LargeBinary, primary_key=True, comment="SHA-256 of public_key"),
+    Column("member", BigInteger, ForeignKey("member.id"), nullable=False),
+    Column("public_key", LargeBinary, nullable=False, comment="Ed25519"),
+    Column("create_time", TIMESTAMP, nullable=False),
+    Column("revoke_time", TIMESTAMP),
+    # The keys of a page of members, and whether a member has one already.
+    Index(None, "member"),
+)
+
+# --- Each request once ----------------------------------------------------------------------------------------------------------
+
+nonce = Table(
+    "nonce",
+    metadata,
+    Column("minute", Integer, primary_key=True, comment="the signature's created, in minutes since 1970"),
+    Column("keyid", LargeBinary, primary_key=True),
+    Column("nonce", LargeBinary, primary_key=True),
+)
+
+replay_horizon = Table(
+    "replay_horizon",
+    metadata,
+    Column("singleton", Boolean, primary_key=True),
+    Column("minute", Integer, nullable=False, comment="nonces up to this minute are purged; what was signed then is refused for ever"),
+    CheckConstraint("singleton", name="singleton"),
+)
+
+request = Table(
+    "request",
+    metadata,
+    Column("member", BigInteger, ForeignKey("member.id"), primary_key=True),
+    Column("request_id", LargeBinary, primary_key=True),
+    Column("method", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, comment="keyed digest of method and message; the key is not in the database"),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("create_time", TIMESTAMP, nullable=False),
+    Column("answer", LargeBinary, comment="the first answer, where a retry is to get it again; never one about a subject's history"),
+    Column("accepted_count", Integer, comment="set for submissions alone"),
+    Column("rejected_count", Integer, comment="set for submissions alone"),
+    # A member's submissions, newest first.
+    Index("request_submission_idx", "member", "entry_index", postgresql_where=text("accepted_count IS NOT NULL")),
+    # Purging by age.
+    Index("request_create_time_idx", "create_time", postgresql_using="brin"),
+)
+
+token_meter = Table(
+    "token_meter",
+    metadata,
+    Column("member", BigInteger, ForeignKey("member.id"), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("evaluations", BigInteger, nullable=False),
+)
+
+# --- What is known --------------------------------------------------------------------------------------------------------------
+
+account = Table(
+    "account",
+    metadata,
+    Column("subject", LargeBinary, primary_key=True, comment="subject key: keyed digest of a token; the key is not in the database"),
+    Column("member", BigInteger, ForeignKey("member.id"), primary_key=True),
+    Column("account_reference", LargeBinary, primary_key=True, comment="secret id, then digest: the member's own"),
+    Column("record", LargeBinary, comment="serialised tallystick.v1.Account, copied into answers; null when withdrawn"),
+    Column("versions", LargeBinary, nullable=False, comment="serialised tallystick.v1.AccountVersions: what merging needs beside the record"),
+    Column("overdue", Boolean, nullable=False, comment="whether the record holds any overdue, running or past"),
+    Column("update_time", TIMESTAMP, nullable=False),
+)
+
+# --- The log --------------------------------------------------------------------------------------------------------------------
+
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("singleton", Boolean, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("compact_range", LargeBinary, nullable=False, comment="hashes of the complete subtrees, largest first"),
+    Column("last_time", TIMESTAMP, nullable=False),
+    CheckConstraint("singleton", name="singleton"),
+)
+
+audit_entry = Table(
+    "audit_entry",
+    metadata,
+    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    Column("leaf", LargeBinary, nullable=False, comment="serialised tallystick.v1.AuditEntry: what is hashed; the columns below repeat it"),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    Column("create_time", TIMESTAMP, nullable=False),
+    Column("member", BigInteger, ForeignKey("member.id"), nullable=False),
+    Column("method", Text, nullable=False),
+    Column("outcome", SmallInteger, nullable=False),
+    # A member's own entries, newest first.
+    Index("audit_entry_member_idx", "member", "index"),
+    # Entries about membership and keys, which every member may read.
+    Index("audit_entry_membership_idx", "index", postgresql_where=text("starts_with(method, '/tallystick.v1.MembershipService/')")),
+    # Refusals.
+    Index("audit_entry_refused_idx", "index", postgresql_where=text("outcome = 2")),
+    # Where in the log a period begins and ends.
+    Index("audit_entry_create_time_idx", "create_time", postgresql_using="brin"),
+)
+
+audit_subject = Table(
+    "audit_subject",
+    metadata,
+    Column("subject", LargeBinary, primary_key=True, comment="subject key"),
+    Column("entry_index", BigInteger, primary_key=True),
+    Column("ordinal", Integer, primary_key=True, comment="which leaf of the details: 1 for the first subject"),
+    Column("member", BigInteger, ForeignKey("member.id"), nullable=False),
+    Column("purpose", SmallInteger, nullable=False),
+    Column("consent_reference", Text, nullable=False),
+    Column("create_time", TIMESTAMP, nullable=False),
+    Column("footprint", Boolean, nullable=False, comment="true for an answered query that was not a retry: others are told of it"),
+    # Recent inquiries about a subject.
+    Index("audit_subject_footprint_idx", "subject", "entry_index", postgresql_where=text("footprint")),
+)
+
+log_tile = Table(
+    "log_tile",
+    metadata,
+    Column("level", SmallInteger, primary_key=True),
+    Column("index", BigInteger, primary_key=True),
+    Column("hashes", LargeBinary, nullable=False, comment="256 hashes of tree level 8 x level; full tiles only"),
+    Column("root", LargeBinary, nullable=False, comment="the hash above them: one hash of the tile a level up"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("month", Date, primary_key=True),
+    Column("entry_index", BigInteger, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False, comment="AES-256-GCM under the month's key, which is not in the database"),
+    postgresql_partition_by="RANGE (month)",
+)
