@@ -169,8 +169,13 @@ class GetAuditEntryResponse(_message.Message):
     LOGGED_ENTRY_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
+    REQUEST_OMITTED_FIELD_NUMBER: _builtins.int
     request: _builtins.bytes
-    """The request message as received; empty when any part of it was erased, or its evidence was dropped."""
+    """The request message as received; empty when any part of it was erased, its evidence was dropped, or it was never kept
+    (EraseSubject), and when request_omitted.
+    """
+    request_omitted: _builtins.bool
+    """True when the request is kept, but with it this answer would be larger than 4 MiB."""
     @_builtins.property
     def logged_entry(self) -> _log_pb2.LoggedEntry:
         """The entry."""
@@ -185,10 +190,11 @@ class GetAuditEntryResponse(_message.Message):
         logged_entry: _log_pb2.LoggedEntry | None = ...,
         details: _abc.Iterable[_log_pb2.DetailLeaf] | None = ...,
         request: _builtins.bytes = ...,
+        request_omitted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["logged_entry", b"logged_entry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "logged_entry", b"logged_entry", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "logged_entry", b"logged_entry", "request", b"request", "request_omitted", b"request_omitted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -275,6 +281,74 @@ class AuditEntryPage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuditEntryPage: _TypeAlias = AuditEntryPage  # noqa: Y015
+
+@_typing.final
+class EraseSubjectRequest(_message.Message):
+    """Names the subject to erase. The exchange keeps neither this message nor its envelope as evidence, but for the envelope's leaf hash:
+    the record of an erasure must not itself name whom it erased.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    KEEP_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.bytes
+    """A random UUID (16 bytes)."""
+    keep_accounts: _builtins.bool
+    """Leave what members reported about the subject's accounts; the default is to delete it too."""
+    @_builtins.property
+    def subject(self) -> _subject_pb2.SubjectToken:
+        """The subject."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.bytes = ...,
+        subject: _subject_pb2.SubjectToken | None = ...,
+        keep_accounts: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keep_accounts", b"keep_accounts", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseSubjectRequest: _TypeAlias = EraseSubjectRequest  # noqa: Y015
+
+@_typing.final
+class EraseSubjectResponse(_message.Message):
+    """What one call erased."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_RESEALED_FIELD_NUMBER: _builtins.int
+    ENTRIES_WITHOUT_EVIDENCE_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_DELETED_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    entries_resealed: _builtins.int
+    """How many entries had the subject's leaf, and with it their envelope and request, reduced to a hash."""
+    entries_without_evidence: _builtins.int
+    """How many entries about the subject had no evidence left to erase; only their search rows were deleted."""
+    accounts_deleted: _builtins.int
+    """How many accounts of the subject were deleted."""
+    complete: _builtins.bool
+    """Whether nothing that was stored before this call matches the subject any longer; otherwise call again."""
+    def __init__(
+        self,
+        *,
+        entries_resealed: _builtins.int = ...,
+        entries_without_evidence: _builtins.int = ...,
+        accounts_deleted: _builtins.int = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts_deleted", b"accounts_deleted", "complete", b"complete", "entries_resealed", b"entries_resealed", "entries_without_evidence", b"entries_without_evidence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseSubjectResponse: _TypeAlias = EraseSubjectResponse  # noqa: Y015
 
 @_typing.final
 class GetCheckpointRequest(_message.Message):

@@ -50,6 +50,11 @@ class AuditServiceStub:
                 request_serializer=tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesRequest.SerializeToString,
                 response_deserializer=tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesResponse.FromString,
                 _registered_method=True)
+        self.EraseSubject = channel.unary_unary(
+                '/tallystick.v1.AuditService/EraseSubject',
+                request_serializer=tallystick_dot_v1_dot_audit__service__pb2.EraseSubjectRequest.SerializeToString,
+                response_deserializer=tallystick_dot_v1_dot_audit__service__pb2.EraseSubjectResponse.FromString,
+                _registered_method=True)
         self.GetCheckpoint = channel.unary_unary(
                 '/tallystick.v1.AuditService/GetCheckpoint',
                 request_serializer=tallystick_dot_v1_dot_audit__service__pb2.GetCheckpointRequest.SerializeToString,
@@ -87,6 +92,14 @@ class AuditServiceServicer:
 
     def ExportAuditEntries(self, request, context):
         """Streams entries in the order of the log, for whoever recomputes the root. Role: auditor. Each page is logged by itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseSubject(self, request, context):
+        """Erases a subject from the evidence, the search rows and the accounts; every leaf and every proof stays as it is. Role: operator.
+        One call takes on a bounded part of the work: call again, each time with a new request_id, until the answer says complete.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +143,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ExportAuditEntries,
                     request_deserializer=tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesRequest.FromString,
                     response_serializer=tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesResponse.SerializeToString,
+            ),
+            'EraseSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseSubject,
+                    request_deserializer=tallystick_dot_v1_dot_audit__service__pb2.EraseSubjectRequest.FromString,
+                    response_serializer=tallystick_dot_v1_dot_audit__service__pb2.EraseSubjectResponse.SerializeToString,
             ),
             'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCheckpoint,
@@ -229,6 +247,33 @@ class AuditService:
             '/tallystick.v1.AuditService/ExportAuditEntries',
             tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesRequest.SerializeToString,
             tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tallystick.v1.AuditService/EraseSubject',
+            tallystick_dot_v1_dot_audit__service__pb2.EraseSubjectRequest.SerializeToString,
+            tallystick_dot_v1_dot_audit__service__pb2.EraseSubjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,10 @@ class AuditServiceStub:
     """Returns one entry with its details opened. Role: auditor, or the member whose entry it is."""
     ExportAuditEntries: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.ExportAuditEntriesRequest, _audit_service_pb2.ExportAuditEntriesResponse]
     """Streams entries in the order of the log, for whoever recomputes the root. Role: auditor. Each page is logged by itself."""
+    EraseSubject: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.EraseSubjectRequest, _audit_service_pb2.EraseSubjectResponse]
+    """Erases a subject from the evidence, the search rows and the accounts; every leaf and every proof stays as it is. Role: operator.
+    One call takes on a bounded part of the work: call again, each time with a new request_id, until the answer says complete.
+    """
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetCheckpointRequest, _audit_service_pb2.GetCheckpointResponse]
     """Returns a signed checkpoint of the log. Public: neither signed nor logged."""
     GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetInclusionProofRequest, _audit_service_pb2.GetInclusionProofResponse]
@@ -57,6 +61,10 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """Returns one entry with its details opened. Role: auditor, or the member whose entry it is."""
     ExportAuditEntries: _aio.UnaryStreamMultiCallable[_audit_service_pb2.ExportAuditEntriesRequest, _audit_service_pb2.ExportAuditEntriesResponse]  # type: ignore[assignment]
     """Streams entries in the order of the log, for whoever recomputes the root. Role: auditor. Each page is logged by itself."""
+    EraseSubject: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.EraseSubjectRequest, _audit_service_pb2.EraseSubjectResponse]  # type: ignore[assignment]
+    """Erases a subject from the evidence, the search rows and the accounts; every leaf and every proof stays as it is. Role: operator.
+    One call takes on a bounded part of the work: call again, each time with a new request_id, until the answer says complete.
+    """
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetCheckpointRequest, _audit_service_pb2.GetCheckpointResponse]  # type: ignore[assignment]
     """Returns a signed checkpoint of the log. Public: neither signed nor logged."""
     GetInclusionProof: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetInclusionProofRequest, _audit_service_pb2.GetInclusionProofResponse]  # type: ignore[assignment]
@@ -90,6 +98,16 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.ExportAuditEntriesResponse], _abc.AsyncIterator[_audit_service_pb2.ExportAuditEntriesResponse]]:
         """Streams entries in the order of the log, for whoever recomputes the root. Role: auditor. Each page is logged by itself."""
+
+    @_abc_1.abstractmethod
+    def EraseSubject(
+        self,
+        request: _audit_service_pb2.EraseSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.EraseSubjectResponse, _abc.Awaitable[_audit_service_pb2.EraseSubjectResponse]]:
+        """Erases a subject from the evidence, the search rows and the accounts; every leaf and every proof stays as it is. Role: operator.
+        One call takes on a bounded part of the work: call again, each time with a new request_id, until the answer says complete.
+        """
 
     @_abc_1.abstractmethod
     def GetCheckpoint(

@@ -355,7 +355,9 @@ class AddMemberKeyRequest(_message.Message):
     possession_signature: _builtins.bytes
     """Signature by the new key over the statement of docs/protocol.md, "Key registration": proves possession."""
     endorsement_signature: _builtins.bytes
-    """Signature by an unrevoked older key of the same member over the same statement; empty for a member's first key only."""
+    """Signature by an unrevoked older key of the same member over the same statement; empty when it
+    has none: for its first key, and for the first after all of them were revoked.
+    """
     def __init__(
         self,
         *,

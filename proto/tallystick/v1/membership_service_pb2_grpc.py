@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class MembershipServiceStub:
-    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key. Exchange and token authority
-    have a registry each; admission at one grants nothing at the other.
+    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
+    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
+    admission at one grants nothing at the other.
     """
 
     def __init__(self, channel):
@@ -64,8 +65,9 @@ class MembershipServiceStub:
 
 
 class MembershipServiceServicer:
-    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key. Exchange and token authority
-    have a registry each; admission at one grants nothing at the other.
+    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
+    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
+    admission at one grants nothing at the other.
     """
 
     def CreateMember(self, request, context):
@@ -90,7 +92,7 @@ class MembershipServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddMemberKey(self, request, context):
-        """Registers a key with proof of possession; after the first one also with the signature of an older key of the same member.
+        """Registers a key with proof of possession, and with the signature of an unrevoked older key of the same member if it has one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,8 +142,9 @@ def add_MembershipServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MembershipService:
-    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key. Exchange and token authority
-    have a registry each; admission at one grants nothing at the other.
+    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
+    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
+    admission at one grants nothing at the other.
     """
 
     @staticmethod

@@ -27,8 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MembershipServiceStub:
-    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key. Exchange and token authority
-    have a registry each; admission at one grants nothing at the other.
+    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
+    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
+    admission at one grants nothing at the other.
     """
 
     @_typing.overload
@@ -42,14 +43,15 @@ class MembershipServiceStub:
     ListMembers: _grpc.UnaryUnaryMultiCallable[_membership_service_pb2.ListMembersRequest, _membership_service_pb2.ListMembersResponse]
     """Lists members and their keys."""
     AddMemberKey: _grpc.UnaryUnaryMultiCallable[_membership_service_pb2.AddMemberKeyRequest, _membership_service_pb2.AddMemberKeyResponse]
-    """Registers a key with proof of possession; after the first one also with the signature of an older key of the same member."""
+    """Registers a key with proof of possession, and with the signature of an unrevoked older key of the same member if it has one."""
     RevokeMemberKey: _grpc.UnaryUnaryMultiCallable[_membership_service_pb2.RevokeMemberKeyRequest, _membership_service_pb2.RevokeMemberKeyResponse]
     """Revokes a key at once. A revoked key never comes back."""
 
 @_typing.type_check_only
 class MembershipServiceAsyncStub(MembershipServiceStub):
-    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key. Exchange and token authority
-    have a registry each; admission at one grants nothing at the other.
+    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
+    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
+    admission at one grants nothing at the other.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -60,13 +62,14 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
     ListMembers: _aio.UnaryUnaryMultiCallable[_membership_service_pb2.ListMembersRequest, _membership_service_pb2.ListMembersResponse]  # type: ignore[assignment]
     """Lists members and their keys."""
     AddMemberKey: _aio.UnaryUnaryMultiCallable[_membership_service_pb2.AddMemberKeyRequest, _membership_service_pb2.AddMemberKeyResponse]  # type: ignore[assignment]
-    """Registers a key with proof of possession; after the first one also with the signature of an older key of the same member."""
+    """Registers a key with proof of possession, and with the signature of an unrevoked older key of the same member if it has one."""
     RevokeMemberKey: _aio.UnaryUnaryMultiCallable[_membership_service_pb2.RevokeMemberKeyRequest, _membership_service_pb2.RevokeMemberKeyResponse]  # type: ignore[assignment]
     """Revokes a key at once. A revoked key never comes back."""
 
 class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key. Exchange and token authority
-    have a registry each; admission at one grants nothing at the other.
+    """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
+    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
+    admission at one grants nothing at the other.
     """
 
     @_abc_1.abstractmethod
@@ -99,7 +102,7 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _membership_service_pb2.AddMemberKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_membership_service_pb2.AddMemberKeyResponse, _abc.Awaitable[_membership_service_pb2.AddMemberKeyResponse]]:
-        """Registers a key with proof of possession; after the first one also with the signature of an older key of the same member."""
+        """Registers a key with proof of possession, and with the signature of an unrevoked older key of the same member if it has one."""
 
     @_abc_1.abstractmethod
     def RevokeMemberKey(

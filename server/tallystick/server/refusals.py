@@ -1,5 +1,7 @@
 """Refusals: the server's one error that a peer is told of, named by its reason (tallystick.v1.ErrorReason)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +17,7 @@ MAX_VIOLATIONS = 32
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
     """A request is not carried out. Its text reaches the peer: no value of a token, reference or key may stand in it."""
 
-    reason: errors_pb2.ErrorReason
+    reason: errors_pb2.ErrorReason.ValueType
     message: str
     violations: Sequence[Violation] = ()
     retry_after: float | None = None
@@ -25,6 +27,12 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
     def reason_name(self) -> str:
         """The reason as it stands in google.rpc.ErrorInfo: the enum's name without its prefix."""
         return errors_pb2.ErrorReason.Name(self.reason).removeprefix(REASON_PREFIX)
+
+    @classmethod
+    def of_field(cls, reason: errors_pb2.ErrorReason.ValueType, field: str, description: str) -> Refusal:
+        """A refusal for one field."""
+        name = errors_pb2.ErrorReason.Name(reason).removeprefix(REASON_PREFIX)
+        return cls(reason, f"{field}: {description}", (Violation(field, name, description),))
 
     def __str__(self) -> str:
         return f"{self.reason_name}: {self.message}"

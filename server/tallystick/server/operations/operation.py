@@ -50,10 +50,14 @@ class Work:
     subject_keys: Sequence[bytes]
     """What the database stores for each of `subjects`."""
     request_digest: bytes
+    prepared: Any = None
+    """What the operation's own `validate` returned."""
     repeated: bool = False
     """True when this request_id had its effect before: answer, but leave no second effect."""
     page_start: int | None = None
     """For a streaming method: where this page begins; None for the first."""
+    page_end: int | None = None
+    """For a streaming method: where the whole stream ends. None before the first page, whose run sets it; handed on from then on."""
 
     answer: bytes | None = None
     """Set by the operation: the serialised answer message."""
@@ -76,6 +80,10 @@ class Operation(Protocol):
     """The full method, such as "/tallystick.v1.InquiryService/QueryCreditHistory"."""
     roles: frozenset[int]
     """Any one of these allows it; empty allows every active member."""
+    streaming: bool = False
+    """Whether the answer is a stream of pages, each a transaction and an entry of its own."""
+    keeps_request: bool = True
+    """False: the evidence holds neither request nor envelope, only the envelope's leaf hash: both would name whom the request erases."""
 
     def decode(self, raw: bytes) -> Message:
         """Parses the bytes; raises google.protobuf.message.DecodeError."""
@@ -83,14 +91,16 @@ class Operation(Protocol):
 
     def request_id(self, message: Any) -> bytes | None:
         """The request_id, or None for a method that has none."""
-        ...
+        return None
 
     def subjects(self, message: Any) -> Sequence[Subject]:
-        """Whom the message is about, as sent (not validated), in its order."""
-        ...
+        """Whom the message is about, as sent (not validated), in its order; none if there are more than the method allows."""
+        return ()
 
-    def validate(self, message: Any, now: datetime) -> None:
-        """Checks all that can be checked without the database; raises Refusal."""
+    def validate(self, message: Any, now: datetime) -> object:
+        """Checks all that can be checked without the database; raises Refusal. What it returns is handed on as `Work.prepared`.
+
+        It runs before anything is known of the caller, so it may be costly only in proportion to the message."""
         ...
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:

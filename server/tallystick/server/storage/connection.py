@@ -35,12 +35,12 @@ class Connection:
         self._cursor = raw.cursor()
 
     @classmethod
-    async def open(cls, dsn: str, *, timeout: float = 10.0) -> Connection:
-        """Connects; raises psycopg2.OperationalError when the database cannot be reached within `timeout` seconds."""
+    async def open(cls, dsn: str, *, within: float = 10.0) -> Connection:
+        """Connects; raises psycopg2.OperationalError when the database cannot be reached within `within` seconds."""
         options = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in SESSION_SETTINGS.items())
-        raw = psycopg2.connect(dsn, async_=True, options=options, tcp_user_timeout=int(timeout * 1000))
+        raw = psycopg2.connect(dsn, async_=True, options=options, tcp_user_timeout=int(within * 1000))
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 await _wait(raw)
         except BaseException as error:
             raw.close()

@@ -1,7 +1,8 @@
 """The tables, as SQLAlchemy metadata; migrations/ holds the same schema, and a test fails when the two differ.
 
 Rules that let this schema run on Citus: `subject` stands first in the primary key of each large table about subjects and is its
-distribution column; the log, the head, nonces and request ids are ordinary tables of one coordinator; ids are bigint; no triggers.
+distribution column; the log, the head, nonces and request ids are ordinary tables of one coordinator; ids are bigint; no triggers, and
+so no foreign keys on what grows with the traffic (each row would lock its member's row): members are never deleted.
 """
 
 from sqlalchemy import (
@@ -79,20 +80,34 @@ replay_horizon = Table(
     "replay_horizon",
     metadata,
     Column("singleton", Boolean, primary_key=True),
-    Column("minute", Integer, nullable=False, comment="nonces up to this minute are purged; what was signed then is refused for ever"),
+    Column(
+        "minute",
+        Integer,
+        nullable=False,
+        comment="nonces up to this minute are purged; what was signed then is refused for ever",
+    ),
     CheckConstraint("singleton", name="singleton"),
 )
 
 request = Table(
     "request",
     metadata,
-    Column("member", BigInteger, ForeignKey("member.id"), primary_key=True),
+    Column("member", BigInteger, primary_key=True),
     Column("request_id", LargeBinary, primary_key=True),
     Column("method", Text, nullable=False),
-    Column("digest", LargeBinary, nullable=False, comment="keyed digest of method and message; the key is not in the database"),
-    Column("entry_index", BigInteger, nullable=False),
+    Column(
+        "digest",
+        LargeBinary,
+        nullable=False,
+        comment="keyed digest of method and message; the key is not in the database",
+    ),
+    Column("entry_index", BigInteger, nullable=False, comment="the entry of the request that had the effect"),
     Column("create_time", TIMESTAMP, nullable=False),
-    Column("answer", LargeBinary, comment="the first answer, where a retry is to get it again; never one about a subject's history"),
+    Column(
+        "answer",
+        LargeBinary,
+        comment="the first answer, where a retry is to get it again; never one about a subject's history",
+    ),
     Column("accepted_count", Integer, comment="set for submissions alone"),
     Column("rejected_count", Integer, comment="set for submissions alone"),
     # A member's submissions, newest first.
@@ -104,7 +119,7 @@ request = Table(
 token_meter = Table(
     "token_meter",
     metadata,
-    Column("member", BigInteger, ForeignKey("member.id"), primary_key=True),
+    Column("member", BigInteger, primary_key=True),
     Column("day", Date, primary_key=True),
     Column("evaluations", BigInteger, nullable=False),
 )
@@ -114,11 +129,21 @@ token_meter = Table(
 account = Table(
     "account",
     metadata,
-    Column("subject", LargeBinary, primary_key=True, comment="subject key: keyed digest of a token; the key is not in the database"),
-    Column("member", BigInteger, ForeignKey("member.id"), primary_key=True),
+    Column(
+        "subject",
+        LargeBinary,
+        primary_key=True,
+        comment="subject key: keyed digest of a token; the key is not in the database",
+    ),
+    Column("member", BigInteger, primary_key=True),
     Column("account_reference", LargeBinary, primary_key=True, comment="secret id, then digest: the member's own"),
     Column("record", LargeBinary, comment="serialised tallystick.v1.Account, copied into answers; null when withdrawn"),
-    Column("versions", LargeBinary, nullable=False, comment="serialised tallystick.v1.AccountVersions: what merging needs beside the record"),
+    Column(
+        "versions",
+        LargeBinary,
+        nullable=False,
+        comment="serialised tallystick.v1.AccountVersions: what merging needs beside the record",
+    ),
     Column("overdue", Boolean, nullable=False, comment="whether the record holds any overdue, running or past"),
     Column("update_time", TIMESTAMP, nullable=False),
 )
@@ -139,16 +164,25 @@ audit_entry = Table(
     "audit_entry",
     metadata,
     Column("index", BigInteger, primary_key=True, autoincrement=False),
-    Column("leaf", LargeBinary, nullable=False, comment="serialised tallystick.v1.AuditEntry: what is hashed; the columns below repeat it"),
+    Column(
+        "leaf",
+        LargeBinary,
+        nullable=False,
+        comment="serialised tallystick.v1.AuditEntry: what is hashed; the columns below repeat it",
+    ),
     Column("leaf_hash", LargeBinary, nullable=False),
     Column("create_time", TIMESTAMP, nullable=False),
-    Column("member", BigInteger, ForeignKey("member.id"), nullable=False),
+    Column("member", BigInteger, nullable=False),
     Column("method", Text, nullable=False),
     Column("outcome", SmallInteger, nullable=False),
     # A member's own entries, newest first.
     Index("audit_entry_member_idx", "member", "index"),
     # Entries about membership and keys, which every member may read.
-    Index("audit_entry_membership_idx", "index", postgresql_where=text("starts_with(method, '/tallystick.v1.MembershipService/')")),
+    Index(
+        "audit_entry_membership_idx",
+        "index",
+        postgresql_where=text("starts_with(method, '/tallystick.v1.MembershipService/')"),
+    ),
     # Refusals.
     Index("audit_entry_refused_idx", "index", postgresql_where=text("outcome = 2")),
     # Where in the log a period begins and ends.
@@ -161,11 +195,16 @@ audit_subject = Table(
     Column("subject", LargeBinary, primary_key=True, comment="subject key"),
     Column("entry_index", BigInteger, primary_key=True),
     Column("ordinal", Integer, primary_key=True, comment="which leaf of the details: 1 for the first subject"),
-    Column("member", BigInteger, ForeignKey("member.id"), nullable=False),
+    Column("member", BigInteger, nullable=False),
     Column("purpose", SmallInteger, nullable=False),
     Column("consent_reference", Text, nullable=False),
     Column("create_time", TIMESTAMP, nullable=False),
-    Column("footprint", Boolean, nullable=False, comment="true for an answered query that was not a retry: others are told of it"),
+    Column(
+        "footprint",
+        Boolean,
+        nullable=False,
+        comment="true for an answered query that was not a retry: others are told of it",
+    ),
     # Recent inquiries about a subject.
     Index("audit_subject_footprint_idx", "subject", "entry_index", postgresql_where=text("footprint")),
 )

@@ -1,0 +1,123 @@
+"""Tallystick's SDK: report accounts, query credit histories, and verify the exchange that answers.
+
+    from tallystick.client import Exchange, Identity, Purpose
+
+    with Exchange.from_profile("bank-a") as exchange:
+        result = exchange.query(Identity.resident_id("…"), Purpose.LOAN_APPROVAL, "consent-2025-0417")
+
+What stands in `__all__` is the public API; a test freezes it.
+"""
+
+from tallystick.client.async_exchange import AsyncExchange
+from tallystick.client.auditing import AuditEntry, DisclosedSubject, EntryFilter, OpenedEntry
+from tallystick.client.calls import Server
+from tallystick.client.checkpoints import SignedCheckpoint
+from tallystick.client.exceptions import (
+    AnswerMalformed,
+    CheckpointFalse,
+    Conflict,
+    ConnectionNotSecure,
+    DeadlineExceeded,
+    DetailsFalse,
+    EpochRolledBack,
+    FileInvalid,
+    IdentityInvalid,
+    InclusionFalse,
+    Invalid,
+    LimitExceeded,
+    NotAllowed,
+    NotAnExchange,
+    NotAuthenticated,
+    NotFound,
+    NotReached,
+    NotTrusted,
+    NotUsable,
+    Overloaded,
+    ProfileError,
+    ReceiptFalse,
+    ReceiptMissing,
+    Refused,
+    ServerFault,
+    TallystickError,
+    TokenProofFalse,
+    Unavailable,
+)
+from tallystick.client.exchange import Exchange
+from tallystick.client.inquiries import Inquiry, InquiryOutcome, QueryResult
+from tallystick.client.profile import PinnedTokenKey, Profile
+from tallystick.client.receipts import KeptReceipt
+from tallystick.client.reporting import (
+    Report,
+    ReportResult,
+    Submission,
+    SubmissionDetails,
+    Verdict,
+    Withdrawal,
+)
+from tallystick.client.retrying import Patience
+from tallystick.client.session import Options
+from tallystick.client.subjects import Identity
+from tallystick.client.verification import Difference, DifferenceKind, LogReport
+from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
+from tallystick.credit.violations import Violation
+
+__all__ = [
+    "AnswerMalformed",
+    "AsyncExchange",
+    "AuditEntry",
+    "CheckpointFalse",
+    "Conflict",
+    "ConnectionNotSecure",
+    "DeadlineExceeded",
+    "DetailsFalse",
+    "Difference",
+    "DifferenceKind",
+    "DisclosedSubject",
+    "EntryFilter",
+    "EpochRolledBack",
+    "Exchange",
+    "FileInvalid",
+    "Identity",
+    "IdentityInvalid",
+    "InclusionFalse",
+    "Inquiry",
+    "InquiryOutcome",
+    "Invalid",
+    "KeptReceipt",
+    "LimitExceeded",
+    "LogReport",
+    "NotAllowed",
+    "NotAnExchange",
+    "NotAuthenticated",
+    "NotFound",
+    "NotReached",
+    "NotTrusted",
+    "NotUsable",
+    "OpenedEntry",
+    "Options",
+    "Overloaded",
+    "Patience",
+    "PinnedTokenKey",
+    "Profile",
+    "ProfileError",
+    "Purpose",
+    "QueryResult",
+    "ReceiptFalse",
+    "ReceiptMissing",
+    "Refused",
+    "Report",
+    "ReportOutcome",
+    "ReportResult",
+    "Server",
+    "ServerFault",
+    "SignedCheckpoint",
+    "Submission",
+    "SubmissionDetails",
+    "TallystickError",
+    "TokenProofFalse",
+    "Unavailable",
+    "Verdict",
+    "Violation",
+    "Withdrawal",
+    "WithdrawalReason",
+]

@@ -1,0 +1,227 @@
+"""Auditing: reading entries, opening their details, and checking both against what the log commits to."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from google.protobuf.message import DecodeError
+
+from tallystick.client.calls import Call, Flow, Server, ask
+from tallystick.client.exceptions import AnswerMalformed, DetailsFalse
+from tallystick.client.inquiries import receipt_of
+from tallystick.client.methods import GET_AUDIT_ENTRY, LIST_AUDIT_ENTRIES
+from tallystick.client.receipts import KeptReceipt
+from tallystick.client.reporting import to_timestamp
+from tallystick.client.subjects import AnyIdentity, canonical
+from tallystick.client.tokens import Tokeniser
+from tallystick.credit.enums import Purpose
+from tallystick.crypto import CryptoError, commitment_from_hashes, leaf_hash, salted_leaf_hash, subject_leaf
+from tallystick.v1 import audit_service_pb2, codes_pb2, log_pb2, subject_pb2
+
+_PAGE = 500
+_HASH_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One entry of the log."""
+
+    index: int
+    create_time: datetime
+    member_id: str
+    keyid: bytes
+    method: str
+    """The full method, such as "/tallystick.v1.InquiryService/QueryCreditHistory"."""
+    refused: bool
+    details_commitment: bytes
+    leaf_hash: bytes
+    """Computed from the entry's bytes as received."""
+    purpose: Purpose = Purpose.UNSPECIFIED
+    """In a list that was asked for by subject: why that subject was queried."""
+    consent_reference: str = ""
+    """In a list that was asked for by subject: by whose leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosedSubject:
+    """One subject of an entry's request; an erased one shows nothing."""
+
+    erased: bool
+    element: bytes = field(default=b"", repr=False)
+    epoch_id: bytes = b""
+    purpose: Purpose = Purpose.UNSPECIFIED
+    consent_reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEntry:
+    """An entry whose details were opened, and found to be what its leaf commits to."""
+
+    entry: AuditEntry
+    disclosed: bool
+    """False when the evidence was dropped after its retention period: the entry stands, and nothing opens it any more."""
+    request_digest: bytes
+    signature_params: str
+    """The request's own signature parameters, as the member signed them; empty when the envelope is erased."""
+    signature: bytes
+    answer_digest: bytes
+    reason: str
+    """For a refused request: why."""
+    subjects: tuple[DisclosedSubject, ...]
+    request: bytes = field(repr=False)
+    """The request message as received; empty when a part of it was erased or the evidence was dropped."""
+    receipt: KeptReceipt
+    """For this reading of the entry, which is in the log as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which entries to list. All that is set must hold."""
+
+    identity: AnyIdentity | None = None
+    """Entries about this subject; for auditors, who need the token authority to turn it into a token."""
+    element: bytes = field(default=b"", repr=False)
+    """Entries about the subject of this token; for auditors without the identity."""
+    member_id: str = ""
+    purpose: Purpose = Purpose.UNSPECIFIED
+    """Entries of queries with this purpose; needs a subject."""
+    refused: bool | None = None
+    """True for refused requests alone, False for those carried out, None for both."""
+    start: datetime | None = None
+    """Entries at or after this instant; with time zone."""
+    end: datetime | None = None
+    """Entries before this instant; with time zone."""
+
+
+class Auditing:
+    """The flows of AuditService that read entries, at the exchange or at the token authority."""
+
+    def __init__(self, tokeniser: Tokeniser) -> None:
+        self._tokeniser = tokeniser
+
+    def entries_page(self, wanted: EntryFilter, server: Server, page_token: str) -> Flow[tuple[list[AuditEntry], str]]:
+        """A page of entries, newest first, and the token of the next."""
+        request = audit_service_pb2.ListAuditEntriesRequest(member_id=wanted.member_id, page_size=_PAGE, page_token=page_token)
+        request.purpose = codes_pb2.Purpose.ValueType(int(wanted.purpose))
+        if wanted.refused is not None:
+            request.outcome = log_pb2.ENTRY_OUTCOME_REFUSED if wanted.refused else log_pb2.ENTRY_OUTCOME_OK
+        if wanted.start is not None:
+            request.start_time.CopyFrom(to_timestamp(wanted.start))
+        if wanted.end is not None:
+            request.end_time.CopyFrom(to_timestamp(wanted.end))
+        leaves: tuple[bytes, ...] = ()
+        element = wanted.element
+        if wanted.identity is not None:
+            element = (yield from self._tokeniser.tokens([canonical(wanted.identity)]))[0]
+        if element:
+            request.subject.CopyFrom(self._tokeniser.subject(element))
+            leaves = (subject_leaf(self._tokeniser.epoch_id, element, 0, ""),)
+        method = LIST_AUDIT_ENTRIES.at(server)
+        answered = yield from ask(Call(method, request.SerializeToString(), leaves))
+        entries = [_listed(each) for each in answered.message.entries]
+        return entries, answered.message.next_page_token
+
+    def open_entry(self, index: int, server: Server) -> Flow[OpenedEntry]:
+        """One entry with its details; raises DetailsFalse when they are not what its leaf commits to."""
+        request = audit_service_pb2.GetAuditEntryRequest(index=index)
+        answered = yield from ask(Call(GET_AUDIT_ENTRY.at(server), request.SerializeToString()))
+        message = answered.message
+        if message.logged_entry.index != index:
+            raise AnswerMalformed(f"entry {index} was asked for, and another one came")
+        entry = read_entry(message.logged_entry)
+        receipt = receipt_of(answered)
+        if not message.details:
+            return OpenedEntry(entry, False, b"", "", b"", b"", "", (), b"", receipt)
+        envelope, subjects = _open_details(entry, message.details)
+        if message.request and not hmac.compare_digest(hashlib.sha256(message.request).digest(), envelope.request_digest):
+            raise DetailsFalse(f"entry {index}: the request shown is not the one that its envelope names")
+        return OpenedEntry(
+            entry,
+            True,
+            envelope.request_digest,
+            envelope.signature_params,
+            envelope.signature,
+            envelope.answer_digest,
+            envelope.reason,
+            subjects,
+            message.request,
+            receipt,
+        )
+
+
+def read_entry(logged: log_pb2.LoggedEntry) -> AuditEntry:
+    """Reads an entry from its leaf's own bytes; raises AnswerMalformed."""
+    try:
+        entry = log_pb2.AuditEntry.FromString(logged.entry)
+        create_time = entry.create_time.ToDatetime(UTC)
+    except (DecodeError, ValueError, OverflowError):
+        raise AnswerMalformed(f"entry {logged.index} cannot be read") from None
+    if entry.format_version != 1:
+        raise AnswerMalformed(f"entry {logged.index} has a format that this version does not know")
+    return AuditEntry(
+        logged.index,
+        create_time,
+        entry.member_id,
+        entry.keyid,
+        entry.method,
+        entry.outcome == log_pb2.ENTRY_OUTCOME_REFUSED,
+        entry.details_commitment,
+        leaf_hash(logged.entry),
+    )
+
+
+def _listed(listed: audit_service_pb2.ListedEntry) -> AuditEntry:
+    entry = read_entry(listed.logged_entry)
+    return replace(entry, purpose=_purpose(listed.purpose), consent_reference=listed.consent_reference)
+
+
+def _open_details(
+    entry: AuditEntry, details: Sequence[log_pb2.DetailLeaf]
+) -> tuple[log_pb2.Envelope, tuple[DisclosedSubject, ...]]:
+    """Rebuilds the commitment from the disclosed leaves and the hashes of erased ones, and only then reads them."""
+    try:
+        commitment = commitment_from_hashes([_detail_hash(entry, leaf) for leaf in details])
+    except CryptoError as error:
+        raise DetailsFalse(f"entry {entry.index}: {error}") from None
+    if not hmac.compare_digest(commitment, entry.details_commitment):
+        raise DetailsFalse(f"entry {entry.index}: the details shown are not those that the log commits to")
+    first, *rest = details
+    if first.WhichOneof("content") == "subject":
+        raise DetailsFalse(f"entry {entry.index}: its first detail is not an envelope")
+    try:
+        envelope = log_pb2.Envelope.FromString(first.envelope)
+    except DecodeError:
+        raise DetailsFalse(f"entry {entry.index}: its envelope cannot be read") from None
+    return envelope, tuple(_disclosed(leaf) for leaf in rest)
+
+
+def _detail_hash(entry: AuditEntry, leaf: log_pb2.DetailLeaf) -> bytes:
+    match leaf.WhichOneof("content"):
+        case "envelope":
+            return salted_leaf_hash(leaf.salt, leaf.envelope)
+        case "subject":
+            subject = leaf.subject
+            content = subject_leaf(subject.subject.epoch_id, subject.subject.element, subject.purpose, subject.consent_reference)
+            return salted_leaf_hash(leaf.salt, content)
+        case "erased_leaf_hash" if len(leaf.erased_leaf_hash) == _HASH_BYTES:
+            return leaf.erased_leaf_hash
+        case _:
+            raise DetailsFalse(f"entry {entry.index}: a detail is neither disclosed nor erased")
+
+
+def _disclosed(leaf: log_pb2.DetailLeaf) -> DisclosedSubject:
+    if leaf.WhichOneof("content") != "subject":
+        return DisclosedSubject(erased=True)
+    token: subject_pb2.SubjectToken = leaf.subject.subject
+    return DisclosedSubject(False, token.element, token.epoch_id, _purpose(leaf.subject.purpose), leaf.subject.consent_reference)
+
+
+def _purpose(number: int) -> Purpose:
+    try:
+        return Purpose(number)
+    except ValueError:
+        raise AnswerMalformed(f"purpose {number} is not one that this version knows") from None

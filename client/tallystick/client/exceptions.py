@@ -1,0 +1,303 @@
+"""What can go wrong for a member, and the one place where a gRPC status becomes an exception.
+
+TallystickError
+├── NotUsable                  what the caller gave cannot be sent
+│   ├── ProfileError           a file of the profile: names the file and the key
+│   ├── IdentityInvalid        an identity document whose number, type or country does not hold
+│   └── FileInvalid            a file of accounts, applicants or receipts: names the file and the row
+├── NotReached                 no answer; the same request_id may be sent again
+│   ├── Unavailable            no connection, or the server cannot work at the moment
+│   ├── ConnectionNotSecure    the TLS handshake failed: wrong certificate, authority or name
+│   ├── DeadlineExceeded       no answer in time; the request may have had its effect
+│   ├── Overloaded             the server's queue is full
+│   └── NotAnExchange          something else answered
+├── Refused                    the exchange said no: `reason`, `violations`, `receipt`
+│   ├── NotAuthenticated       who signed, with which key, when
+│   ├── NotAllowed             role, purpose, suspension
+│   ├── Invalid                fields of the request
+│   ├── NotFound
+│   ├── Conflict               request_id, key epoch, state of the object
+│   ├── LimitExceeded          sizes and quotas
+│   └── ServerFault            a fault of the server; nothing was done
+└── NotTrusted                 an honest exchange would not have sent this: do not use it, and tell the auditor
+    ├── ReceiptMissing
+    ├── ReceiptFalse           `step`: which of the seven steps of docs/protocol.md, "Receipt"
+    ├── TokenProofFalse        the token authority did not use its published key
+    ├── CheckpointFalse        a checkpoint that is not signed by the pinned key, or that contradicts an earlier one
+    ├── InclusionFalse         a proof that does not lead to the signed root
+    ├── DetailsFalse           disclosed details that do not open an entry's commitment
+    ├── EpochRolledBack        an older key epoch than one that was seen before, or another key for the same one
+    └── AnswerMalformed        bytes that are no answer to what was asked
+"""
+
+# ruff: noqa: N818 - the families are named after what the caller must decide (not trusted, not reached, refused)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from tallystick.credit.violations import Violation
+
+if TYPE_CHECKING:
+    from tallystick.client.receipts import KeptReceipt
+
+DOMAIN = "tallystick"
+
+
+class TallystickError(Exception):
+    """Every exception of this package. Its text is one line, says what to do, and holds no identity, token, key or reference."""
+
+
+class NotUsable(TallystickError):
+    """What the caller gave cannot be sent; nothing left this machine."""
+
+
+class ProfileError(NotUsable):
+    """A profile folder that cannot be used; the text names the file and the key."""
+
+
+class IdentityInvalid(NotUsable):
+    """An identity document that does not hold. `field` is kind, type, country or number; `reason` a name of ErrorReason."""
+
+    def __init__(self, field: str, reason: str, description: str) -> None:
+        super().__init__(description)
+        self.field = field
+        self.reason = reason
+
+
+class FileInvalid(NotUsable):
+    """A file that cannot be read as what it should be; the text names the file and the row or column."""
+
+
+class NotReached(TallystickError):
+    """No answer. Whether the request had its effect is not known: send it again under the same request_id."""
+
+    retryable = True
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds that the server asked to wait; None if it did not say."""
+
+
+class Unavailable(NotReached):
+    """No connection, or the server cannot work at the moment."""
+
+
+class ConnectionNotSecure(NotReached):
+    """The TLS handshake failed; trying again will not help."""
+
+    retryable = False
+
+
+class DeadlineExceeded(NotReached):
+    """No answer in time; the request may have had its effect."""
+
+
+class Overloaded(NotReached):
+    """The server's queue is full."""
+
+
+class NotAnExchange(NotReached):
+    """Something answered that is no exchange: a proxy, or another service."""
+
+    retryable = False
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code} without a reason of the exchange; is the address right? {text}")
+        self.code = code
+
+
+class Refused(TallystickError):
+    """The exchange said no. Branch on `reason` (a name of ErrorReason without its prefix), never on the text."""
+
+    def __init__(
+        self, message: str, *, reason: str = "", violations: Sequence[Violation] = (), receipt: KeptReceipt | None = None
+    ) -> None:
+        super().__init__(f"{reason}: {message}" if reason else message)
+        self.reason = reason
+        self.violations = tuple(violations)
+        self.receipt = receipt
+        """Proof that the refusal is in the log; None for what is refused before it reaches the log."""
+
+
+class NotAuthenticated(Refused):
+    """The signature, its key, its time or its addressee is not accepted."""
+
+
+class NotAllowed(Refused):
+    """The member's roles, purposes or state do not allow it."""
+
+
+class Invalid(Refused):
+    """Fields of the request are wrong; `violations` names them."""
+
+
+class NotFound(Refused):
+    """There is no such thing, or the caller may not know of it."""
+
+
+class Conflict(Refused):
+    """It contradicts what the exchange has: a request_id, a key epoch, the state of an object."""
+
+
+class LimitExceeded(Refused):
+    """A size or a quota is exceeded."""
+
+
+class ServerFault(Refused):
+    """A fault of the server; nothing was done."""
+
+
+class NotTrusted(TallystickError):
+    """What arrived is not what an honest exchange would send. Do not use it; keep it, and tell the auditor."""
+
+
+class ReceiptMissing(NotTrusted):
+    """An answer, or a refusal that must be in the log, came without its receipt."""
+
+
+class ReceiptFalse(NotTrusted):
+    """A receipt says something else than what was asked and answered."""
+
+    def __init__(self, step: int, description: str) -> None:
+        super().__init__(f"the receipt is false (step {step}): {description}")
+        self.step = step
+        """Which of the seven steps of docs/protocol.md, "Receipt", failed."""
+
+
+class TokenProofFalse(NotTrusted):
+    """The token authority did not prove that it used its published key."""
+
+
+class CheckpointFalse(NotTrusted):
+    """A checkpoint is not signed by the pinned key, or contradicts an earlier one."""
+
+
+class InclusionFalse(NotTrusted):
+    """An inclusion proof does not lead to the signed root."""
+
+
+class DetailsFalse(NotTrusted):
+    """What was disclosed of an entry does not open its commitment."""
+
+
+class EpochRolledBack(NotTrusted):
+    """An older key epoch than one that was seen before, or another key for the same epoch."""
+
+
+class AnswerMalformed(NotTrusted):
+    """The bytes are no answer to what was asked."""
+
+
+_REFUSALS: dict[str, type[Refused]] = {
+    "SIGNATURE_MALFORMED": NotAuthenticated,
+    "SIGNATURE_INVALID": NotAuthenticated,
+    "KEY_UNKNOWN": NotAuthenticated,
+    "KEY_REVOKED": NotAuthenticated,
+    "SIGNATURE_STALE": NotAuthenticated,
+    "NONCE_REPLAYED": NotAuthenticated,
+    "AUDIENCE_MISMATCH": NotAuthenticated,
+    "CERTIFICATE_MISMATCH": NotAuthenticated,
+    "ROLE_MISSING": NotAllowed,
+    "PURPOSE_NOT_ALLOWED": NotAllowed,
+    "MEMBER_SUSPENDED": NotAllowed,
+    "MESSAGE_MALFORMED": Invalid,
+    "FIELD_REQUIRED": Invalid,
+    "FIELD_MALFORMED": Invalid,
+    "FIELD_OUT_OF_RANGE": Invalid,
+    "CODE_UNKNOWN": Invalid,
+    "FIELDS_INCONSISTENT": Invalid,
+    "BATCH_TOO_LARGE": Invalid,
+    "ELEMENT_INVALID": Invalid,
+    "PAGE_TOKEN_INVALID": Invalid,
+    "TOKEN_EPOCH_MISMATCH": Conflict,
+    "REQUEST_ID_REUSED": Conflict,
+    "ALREADY_EXISTS": Conflict,
+    "NOT_FOUND": NotFound,
+    "STATE_CONFLICT": Conflict,
+    "MESSAGE_TOO_LARGE": LimitExceeded,
+    "ANSWER_TOO_LARGE": LimitExceeded,
+    "EVALUATION_QUOTA_EXCEEDED": LimitExceeded,
+    "INTERNAL": ServerFault,
+}
+
+_INTERRUPTIONS: dict[str, type[NotReached]] = {
+    "QUEUE_FULL": Overloaded,
+    "DATABASE_UNAVAILABLE": Unavailable,
+    "SHUTTING_DOWN": Unavailable,
+    "DEADLINE_PASSED": DeadlineExceeded,
+}
+
+UNLOGGED_REASONS = frozenset(
+    {"SIGNATURE_MALFORMED", "SIGNATURE_INVALID", "KEY_UNKNOWN", "AUDIENCE_MISMATCH", "MESSAGE_TOO_LARGE", "INTERNAL"}
+) | frozenset(_INTERRUPTIONS)
+"""Reasons that a server gives before a request reaches the log; such a refusal has no receipt."""
+
+
+class Refusal:
+    """A failed call's status, read from untrusted bytes."""
+
+    def __init__(self, code: str, details: str, status: bytes) -> None:
+        self.code = code
+        self.details = details
+        self.status = status
+        """The `grpc-status-details-bin` bytes: what the receipt's answer digest is over."""
+        self.reason = ""
+        self.violations: tuple[Violation, ...] = ()
+        self.retry_after: float | None = None
+        self._read()
+
+    def _read(self) -> None:
+        try:
+            message = status_pb2.Status.FromString(self.status)
+            for detail in message.details:
+                self._take(detail.type_url.rpartition("/")[2], detail.value)
+        except DecodeError:
+            self.reason = ""
+            return
+        if self.reason:
+            self.details = message.message
+
+    def _take(self, name: str, value: bytes) -> None:
+        match name:
+            case "google.rpc.ErrorInfo":
+                info = error_details_pb2.ErrorInfo.FromString(value)
+                self.reason = info.reason if info.domain == DOMAIN else ""
+            case "google.rpc.BadRequest":
+                fields = error_details_pb2.BadRequest.FromString(value).field_violations
+                self.violations = tuple(Violation(v.field, v.reason, v.description) for v in fields)
+            case "google.rpc.RetryInfo":
+                self.retry_after = error_details_pb2.RetryInfo.FromString(value).retry_delay.ToTimedelta().total_seconds()
+            case _:
+                pass  # a detail of a newer server: it can only add to what is known
+
+    def to_exception(self, receipt: KeptReceipt | None) -> TallystickError:
+        """The exception for this status; `receipt` is the verified one, if there was any."""
+        if self.reason in _INTERRUPTIONS:
+            return _INTERRUPTIONS[self.reason](f"{self.reason}: {_one_line(self.details)}", self.retry_after)
+        if self.reason:
+            kind = _REFUSALS.get(self.reason, Refused)
+            return kind(_one_line(self.details), reason=self.reason, violations=self.violations, receipt=receipt)
+        return self._without_reason()
+
+    def _without_reason(self) -> TallystickError:
+        """Statuses that gRPC itself made: there is no reason to branch on, only its code."""
+        text = _one_line(self.details)
+        if self.code == "DEADLINE_EXCEEDED":
+            return DeadlineExceeded("no answer in time; send it again, or raise the timeout")
+        if self.code == "RESOURCE_EXHAUSTED":
+            return LimitExceeded(f"a message is larger than the transport allows: {text}")
+        if self.code == "UNAVAILABLE":
+            if "handshake" in text.lower() or "CERTIFICATE_VERIFY_FAILED" in text:
+                return ConnectionNotSecure(f"the TLS handshake failed; check the profile's ca, certificate and key: {text}")
+            return Unavailable(f"the server cannot be reached; check the address and the network: {text}")
+        return NotAnExchange(self.code, text)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:500]

@@ -1,0 +1,61 @@
+"""Which failures are tried again, and how long to wait: the one retry policy, for blocking and asynchronous callers alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tenacity
+from tenacity.wait import wait_base
+
+from tallystick.client.exceptions import NotReached, Overloaded
+
+LONGEST_WAIT = 30.0
+"""Seconds; a server that asks for more is asked sooner, and says so again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a caller waits and how often it tries.
+
+    A retry sends the same bytes, with the same request_id, under a new signature: it has no second effect. Tried again are only
+    UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo.
+    """
+
+    timeout: float = 30.0
+    """Seconds for one attempt; the server drops a request whose deadline has passed."""
+    stream_timeout: float = 600.0
+    """Seconds for one attempt at a stream of pages."""
+    attempts: int = 6
+    """Attempts at the most, the first included."""
+    total: float = 120.0
+    """Seconds after which no further attempt begins."""
+    first_wait: float = 0.1
+    """Seconds before the second attempt; doubled for each further one, with jitter."""
+
+    def stop(self) -> tenacity.stop.stop_base:
+        """When to give up."""
+        return tenacity.stop_after_attempt(self.attempts) | tenacity.stop_after_delay(self.total)
+
+    def wait(self) -> wait_base:
+        """How long to wait between two attempts."""
+        return _WaitAsTold(self.first_wait)
+
+
+class _WaitAsTold(wait_base):
+    """Exponential with jitter, but never shorter than the server asked for."""
+
+    def __init__(self, first: float) -> None:
+        self._backoff = tenacity.wait_random_exponential(multiplier=first, max=LONGEST_WAIT, min=first / 2)
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> float:
+        backoff = self._backoff(retry_state)
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        told = error.retry_after if isinstance(error, NotReached) and error.retry_after else 0.0
+        return min(max(backoff, told), LONGEST_WAIT)
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether the same bytes may be sent again."""
+    if isinstance(error, Overloaded):
+        return error.retry_after is not None
+    return isinstance(error, NotReached) and error.retryable

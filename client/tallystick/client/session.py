@@ -1,0 +1,72 @@
+"""What the blocking and the asynchronous exchange share: one member's conversations and flows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from tallystick.client.auditing import Auditing
+from tallystick.client.calls import Clock, Conversation, Counterpart, Server
+from tallystick.client.checkpoints import Checkpoints
+from tallystick.client.exceptions import ProfileError
+from tallystick.client.inquiries import Inquiries
+from tallystick.client.profile import Endpoint, Profile
+from tallystick.client.reporting import Reporting
+from tallystick.client.retrying import Patience
+from tallystick.client.token_cache import CAPACITY, TokenCache
+from tallystick.client.tokens import Tokeniser
+from tallystick.client.verification import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an exchange behaves."""
+
+    patience: Patience = field(default_factory=Patience)
+    in_flight: int = 4
+    """Batches under way at once in query_many and report_many."""
+    keep_state: bool = True
+    """Whether tokens, the newest key epoch and the last checkpoint verified are kept in the profile's `state` folder."""
+    cached_tokens: int = CAPACITY
+
+
+class Session:
+    """One member's flows, and the conversations that they run over."""
+
+    def __init__(self, profile: Profile, options: Options, clock: Clock = time.time) -> None:
+        self.profile = profile
+        self.options = options
+        folder = profile.state_folder if options.keep_state else None
+        pinned = profile.token_key
+        self.cache = TokenCache(pinned.epoch_id, folder, options.cached_tokens) if pinned else None
+        self.tokeniser = Tokeniser(pinned, self.cache)
+        self.inquiries = Inquiries(self.tokeniser)
+        self.reporting = Reporting(self.tokeniser, profile.account_secret)
+        self.auditing = Auditing(self.tokeniser)
+        endpoints = {Server.EXCHANGE: profile.exchange}
+        if profile.authority is not None:
+            endpoints[Server.TOKEN_AUTHORITY] = profile.authority
+        counterparts: dict[Server, Counterpart] = {server: each.counterpart for server, each in endpoints.items()}
+        self.checkpoints = Checkpoints(counterparts, folder)
+        self.verification = Verification(self.checkpoints)
+        self._endpoints = endpoints
+        self._conversations = {
+            server: Conversation(profile.signer, counterpart, clock) for server, counterpart in counterparts.items()
+        }
+
+    def endpoint(self, server: Server) -> Endpoint:
+        """Where a server is; raises ProfileError when the profile does not say."""
+        self.conversation(server)
+        return self._endpoints[server]
+
+    def conversation(self, server: Server) -> Conversation:
+        """The conversation with a server; raises ProfileError when the profile does not name it."""
+        try:
+            return self._conversations[server]
+        except KeyError:
+            raise ProfileError(f"the profile does not say where the {server.value} is: add token-authority.toml") from None
+
+    def save(self) -> None:
+        """Keeps what was learnt."""
+        if self.cache is not None:
+            self.cache.save()

@@ -1,0 +1,234 @@
+"""The trade's lists: the statuses of each account type, the dispositions that mean overdue, and names for people.
+
+The numbers follow the second-generation credit report of the People's Bank of China, as its public readers know it.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from iso4217 import raw_table
+
+from tallystick.credit.enums import (
+    AccountType,
+    AnnotationType,
+    AssetQuality,
+    CollectionStage,
+    Disposition,
+    ObligorRole,
+    Purpose,
+    SpecialTransactionType,
+)
+
+_LOAN: Final = {1: "normal", 2: "overdue", 3: "settled", 4: "bad debt"}
+_CARD: Final = {
+    1: "normal",
+    2: "frozen",
+    3: "stopped",
+    31: "stopped by the bank",
+    4: "closed",
+    5: "bad debt",
+    6: "not activated",
+    8: "judicial recovery",
+}
+
+ACCOUNT_STATUSES: Final[Mapping[AccountType, Mapping[int, str]]] = MappingProxyType(
+    {
+        AccountType.D1: {
+            **_LOAN,
+            5: "transferred out",
+            6: "collateral short",
+            7: "forced liquidation",
+            8: "judicial recovery",
+        },
+        AccountType.R1: {**_LOAN, 5: "stopped by the bank", 6: "collateral short", 8: "judicial recovery"},
+        AccountType.R2: _CARD,
+        AccountType.R3: _CARD,
+        AccountType.R4: {**_LOAN, 6: "collateral short", 8: "judicial recovery"},
+        AccountType.C1: {1: "in collection", 2: "ended"},
+        # The public readers list no codes for discounting: taken as those that every loan type shares.
+        AccountType.D2: _LOAN,
+    }
+)
+"""The status codes of each account type; the same number means different things for different types."""
+
+BAD_DEBT_STATUSES: Final[Mapping[AccountType, frozenset[int]]] = MappingProxyType(
+    {
+        account_type: frozenset(code for code, name in statuses.items() if name == "bad debt")
+        for account_type, statuses in ACCOUNT_STATUSES.items()
+    }
+)
+"""Which status of each account type says that the institution counts the debt as bad."""
+
+SETTLED_STATUSES: Final[Mapping[AccountType, frozenset[int]]] = MappingProxyType(
+    {
+        account_type: frozenset(code for code, name in statuses.items() if name in {"settled", "closed", "ended"})
+        for account_type, statuses in ACCOUNT_STATUSES.items()
+    }
+)
+"""Which status of each account type says that nothing is owed any more."""
+
+ORGANISATION_ONLY_ACCOUNT_TYPES: Final = frozenset({AccountType.D2})
+
+OVERDUE_DISPOSITIONS: Final[Mapping[Disposition, int]] = MappingProxyType(
+    {
+        disposition: rank
+        for rank, disposition in enumerate(
+            (
+                Disposition.OVERDUE_1,
+                Disposition.OVERDUE_2,
+                Disposition.OVERDUE_3,
+                Disposition.OVERDUE_4,
+                Disposition.OVERDUE_5,
+                Disposition.OVERDUE_6,
+                Disposition.OVERDUE_7,
+                Disposition.GUARANTOR_PAID,
+                Disposition.ASSET_FOR_DEBT,
+                Disposition.BAD_DEBT,
+            ),
+            start=1,
+        )
+    }
+)
+"""The dispositions that mean overdue, each with its rank: 1 is the mildest.
+
+D and Z count, above every delay: the debtor did not pay, somebody or something else did. B is worst: the institution
+gave up. G (ended otherwise) does not count: it says that the account ended without being settled, as by transfer to
+another institution, and not that anything was due; a policy can look for it by itself.
+"""
+
+MAX_DAYS_PAST_DUE: Final = 36_525
+"""A hundred years: more is a mistake."""
+
+DAYS_PAST_DUE_RANGES: Final[Mapping[Disposition, tuple[int, int]]] = MappingProxyType(
+    {
+        Disposition.OVERDUE_1: (1, 30),
+        Disposition.OVERDUE_2: (31, 60),
+        Disposition.OVERDUE_3: (61, 90),
+        Disposition.OVERDUE_4: (91, 120),
+        Disposition.OVERDUE_5: (121, 150),
+        Disposition.OVERDUE_6: (151, 180),
+        Disposition.OVERDUE_7: (181, MAX_DAYS_PAST_DUE),
+        Disposition.PAID_AS_AGREED: (0, 0),
+        Disposition.NOTHING_DUE: (0, 0),
+        Disposition.SETTLED: (0, 0),
+        Disposition.NOT_OPENED: (0, 0),
+    }
+)
+"""The days past due that a disposition allows, both ends included; one that is not here allows any."""
+
+_DISPOSITION_CODES: Final = {
+    **{Disposition(n): str(n) for n in range(1, 8)},
+    Disposition.PAID_AS_AGREED: "N",
+    Disposition.NOTHING_DUE: "*",
+    Disposition.PAID_LATE_IN_MONTH: "M",
+    Disposition.GUARANTOR_PAID: "D",
+    Disposition.ASSET_FOR_DEBT: "Z",
+    Disposition.BAD_DEBT: "B",
+    Disposition.SETTLED: "C",
+    Disposition.ENDED_OTHERWISE: "G",
+    Disposition.NO_BILL: "A",
+    Disposition.UNKNOWN: "#",
+    Disposition.NOT_OPENED: "/",
+}
+_DISPOSITIONS: Final = {code: disposition for disposition, code in _DISPOSITION_CODES.items()}
+
+_DISPOSITION_NAMES: Final = {
+    Disposition.OVERDUE_1: "1–30 days past due",
+    Disposition.OVERDUE_2: "31–60 days past due",
+    Disposition.OVERDUE_3: "61–90 days past due",
+    Disposition.OVERDUE_4: "91–120 days past due",
+    Disposition.OVERDUE_5: "121–150 days past due",
+    Disposition.OVERDUE_6: "151–180 days past due",
+    Disposition.OVERDUE_7: "more than 180 days past due",
+    Disposition.PAID_AS_AGREED: "paid as agreed",
+    Disposition.NOTHING_DUE: "nothing due",
+    Disposition.PAID_LATE_IN_MONTH: "paid late, within the month",
+    Disposition.GUARANTOR_PAID: "a guarantor paid",
+    Disposition.ASSET_FOR_DEBT: "an asset was taken for the debt",
+    Disposition.BAD_DEBT: "bad debt",
+    Disposition.SETTLED: "settled",
+    Disposition.ENDED_OTHERWISE: "ended otherwise than by settlement",
+    Disposition.NO_BILL: "no bill: the billing day changed",
+    Disposition.UNKNOWN: "unknown",
+    Disposition.NOT_OPENED: "not yet open",
+}
+
+_ACCOUNT_TYPE_NAMES: Final = {
+    AccountType.D1: "non-revolving loan",
+    AccountType.R1: "revolving loan",
+    AccountType.R2: "credit card",
+    AccountType.R3: "quasi-credit card",
+    AccountType.R4: "sub-account under a credit line",
+    AccountType.C1: "collection account",
+    AccountType.D2: "discounting",
+}
+
+
+def describe_disposition(disposition: int) -> str:
+    """What a month's disposition means, for a person to read."""
+    return _DISPOSITION_NAMES.get(Disposition(disposition), "not stated")
+
+
+def describe_purpose(purpose: int) -> str:
+    """The purpose of an inquiry with the trade's code, if it has one, such as "02 loan approval"."""
+    name = Purpose(purpose).name.lower().replace("_", " ")
+    return f"{purpose:02d} {name}" if 0 < purpose < Purpose.OWN_QUERY else name
+
+
+def describe_account_type(account_type: int) -> str:
+    """The account type's code and name, such as "R2 credit card"."""
+    known = AccountType(account_type)
+    return f"{known.name} {_ACCOUNT_TYPE_NAMES[known]}" if known else "not stated"
+
+
+def describe_status(account_type: int, status: int) -> str:
+    """What a status means for that type of account; "unknown" if the type has no such status."""
+    return ACCOUNT_STATUSES.get(AccountType(account_type), {}).get(status, "unknown")
+
+
+def describe(
+    code: AssetQuality | SpecialTransactionType | ObligorRole | CollectionStage | AnnotationType,
+) -> str:
+    """The name of any other code, in words, such as "special mention"."""
+    return code.name.lower().replace("_", " ")
+
+
+def disposition_code(disposition: int) -> str:
+    """The trade's character for a disposition ("N", "*", "1" …); "" for the unspecified one. Raises ValueError."""
+    return _DISPOSITION_CODES.get(Disposition(disposition), "")
+
+
+def disposition_from_code(code: str) -> Disposition:
+    """The disposition of one of the trade's codes. Raises ValueError for a code that is not on the list."""
+    try:
+        return _DISPOSITIONS[code]
+    except KeyError:
+        raise ValueError(f"no disposition has this code; the codes are {' '.join(_DISPOSITIONS)}") from None
+
+
+# Codes without a minor unit (gold, test codes, "no currency") cannot carry an amount in minor units.
+_MINOR_UNITS: Final[Mapping[str, int]] = {
+    str(code): int(str(entry["CcyMnrUnts"])) for code, entry in raw_table.items() if code and str(entry["CcyMnrUnts"]).isdigit()
+}
+
+
+def is_currency(code: str) -> bool:
+    """Whether this is an ISO 4217 alphabetic code of a currency in use that has a minor unit."""
+    return code in _MINOR_UNITS
+
+
+def minor_units(currency: str) -> int:
+    """How many decimal digits the currency's minor unit has: 2 for CNY, 0 for JPY. ValueError if not in ISO 4217."""
+    try:
+        return _MINOR_UNITS[currency]
+    except KeyError:
+        raise ValueError("not an ISO 4217 code of a currency with a minor unit") from None
+
+
+def format_amount(currency: str, amount: int) -> str:
+    """An amount in minor units as people write it, such as "1,234.50 CNY"."""
+    digits = minor_units(currency)
+    whole, fraction = divmod(abs(amount), 10**digits)
+    sign = "-" if amount < 0 else ""
+    return f"{sign}{whole:,}{f'.{fraction:0{digits}d}' if digits else ''} {currency}"

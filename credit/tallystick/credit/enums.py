@@ -1,0 +1,168 @@
+"""The trade's code lists as Python enums, with the names and numbers of codes.proto, which has the meanings."""
+
+from enum import IntEnum
+
+
+class SubjectKind(IntEnum):
+    """What a subject is."""
+
+    UNSPECIFIED = 0
+    PERSON = 1
+    ORGANISATION = 2
+
+
+class Purpose(IntEnum):
+    """The agreed purpose of an inquiry; the number is the trade's code, 90 and above have none."""
+
+    UNSPECIFIED = 0
+    POST_LOAN_MANAGEMENT = 1
+    LOAN_APPROVAL = 2
+    CREDIT_CARD_APPROVAL = 3
+    GUARANTOR_QUALIFICATION = 8
+    JUDICIAL_INVESTIGATION = 9
+    PROVIDENT_FUND_WITHDRAWAL = 16
+    INDEX_FUTURES_ACCOUNT = 18
+    MERCHANT_REAL_NAME_CHECK = 19
+    PRE_GUARANTEE_REVIEW = 20
+    POST_GUARANTEE_MANAGEMENT = 21
+    OFFICER_REVIEW = 22
+    CUSTOMER_ADMISSION = 23
+    FINANCING_APPROVAL = 24
+    CREDIT_STANDING_REVIEW = 25
+    LIMIT_APPROVAL = 26
+    OWN_QUERY = 90
+    OBJECTION_HANDLING = 91
+
+
+class AccountType(IntEnum):
+    """What kind of account a record is about; the names are the trade's codes."""
+
+    UNSPECIFIED = 0
+    D1 = 1
+    R1 = 2
+    R2 = 3
+    R3 = 4
+    R4 = 5
+    C1 = 6
+    D2 = 7
+
+
+class AssetQuality(IntEnum):
+    """Five-class asset quality; UNSPECIFIED is "not known"."""
+
+    UNSPECIFIED = 0
+    NORMAL = 1
+    SPECIAL_MENTION = 2
+    SUBSTANDARD = 3
+    DOUBTFUL = 4
+    LOSS = 5
+    UNCLASSIFIED = 9
+
+
+class Disposition(IntEnum):
+    """How an account stood at the end of one month. The numbers are no order: see codes.OVERDUE_DISPOSITIONS."""
+
+    UNSPECIFIED = 0
+    OVERDUE_1 = 1
+    OVERDUE_2 = 2
+    OVERDUE_3 = 3
+    OVERDUE_4 = 4
+    OVERDUE_5 = 5
+    OVERDUE_6 = 6
+    OVERDUE_7 = 7
+    PAID_AS_AGREED = 10
+    NOTHING_DUE = 11
+    PAID_LATE_IN_MONTH = 12
+    GUARANTOR_PAID = 13
+    ASSET_FOR_DEBT = 14
+    BAD_DEBT = 15
+    SETTLED = 16
+    ENDED_OTHERWISE = 17
+    NO_BILL = 18
+    UNKNOWN = 19
+    NOT_OPENED = 20
+
+
+class SpecialTransactionType(IntEnum):
+    """What happened to an account outside its ordinary schedule."""
+
+    UNSPECIFIED = 0
+    EXTENSION = 1
+    THIRD_PARTY_COMPENSATION = 2
+    ASSET_FOR_DEBT = 3
+    PREPAYMENT = 4
+    EARLY_SETTLEMENT = 5
+    FORCED_LIQUIDATION_OPEN = 6
+    FORCED_LIQUIDATION_SETTLED = 7
+    JUDICIAL_RECOVERY = 8
+    OTHER = 9
+    DEBT_RELIEF = 11
+    ASSET_CARVE_OUT = 12
+    ASSET_TRANSFER = 13
+    PERSONALISED_INSTALMENTS = 14
+    BANK_DEFERRAL = 16
+    FORCED_LIQUIDATION = 17
+
+
+class ObligorRole(IntEnum):
+    """In what role a party answers for an account."""
+
+    UNSPECIFIED = 0
+    CO_BORROWER = 1
+    GUARANTOR = 2
+    BILL_ACCEPTOR = 3
+    RECEIVABLE_DEBTOR = 4
+    SUPPLY_CHAIN_CORE = 5
+    OTHER = 9
+    BORROWER = 10
+
+
+class CollectionStage(IntEnum):
+    """How far the collection of an overdue debt has gone; UNSPECIFIED is "not known"."""
+
+    UNSPECIFIED = 0
+    NONE = 1
+    REMINDER = 2
+    FIELD = 3
+    AGENCY = 4
+    LEGAL = 5
+    WRITTEN_OFF = 6
+
+
+class AnnotationType(IntEnum):
+    """A note that accompanies a record."""
+
+    UNSPECIFIED = 0
+    DISPUTE = 1
+    SPECIAL = 2
+    SUBJECT_STATEMENT = 3
+    INSTITUTION_NOTE = 4
+    BUREAU_NOTE = 5
+
+
+class HistoryOutcome(IntEnum):
+    """Whether anything is known of a subject."""
+
+    UNSPECIFIED = 0
+    FOUND = 1
+    NO_RECORD = 2
+
+
+class ReportOutcome(IntEnum):
+    """What became of one report."""
+
+    UNSPECIFIED = 0
+    ACCEPTED = 1
+    SUPERSEDED = 2
+    REJECTED = 3
+
+
+class WithdrawalReason(IntEnum):
+    """Why an account is withdrawn."""
+
+    UNSPECIFIED = 0
+    REPORTED_IN_ERROR = 1
+    WRONG_SUBJECT = 2
+    FRAUD = 3
+    RETENTION_EXPIRED = 4
+    TRANSFERRED = 5

@@ -1,0 +1,200 @@
+"""The rule kinds about how far the subject is committed, and how eagerly it looks for more; and about having no record."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from tallystick.credit.decisions import Reason
+from tallystick.credit.enums import AccountType, HistoryOutcome, ObligorRole, Purpose
+from tallystick.credit.history import CreditHistory, ReportedAccount
+from tallystick.credit.policy_rule import PolicyRule, amount_text, counted, within
+from tallystick.credit.policy_values import ACCOUNT_TYPES, amounts, key, names_of, some_of, whole_number
+
+_COUNT: Final = whole_number(1, 500)
+_REVOLVING: Final = (AccountType.R1, AccountType.R2, AccountType.R3)
+_GUARANTEES: Final = frozenset({ObligorRole.GUARANTOR, ObligorRole.BILL_ACCEPTOR, ObligorRole.SUPPLY_CHAIN_CORE, ObligorRole.OTHER})
+_DAYS_OF_COUNTS: Final = {1: 30, 6: 182}
+"""The windows for which the exchange gives counts; months * 365 // 12 days for any other."""
+
+
+def _open(history: CreditHistory) -> list[ReportedAccount]:
+    return [account for account in history.accounts if account.account.is_open]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoRecordRule(PolicyRule):
+    """No institution reported anything of the subject."""
+
+    kind = "no_record"
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Speaks if the answer was "no record"."""
+        if history.outcome != HistoryOutcome.NO_RECORD:
+            return None
+        return self.reason("no institution has reported an account: nothing speaks against the applicant, nothing for")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InquiriesRule(PolicyRule):
+    """Others asked so often within so many months, for one of these purposes if any are named."""
+
+    kind = "inquiries"
+    months: int = key(whole_number(1, 24))
+    # An answer names the latest 100 inquiries: a greater count could not be told from 100.
+    count: int = key(whole_number(1, 100))
+    purposes: tuple[Purpose, ...] = key(some_of(names_of(Purpose)), default=())
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Counts them."""
+        count = self._count(history)
+        if count < self.count:
+            return None
+        which = " for these purposes" if self.purposes else ""
+        return self.reason(f"{counted(count, 'time')} asked about by others{which} {within(self.months)}")
+
+    def _count(self, history: CreditHistory) -> int:
+        inquiries = history.inquiries
+        if not self.purposes and self.months == 1:
+            return inquiries.count_1_month
+        if not self.purposes and self.months == 6:
+            return inquiries.count_6_months
+        since = history.as_of.date() - timedelta(days=self.months * 365 // 12)
+        return sum(
+            inquiry.date >= since and (not self.purposes or inquiry.purpose in self.purposes) for inquiry in inquiries.inquiries
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InquiringInstitutionsRule(PolicyRule):
+    """So many distinct other institutions asked within the last six months."""
+
+    kind = "inquiring_institutions"
+    count: int = key(_COUNT)
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Looks at the exchange's own count."""
+        count = history.inquiries.institutions_6_months
+        if count < self.count:
+            return None
+        return self.reason(f"asked about by {counted(count, 'other institution')} in the last 6 months")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LendingInstitutionsRule(PolicyRule):
+    """Open accounts at so many distinct institutions."""
+
+    kind = "lending_institutions"
+    count: int = key(_COUNT)
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives all open accounts."""
+        found = _open(history)
+        institutions = {account.institution for account in found}
+        if len(institutions) < self.count:
+            return None
+        return self.reason(f"open accounts at {counted(len(institutions), 'institution')}", found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAccountsRule(PolicyRule):
+    """So many open accounts, of these types if any are named."""
+
+    kind = "open_accounts"
+    count: int = key(_COUNT)
+    types: tuple[AccountType, ...] = key(some_of(ACCOUNT_TYPES), default=())
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives those accounts."""
+        found = [account for account in _open(history) if not self.types or account.account.account_type in self.types]
+        if len(found) < self.count:
+            return None
+        types = f" of type {', '.join(code.name for code in self.types)}" if self.types else ""
+        return self.reason(f"{counted(len(found), 'open account')}{types}", found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotalBalanceRule(PolicyRule):
+    """All that is owed on open accounts comes to so much in some currency; balances not known are left out."""
+
+    kind = "total_balance"
+    amounts: Mapping[str, int] = key(amounts)
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives the accounts with a balance in a currency that has reached its amount."""
+        owed = [account for account in _open(history) if account.account.balance]
+        totals = _totals((account.account.currency, account.account.balance or 0) for account in owed)
+        return _reached(self, self.amounts, totals, owed, "owed in total")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtilisationRule(PolicyRule):
+    """So much of the limits of open revolving accounts is drawn; accounts without a known limit and balance are left out."""
+
+    kind = "utilisation"
+    percent: int = key(whole_number(1, 1000))
+    types: tuple[AccountType, ...] = key(some_of(ACCOUNT_TYPES), default=_REVOLVING)
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives the accounts in the currency of which most is drawn."""
+        known = [
+            account
+            for account in _open(history)
+            if account.account.account_type in self.types
+            and account.account.credit_limit is not None
+            and account.account.balance is not None
+        ]
+        limits = _totals((account.account.currency, account.account.credit_limit or 0) for account in known)
+        drawn = _totals((account.account.currency, account.account.balance or 0) for account in known)
+        shares = {currency: drawn[currency] * 100 // limit for currency, limit in limits.items() if limit}
+        currency = max(shares, key=shares.__getitem__, default=None)
+        if currency is None or shares[currency] < self.percent:
+            return None
+        amounts_text = f"{amount_text(currency, drawn[currency])} of {amount_text(currency, limits[currency])}"
+        accounts = [account for account in known if account.account.currency == currency]
+        return self.reason(f"{shares[currency]} % of revolving limits drawn, {amounts_text}", accounts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuaranteesRule(PolicyRule):
+    """The subject answers for others' debts on open accounts: so many of them, or so much in some currency."""
+
+    kind = "guarantees"
+    count: int | None = key(_COUNT, default=None)
+    amounts: Mapping[str, int] | None = key(amounts, default=None)
+    """Liabilities that are not known are left out of the sums, and counted all the same."""
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives those accounts."""
+        found = [account for account in _open(history) if account.account.role in _GUARANTEES]
+        if self.amounts is not None:
+            totals = _totals((account.account.currency, account.account.liability_amount or 0) for account in found)
+            by_amount = _reached(self, self.amounts, totals, found, "guaranteed for others")
+            if by_amount is not None:
+                return by_amount
+        # With neither number, any guarantee counts.
+        least = self.count if self.count is not None else 1 if self.amounts is None else None
+        if least is None or len(found) < least:
+            return None
+        return self.reason(f"{counted(len(found), 'guarantee')} for others' debts", found)
+
+
+def _totals(amounts_by_currency: Iterable[tuple[str, int]]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for currency, amount in amounts_by_currency:
+        totals[currency] = totals.get(currency, 0) + amount
+    return totals
+
+
+def _reached(
+    rule: PolicyRule,
+    limits: Mapping[str, int],
+    totals: Mapping[str, int],
+    accounts: Iterable[ReportedAccount],
+    what: str,
+) -> Reason | None:
+    reached = {currency: total for currency, total in totals.items() if currency in limits and total >= limits[currency]}
+    if not reached:
+        return None
+    text = ", ".join(amount_text(currency, total) for currency, total in sorted(reached.items()))
+    return rule.reason(f"{text} {what}", (account for account in accounts if account.account.currency in reached))

@@ -1,0 +1,274 @@
+"""The rule kinds about how the subject repaid: overdue, bad debt, collection, asset quality, and events off the schedule."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tallystick.credit.codes import (
+    BAD_DEBT_STATUSES,
+    OVERDUE_DISPOSITIONS,
+    describe,
+    describe_account_type,
+    describe_disposition,
+    describe_status,
+)
+from tallystick.credit.decisions import Reason
+from tallystick.credit.enums import (
+    AccountType,
+    AnnotationType,
+    AssetQuality,
+    CollectionStage,
+    Disposition,
+    SpecialTransactionType,
+)
+from tallystick.credit.history import CreditHistory, ReportedAccount, RunningOverdue
+from tallystick.credit.policy_rule import PolicyRule, amount_text, counted, months_within, window_start, within
+from tallystick.credit.policy_values import (
+    DISPOSITIONS,
+    OVERDUE,
+    amounts,
+    key,
+    names_of,
+    one_of,
+    some_of,
+    statuses,
+    whole_number,
+)
+
+_WINDOW: Final = whole_number(1, 60)
+_OVERDUE: Final = one_of(OVERDUE)
+
+_CLASS: Final = one_of({name: quality for name, quality in names_of(AssetQuality).items() if quality != AssetQuality.UNCLASSIFIED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningOverdueRule(PolicyRule):
+    """Something is overdue now, for so many days, and not for a trifle."""
+
+    kind = "running_overdue"
+    days: int = key(whole_number(1, 36_525), default=1)
+    amounts: Mapping[str, int] | None = key(amounts, default=None)
+    """Known amounts below these are excused; one that is not known, or of a currency not named here, never is."""
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives the accounts with such an overdue."""
+        found = [
+            (account, account.account.running_overdue)
+            for account in history.accounts
+            if account.account.running_overdue is not None
+        ]
+        found = [(account, running) for account, running in found if self._counts(account, running)]
+        if not found:
+            return None
+        days = max(running.days_past_due for _, running in found)
+        what = f"overdue now, {counted(days, 'day')} past due"
+        if len(found) > 1:
+            what = f"{len(found)} accounts overdue now, up to {counted(days, 'day')} past due"
+        elif found[0][1].amount is not None:
+            what += f", {amount_text(found[0][0].account.currency, found[0][1].amount)}"
+        return self.reason(what, (account for account, _ in found))
+
+    def _counts(self, account: ReportedAccount, running: RunningOverdue) -> bool:
+        if running.days_past_due < self.days:
+            return False
+        excused_below = (self.amounts or {}).get(account.account.currency, 0)
+        return running.amount is None or running.amount >= excused_below
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverdueMonthsRule(PolicyRule):
+    """So many months (of all accounts together) in a window were overdue at least so badly."""
+
+    kind = "overdue_months"
+    months: int = key(_WINDOW)
+    at_least: Disposition = key(_OVERDUE, default=Disposition.OVERDUE_1)
+    count: int = key(whole_number(1, 500), default=1)
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives the accounts that such months belong to."""
+        rank = OVERDUE_DISPOSITIONS[self.at_least]
+        found = [
+            (account, month.disposition)
+            for account, month in months_within(history, self.months)
+            if OVERDUE_DISPOSITIONS.get(month.disposition, 0) >= rank
+        ]
+        if len(found) < self.count:
+            return None
+        worst = max((disposition for _, disposition in found), key=OVERDUE_DISPOSITIONS.__getitem__)
+        mildest = min((disposition for _, disposition in found), key=OVERDUE_DISPOSITIONS.__getitem__)
+        what = describe_disposition(mildest) + (" or worse" if worst != mildest else "")
+        accounts = [account for account, _ in found]
+        if len({id(account) for account in accounts}) == 1:
+            how_often = f"in {len(found)} of the last {self.months} months" if self.months > 1 else "this month"
+        else:
+            how_often = f"{counted(len(found), 'time')} {within(self.months)}"
+        return self.reason(f"{what} {how_often}", accounts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstDispositionRule(PolicyRule):
+    """The worst month in a window was at least so bad."""
+
+    kind = "worst_disposition"
+    at_least: Disposition = key(_OVERDUE)
+    months: int = key(_WINDOW, default=60)
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives the accounts that had a month as bad as the worst."""
+        ranked = [
+            (OVERDUE_DISPOSITIONS.get(month.disposition, 0), month.month, month.disposition, account)
+            for account, month in months_within(history, self.months)
+        ]
+        worst = max((rank for rank, *_ in ranked), default=0)
+        if worst < OVERDUE_DISPOSITIONS[self.at_least]:
+            return None
+        as_bad = [(month, disposition, account) for rank, month, disposition, account in ranked if rank == worst]
+        latest = max(month for month, _, _ in as_bad)
+        text = f"{describe_disposition(as_bad[0][1])} {within(self.months)}, last in {latest:%B %Y}"
+        return self.reason(text, (account for _, _, account in as_bad))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispositionsRule(PolicyRule):
+    """A month in a window had one of these dispositions, overdue or not."""
+
+    kind = "dispositions"
+    dispositions: tuple[Disposition, ...] = key(some_of(DISPOSITIONS))
+    months: int = key(_WINDOW, default=60)
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives the accounts that such months belong to."""
+        found = [
+            (account, month.disposition)
+            for account, month in months_within(history, self.months)
+            if month.disposition in self.dispositions
+        ]
+        if not found:
+            return None
+        present = {disposition for _, disposition in found}
+        what = ", ".join(describe_disposition(code) for code in self.dispositions if code in present)
+        return self.reason(f"{what} {within(self.months)}", (account for account, _ in found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadDebtRule(PolicyRule):
+    """An account is bad debt or written off: by its status, by its collection, or by a month in the window."""
+
+    kind = "bad_debt"
+    months: int = key(_WINDOW, default=60)
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives those accounts."""
+        by_month = {
+            id(account) for account, month in months_within(history, self.months) if month.disposition == Disposition.BAD_DEBT
+        }
+        found = [account for account in history.accounts if id(account) in by_month or _is_bad(account)]
+        if not found:
+            return None
+        return self.reason(f"bad debt or written off on {counted(len(found), 'account')}", found)
+
+
+def _is_bad(reported: ReportedAccount) -> bool:
+    account = reported.account
+    running = account.running_overdue
+    written_off = running is not None and running.collection_stage == CollectionStage.WRITTEN_OFF
+    return written_off or account.status in BAD_DEBT_STATUSES.get(account.account_type, ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountStatusRule(PolicyRule):
+    """An account has one of these statuses; they are named for each account type, since their meaning depends on it."""
+
+    kind = "account_status"
+    statuses: Mapping[AccountType, frozenset[int]] = key(statuses)
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives those accounts."""
+        found = [
+            account for account in history.accounts if account.account.status in self.statuses.get(account.account.account_type, ())
+        ]
+        if not found:
+            return None
+        names = dict.fromkeys(
+            f"{describe_status(account.account.account_type, account.account.status)}: "
+            f"{describe_account_type(account.account.account_type)}"
+            for account in found
+        )
+        return self.reason("; ".join(names), found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetQualityRule(PolicyRule):
+    """An institution classes an account at least so badly; "unclassified" and "not known" are no class."""
+
+    kind = "asset_quality"
+    at_least: AssetQuality = key(_CLASS)
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives those accounts."""
+        found = [account for account in history.accounts if self.at_least <= account.account.asset_quality <= AssetQuality.LOSS]
+        if not found:
+            return None
+        worst = max(account.account.asset_quality for account in found)
+        return self.reason(f"{counted(len(found), 'account')} classed {describe(worst)}{_or_better(found)}", found)
+
+
+def _or_better(accounts: list[ReportedAccount]) -> str:
+    return " or better" if len({account.account.asset_quality for account in accounts}) > 1 else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionAccountRule(PolicyRule):
+    """A debt is with a collector: an account of type C1 that has not ended."""
+
+    kind = "collection_account"
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives those accounts."""
+        found = [
+            account
+            for account in history.accounts
+            if account.account.account_type == AccountType.C1 and account.account.status == 1
+        ]
+        return self.reason(f"{counted(len(found), 'account')} in collection", found) if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecialTransactionsRule(PolicyRule):
+    """Something of these kinds happened outside the ordinary schedule, within a window."""
+
+    kind = "special_transactions"
+    types: tuple[SpecialTransactionType, ...] = key(some_of(names_of(SpecialTransactionType)))
+    months: int = key(_WINDOW, default=60)
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives the accounts on which it happened."""
+        start = window_start(history, self.months)
+        found = [
+            (account, transaction.type)
+            for account in history.accounts
+            for transaction in account.account.special_transactions
+            if transaction.type in self.types and transaction.date >= start
+        ]
+        if not found:
+            return None
+        present = {transaction_type for _, transaction_type in found}
+        what = ", ".join(describe(code) for code in self.types if code in present)
+        return self.reason(f"{what} {within(self.months)}", (account for account, _ in found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotationsRule(PolicyRule):
+    """A record carries one of these annotations, such as the subject's dispute."""
+
+    kind = "annotations"
+    types: tuple[AnnotationType, ...] = key(some_of(names_of(AnnotationType)))
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Gives those accounts."""
+        found = [account for account in history.accounts if set(self.types) & set(account.account.annotations)]
+        if not found:
+            return None
+        present = {annotation for account in found for annotation in account.account.annotations}
+        what = ", ".join(describe(code) for code in self.types if code in present)
+        return self.reason(f"annotated: {what}, on {counted(len(found), 'account')}", found)

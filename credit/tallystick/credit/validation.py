@@ -1,0 +1,115 @@
+"""Validation of what members send: pure, bounded, and in terms of the field that is wrong."""
+
+import re
+from datetime import datetime
+from typing import Final
+
+from tallystick.credit.account_rules import MAX_VIOLATIONS_PER_REPORT, check_account
+from tallystick.credit.enums import Purpose, WithdrawalReason
+from tallystick.credit.field_rules import check_instant, check_length, code_violation, members, seconds_of
+from tallystick.credit.violations import Violation
+from tallystick.crypto import ElementError, check_element
+from tallystick.v1.account_pb2 import Account, AccountReference
+from tallystick.v1.inquiry_service_pb2 import Inquiry
+from tallystick.v1.reporting_service_pb2 import AccountReport, WithdrawAccountRequest
+from tallystick.v1.subject_pb2 import SubjectToken
+
+__all__ = [
+    "MAX_VIOLATIONS_PER_REPORT",
+    "validate_account",
+    "validate_inquiry",
+    "validate_report",
+    "validate_subject",
+    "validate_withdrawal",
+]
+
+ELEMENT_LENGTH: Final = 32
+EPOCH_ID_LENGTH: Final = 20
+SECRET_ID_LENGTH: Final = 8
+DIGEST_LENGTH: Final = 32
+
+_PURPOSES: Final = members(Purpose)
+_WITHDRAWAL_REASONS: Final = members(WithdrawalReason)
+_CONSENT_REFERENCE: Final = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+def validate_report(
+    report: AccountReport, now: datetime, field: str = "report", *, epoch_id: bytes | None = None
+) -> list[Violation]:
+    """What is wrong with one report: its token, its account reference, its account; empty if it can be taken.
+
+    `now` carries a time zone. With `epoch_id`, a token of another key epoch is a violation TOKEN_EPOCH_MISMATCH.
+    """
+    found: list[Violation] = []
+    _check_subject(report.HasField("subject"), report.subject, f"{field}.subject", epoch_id, found)
+    _check_reference(report.account_reference, f"{field}.account_reference", found)
+    if report.HasField("account"):
+        check_account(report.account, now, f"{field}.account", found)
+    else:
+        found.append(Violation(f"{field}.account", "FIELD_REQUIRED", "is missing; give the account's state"))
+    return found[:MAX_VIOLATIONS_PER_REPORT]
+
+
+def validate_account(account: Account, now: datetime, field: str = "account") -> list[Violation]:
+    """What is wrong with one account state; empty if it can be taken. `now` carries a time zone."""
+    found: list[Violation] = []
+    check_account(account, now, field, found)
+    return found[:MAX_VIOLATIONS_PER_REPORT]
+
+
+def validate_inquiry(inquiry: Inquiry, field: str = "inquiry", *, epoch_id: bytes | None = None) -> list[Violation]:
+    """What is wrong with one inquiry: its token, its purpose, its consent. `epoch_id` as in validate_report."""
+    found: list[Violation] = []
+    _check_subject(inquiry.HasField("subject"), inquiry.subject, f"{field}.subject", epoch_id, found)
+    if inquiry.purpose not in _PURPOSES:
+        found.append(code_violation(f"{field}.purpose", inquiry.purpose))
+    if not _CONSENT_REFERENCE.fullmatch(inquiry.consent_reference):
+        found.append(_consent_violation(f"{field}.consent_reference", inquiry.consent_reference))
+    return found
+
+
+def validate_withdrawal(request: WithdrawAccountRequest, now: datetime, *, epoch_id: bytes | None = None) -> list[Violation]:
+    """What is wrong with a withdrawal, but for its request_id, which is checked where all requests' are."""
+    found: list[Violation] = []
+    _check_subject(request.HasField("subject"), request.subject, "subject", epoch_id, found)
+    _check_reference(request.account_reference, "account_reference", found)
+    check_instant(request.HasField("as_of"), request.as_of, seconds_of(now), "as_of", found)
+    if request.reason not in _WITHDRAWAL_REASONS:
+        found.append(code_violation("reason", request.reason))
+    return found
+
+
+def validate_subject(subject: SubjectToken, field: str = "subject", *, epoch_id: bytes | None = None) -> list[Violation]:
+    """What is wrong with a token: its lengths, and whether it is in the group. `epoch_id` as in validate_report."""
+    found: list[Violation] = []
+    _check_subject(True, subject, field, epoch_id, found)
+    return found
+
+
+def _check_subject(given: bool, subject: SubjectToken, field: str, epoch_id: bytes | None, found: list[Violation]) -> None:
+    if not given:
+        found.append(Violation(field, "FIELD_REQUIRED", "is missing; give the subject's token"))
+        return
+    right_length = check_length(subject.epoch_id, EPOCH_ID_LENGTH, "the id of the token's key epoch", f"{field}.epoch_id", found)
+    if right_length and epoch_id is not None and subject.epoch_id != epoch_id:
+        description = "is of another key epoch than the one in force; have the token made again"
+        found.append(Violation(f"{field}.epoch_id", "TOKEN_EPOCH_MISMATCH", description))
+    if check_length(subject.element, ELEMENT_LENGTH, "the token's element", f"{field}.element", found):
+        try:
+            check_element(subject.element)
+        except ElementError:
+            description = "is no canonical element of ristretto255 other than the identity; have the token made again"
+            found.append(Violation(f"{field}.element", "ELEMENT_INVALID", description))
+
+
+def _check_reference(reference: AccountReference, field: str, found: list[Violation]) -> None:
+    # An absent reference reads as an empty one: both parts are then missing, which is what its sender needs to hear.
+    check_length(reference.secret_id, SECRET_ID_LENGTH, "the id of the account secret", f"{field}.secret_id", found)
+    check_length(reference.digest, DIGEST_LENGTH, "the account number's digest", f"{field}.digest", found)
+
+
+def _consent_violation(field: str, consent_reference: str) -> Violation:
+    if not consent_reference:
+        description = "is missing; give your reference to the subject's written consent"
+        return Violation(field, "FIELD_REQUIRED", description)
+    return Violation(field, "FIELD_MALFORMED", "must be 1 to 64 printable ASCII characters without spaces")

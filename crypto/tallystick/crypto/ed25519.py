@@ -1,0 +1,44 @@
+"""Ed25519 verification (RFC 8032) that refuses the public keys for which anybody can make signatures."""
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+PUBLIC_KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+
+_SIGN_BIT = 1 << 255
+_P = 2**255 - 19
+_ORDER_8_Y = (
+    0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7,
+)
+# Every encoding, canonical or not, of the eight points of small order, with either sign bit. Under such a key a
+# signature holds for messages that nobody signed, so that its owner could deny all of them.
+_SMALL_ORDER_KEYS = frozenset(
+    (y | sign).to_bytes(32, "little") for y in (0, 1, _P - 1, _P, _P + 1, *_ORDER_8_Y) for sign in (0, _SIGN_BIT)
+)
+
+
+def is_usable_public_key(public_key: bytes) -> bool:
+    """Whether these are 32 bytes that do not encode a point of small order.
+
+    Whether they are a point shows at verification.
+    """
+    return len(public_key) == PUBLIC_KEY_BYTES and public_key not in _SMALL_ORDER_KEYS
+
+
+def raw_public_key(private_key: Ed25519PrivateKey) -> bytes:
+    """Return the 32 bytes of the public key that belongs to `private_key`."""
+    return private_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def is_signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether `signature` over `message` verifies under `public_key`; False for malformed keys and signatures too."""
+    if not is_usable_public_key(public_key) or len(signature) != SIGNATURE_BYTES:
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (ValueError, InvalidSignature):
+        return False
+    return True

@@ -1,0 +1,57 @@
+"""Keyed digests that stand for account numbers and tokens (docs/protocol.md, "Account reference")."""
+
+import hmac
+import unicodedata
+from hashlib import sha256
+
+from tallystick.crypto.errors import CryptoError, IdentityError
+from tallystick.crypto.framing import framed
+
+SECRET_BYTES = 32
+SECRET_ID_BYTES = 8
+MAX_ACCOUNT_NUMBER_CHARACTERS = 256
+
+
+def account_secret_id(secret: bytes) -> bytes:
+    """Return the 8 bytes that name a member's account secret. Raises CryptoError unless the secret is 32 bytes."""
+    _check_secret(secret)
+    return sha256(b"tallystick-account-secret-v1" + secret).digest()[:SECRET_ID_BYTES]
+
+
+def account_reference(secret: bytes, account_number: str) -> tuple[bytes, bytes]:
+    """Return (secret id, digest), which stand for an account of the member that keeps `secret`.
+
+    The number is put into Unicode's normal form C and otherwise taken as it is. Raises IdentityError (field
+    "account_number") when it is empty or too long or cannot be encoded, CryptoError unless the secret is 32 bytes.
+    """
+    _check_secret(secret)
+    if not account_number:
+        raise IdentityError("account_number", "FIELD_REQUIRED", "give the account's number")
+    if len(account_number) > MAX_ACCOUNT_NUMBER_CHARACTERS:
+        raise IdentityError(
+            "account_number", "FIELD_MALFORMED", f"give at most {MAX_ACCOUNT_NUMBER_CHARACTERS} characters"
+        )
+    try:
+        number = unicodedata.normalize("NFC", account_number).encode()
+    except UnicodeEncodeError:
+        raise IdentityError(
+            "account_number", "FIELD_MALFORMED", "leave out characters that UTF-8 cannot encode"
+        ) from None
+    return account_secret_id(secret), hmac.digest(secret, framed("tallystick-account-v1", number), "sha256")
+
+
+def subject_key(store_secret: bytes, epoch_id: bytes, element: bytes) -> bytes:
+    """Return what a database stores instead of a token: HMAC-SHA-256(store_secret, epoch_id ‖ element), 32 bytes.
+
+    Raises CryptoError unless the secret is 32 bytes, epoch_id 20 and element 32: joined without lengths, nothing else
+    keeps them apart.
+    """
+    _check_secret(store_secret)
+    if len(epoch_id) != 20 or len(element) != 32:
+        raise CryptoError("epoch_id must be 20 bytes and element 32")
+    return hmac.digest(store_secret, epoch_id + element, "sha256")
+
+
+def _check_secret(secret: bytes) -> None:
+    if len(secret) != SECRET_BYTES:
+        raise CryptoError(f"the secret must be {SECRET_BYTES} bytes")

@@ -1,0 +1,101 @@
+"""The group ristretto255 (RFC 9496) by libsodium: the only module that knows which library does the arithmetic.
+
+Scalars are byte strings from birth to death: Python's integers have no constant-time arithmetic.
+"""
+
+import contextlib
+from pathlib import Path
+
+import rbcl
+
+from tallystick.crypto.errors import ElementError
+
+BYTES = 32
+"""Length of an encoded element and of an encoded scalar."""
+IDENTITY = bytes(BYTES)
+"""The encoding of the identity, which is never a valid input or output here."""
+
+_ZERO_HALF = bytes(32)
+
+# rbcl writes its copy of libsodium to a temporary file at each import and leaves it there. Once loaded it stays mapped,
+# so the name can go; where an open file cannot be deleted (Windows) it stays as rbcl left it.
+with contextlib.suppress(OSError, AttributeError, TypeError):
+    Path(rbcl._sodium._name).unlink()
+
+
+def is_element(data: bytes) -> bool:
+    """Whether `data` is the canonical encoding of an element other than the identity."""
+    return (
+        isinstance(data, bytes)
+        and len(data) == BYTES
+        and data != IDENTITY
+        and bool(rbcl.crypto_core_ristretto255_is_valid_point(data))
+    )
+
+
+def is_scalar(data: bytes) -> bool:
+    """Whether `data` is the canonical encoding of a scalar other than zero."""
+    return (
+        isinstance(data, bytes)
+        and len(data) == BYTES
+        and data != _ZERO_HALF
+        and bool(rbcl.crypto_core_ristretto255_scalar_reduce(data + _ZERO_HALF) == data)
+    )
+
+
+def random_scalar() -> bytes:
+    """Return a uniformly random scalar other than zero."""
+    return bytes(rbcl.crypto_core_ristretto255_scalar_random())
+
+
+def reduce_scalar(wide: bytes) -> bytes:
+    """Return 64 uniform bytes, little endian, modulo the group's order."""
+    return bytes(rbcl.crypto_core_ristretto255_scalar_reduce(wide))
+
+
+def invert_scalar(scalar: bytes) -> bytes:
+    """Return the multiplicative inverse of a scalar other than zero."""
+    return bytes(rbcl.crypto_core_ristretto255_scalar_invert(scalar))
+
+
+def multiply_scalars(left: bytes, right: bytes) -> bytes:
+    """Return the product of two scalars."""
+    return bytes(rbcl.crypto_core_ristretto255_scalar_mul(left, right))
+
+
+def subtract_scalars(left: bytes, right: bytes) -> bytes:
+    """Return the difference of two scalars."""
+    return bytes(rbcl.crypto_core_ristretto255_scalar_sub(left, right))
+
+
+def element_from_hash(digest: bytes) -> bytes:
+    """Map 64 uniform bytes to an element (the one-way map of RFC 9496, section 4.3.4)."""
+    return bytes(rbcl.crypto_core_ristretto255_from_hash(digest))
+
+
+def multiply(scalar: bytes, element: bytes) -> bytes:
+    """Return `scalar · element`.
+
+    Raises ElementError when the element is invalid, or the product would be the identity.
+    """
+    try:
+        return bytes(rbcl.crypto_scalarmult_ristretto255(scalar, element))
+    except (RuntimeError, ValueError, TypeError):
+        # The library's message is about its own arguments; the cause is not chained, for its frames hold the scalar.
+        raise ElementError("not the canonical encoding of a ristretto255 element other than the identity") from None
+
+
+def multiply_base(scalar: bytes) -> bytes:
+    """Return `scalar · generator`. Raises ElementError when the scalar is zero."""
+    try:
+        return bytes(rbcl.crypto_scalarmult_ristretto255_base(scalar))
+    except (RuntimeError, ValueError, TypeError):
+        raise ElementError("not the canonical encoding of a scalar other than zero") from None
+
+
+def add(left: bytes, right: bytes) -> bytes:
+    """Return the sum of two encoded elements, which may be the identity.
+
+    Both must come from this module: the library does not say when an encoding is not canonical, it adds nothing then.
+    """
+    return bytes(rbcl.crypto_core_ristretto255_add(left, right))

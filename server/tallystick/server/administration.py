@@ -1,0 +1,103 @@
+"""Administration from the command line: requests signed with the operator's key, on the same path as everybody's, in process.
+
+The registry itself begins with `bootstrap`: the operator's own member and key, written together with the two entries that say so.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+from typing import TypeVar
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from google.protobuf.message import Message
+
+from tallystick.crypto import key_statement, parse_request_signature, sign_request
+from tallystick.server.calls import Call
+from tallystick.server.composition import compose
+from tallystick.server.config import Settings
+from tallystick.server.evidence import EvidenceBox
+from tallystick.server.keys import ServerKeys
+from tallystick.server.log.append import LogWriter
+from tallystick.server.operations import registry
+from tallystick.server.request import Request
+from tallystick.server.service import Service
+from tallystick.server.storage.connection import Connection
+from tallystick.server.transaction import Transactor
+from tallystick.v1 import membership_service_pb2 as pb
+
+Response = TypeVar("Response", bound=Message)
+SERVICE = "/tallystick.v1.MembershipService/"
+
+
+async def administer(
+    settings: Settings, keys: ServerKeys, dsn: str, method: str, message: Message, response_type: type[Response]
+) -> Response:
+    """Carries out one request of the operator's, logged like any other; raises Refusal."""
+    service = compose(settings, keys, dsn)
+    service.ledger.start()
+    try:
+        answer = await service.handle(_signed(settings, keys, method, message.SerializeToString()))
+    finally:
+        await service.close()
+    if answer.refusal is not None:
+        raise answer.refusal
+    return response_type.FromString(answer.message)
+
+
+async def bootstrap(settings: Settings, keys: ServerKeys, dsn: str) -> bool:
+    """Admits the operator and its key when the registry is empty; returns whether it was.
+
+    Rows and entries commit together: after a crash the registry is empty, and this runs again."""
+    connection = await Connection.open(dsn)
+    try:
+        await connection.execute("BEGIN")
+        await registry.lock_registry(connection)
+        if await connection.fetch("SELECT 1 FROM member LIMIT 1"):
+            await connection.execute("ROLLBACK")
+            return False
+        requests = await _first_requests(connection, settings, keys)
+        writer = LogWriter(settings.origin, keys.receipt_key, EvidenceBox(keys.evidence))
+        transactor = Transactor(writer, keys.request_secret)
+        # The transaction is open already: its BEGIN in there is a warning in the database's log, and no more.
+        await transactor.commit(connection, await transactor.carry_out(connection, requests))
+        return True
+    finally:
+        connection.close()
+
+
+async def _first_requests(connection: Connection, settings: Settings, keys: ServerKeys) -> list[Request]:
+    """Writes the operator's rows; returns the requests that say so, signed by the key that they register."""
+    ((clock,),) = await connection.fetch("SELECT clock_timestamp()")
+    public_key = keys.operator_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    member = pb.Member(member_id=settings.operator, display_name="Operator", roles=[pb.ROLE_OPERATOR], state=pb.MEMBER_STATE_ACTIVE)
+    row = await registry.insert_member(connection, member, clock)
+    assert row is not None
+    key = await registry.insert_key(connection, row.id, public_key, clock)
+    assert key is not None
+    create = pb.CreateMemberRequest(request_id=secrets.token_bytes(16), member=member)
+    add = pb.AddMemberKeyRequest(
+        request_id=secrets.token_bytes(16),
+        member_id=settings.operator,
+        public_key=public_key,
+        possession_signature=keys.operator_key.sign(key_statement(settings.origin, settings.operator, public_key)),
+    )
+    created = pb.CreateMemberResponse(member=registry.member_message(row, ()))
+    added = pb.AddMemberKeyResponse(key=registry.key_message(key))
+    service = compose(settings, keys, "")
+    return [
+        _settled(service, settings, keys, "CreateMember", create, created),
+        _settled(service, settings, keys, "AddMemberKey", add, added),
+    ]
+
+
+def _settled(service: Service, settings: Settings, keys: ServerKeys, method: str, message: Message, answer: Message) -> Request:
+    call = _signed(settings, keys, SERVICE + method, message.SerializeToString())
+    request = service.read(call, parse_request_signature(call.metadata), settings.operator)
+    return replace(request, answer=answer.SerializeToString())
+
+
+def _signed(settings: Settings, keys: ServerKeys, method: str, message: bytes) -> Call:
+    signed = sign_request(keys.operator_key, path=method, message=message, audience=settings.origin, created=int(time.time()))
+    return Call(method=method, metadata=signed.metadata, message=message, certificate_member=None)

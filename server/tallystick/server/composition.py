@@ -1,0 +1,150 @@
+"""The composition root: which parts a server of either role is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from tallystick.crypto import oprf
+from tallystick.server.config import Settings
+from tallystick.server.details import RequestReader
+from tallystick.server.erasure import SubjectEraser
+from tallystick.server.evidence import EvidenceBox
+from tallystick.server.keys import KeyFolderProblem, ServerKeys
+from tallystick.server.ledger import Ledger
+from tallystick.server.log.append import LogWriter
+from tallystick.server.log.checkpoints import get_checkpoint
+from tallystick.server.log.proofs import get_consistency_proof, get_inclusion_proof
+from tallystick.server.operations.audit_erasure import EraseSubject
+from tallystick.server.operations.audit_listing import ListAuditEntries
+from tallystick.server.operations.audit_reading import ExportAuditEntries, GetAuditEntry
+from tallystick.server.operations.inquiries import BatchQueryCreditHistories, InquiryAnswers, QueryCreditHistory
+from tallystick.server.operations.member_keys import AddMemberKey, RevokeMemberKey
+from tallystick.server.operations.membership import CreateMember, ListMembers, UpdateMember
+from tallystick.server.operations.operation import Operation
+from tallystick.server.operations.reports import SubmitReports, WithdrawAccount
+from tallystick.server.operations.submissions import GetSubmission, ListSubmissions
+from tallystick.server.operations.tokens import EvaluateTokens
+from tallystick.server.service import PublicMethod, Service, find_key
+from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.reader import Reader
+from tallystick.server.transaction import Transactor
+from tallystick.server.transport.authentication import Authenticator
+from tallystick.v1 import audit_service_pb2, subject_token_service_pb2
+
+BATCH_BYTES = 8 * 1024 * 1024
+"""A transaction takes no further request once it holds this much."""
+
+Asked = TypeVar("Asked", bound=Message)
+
+
+def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
+    """A service ready to be started; nothing is connected yet. Raises KeyFolderProblem when the role's key is missing."""
+
+    async def connect() -> Connection:
+        return await Connection.open(dsn)
+
+    reader = Reader(connect)
+
+    async def lookup(keyid: bytes) -> Any:
+        return await reader.read(lambda connection: find_key(connection, keyid))
+
+    box = EvidenceBox(keys.evidence)
+    ledger = Ledger(
+        connect,
+        Transactor(LogWriter(settings.origin, keys.receipt_key, box), keys.request_secret),
+        queue_size=settings.queue_size,
+        batch_size=settings.batch_size,
+        batch_bytes=BATCH_BYTES,
+        linger=settings.linger_ms / 1000,
+    )
+    operations: dict[str, Operation] = {}
+    own = _token_operations(keys) if settings.role == "token-authority" else _exchange_operations(settings, keys)
+    for operation in (*own, *_membership_operations(settings, keys), *_audit_operations(keys, box, RequestReader(operations))):
+        operations[operation.method] = operation
+    return Service(
+        authenticator=Authenticator(settings.origin, lookup),
+        ledger=ledger,
+        reader=reader,
+        operations=operations,
+        public_methods=_public_methods(settings, keys, reader),
+        subject_secret=keys.subject_secret,
+    )
+
+
+def _exchange_operations(settings: Settings, keys: ServerKeys) -> Iterable[Operation]:
+    epoch_id = oprf.epoch_id(settings.token_sequence, bytes.fromhex(settings.token_public_key))
+    answers = InquiryAnswers(epoch_id)
+    return (
+        SubmitReports(epoch_id),
+        WithdrawAccount(epoch_id),
+        GetSubmission(),
+        ListSubmissions(keys.request_secret),
+        QueryCreditHistory(answers),
+        BatchQueryCreditHistories(answers),
+    )
+
+
+def _token_operations(keys: ServerKeys) -> Iterable[Operation]:
+    if keys.token_key is None:
+        raise KeyFolderProblem("a token authority needs token.key in its key folder: make one with tallystickd init")
+    return (EvaluateTokens(keys.token_key),)
+
+
+def _membership_operations(settings: Settings, keys: ServerKeys) -> Iterable[Operation]:
+    return (
+        CreateMember(),
+        UpdateMember(),
+        ListMembers(keys.request_secret),
+        AddMemberKey(settings.origin),
+        RevokeMemberKey(),
+    )
+
+
+def _audit_operations(keys: ServerKeys, box: EvidenceBox, reader: RequestReader) -> Iterable[Operation]:
+    return (
+        ListAuditEntries(keys.request_secret),
+        GetAuditEntry(box, reader),
+        ExportAuditEntries(),
+        EraseSubject(SubjectEraser(box, reader, keys.subject_secret)),
+    )
+
+
+def _public_methods(settings: Settings, keys: ServerKeys, reader: Reader) -> dict[str, PublicMethod]:
+    def read(request_type: type[Asked], answer: Callable[[Connection, Asked], Awaitable[Message]]) -> PublicMethod:
+        async def method(message: bytes) -> bytes:
+            request = request_type.FromString(message)
+            return (await reader.read(lambda connection: answer(connection, request))).SerializeToString()
+
+        return method
+
+    async def checkpoint(connection: Connection, request: audit_service_pb2.GetCheckpointRequest) -> Message:
+        return await get_checkpoint(connection, request, origin=settings.origin, checkpoint_key=keys.checkpoint_key)
+
+    audit = "/tallystick.v1.AuditService/"
+    methods = {
+        audit + "GetCheckpoint": read(audit_service_pb2.GetCheckpointRequest, checkpoint),
+        audit + "GetInclusionProof": read(audit_service_pb2.GetInclusionProofRequest, get_inclusion_proof),
+        audit + "GetConsistencyProof": read(audit_service_pb2.GetConsistencyProofRequest, get_consistency_proof),
+    }
+    if settings.role == "token-authority" and keys.token_key is not None:
+        methods["/tallystick.v1.SubjectTokenService/GetTokenKey"] = _token_key_method(keys)
+    return methods
+
+
+def _token_key_method(keys: ServerKeys) -> PublicMethod:
+    key = keys.token_key
+    assert key is not None
+    response = subject_token_service_pb2.GetTokenKeyResponse(
+        token_key=subject_token_service_pb2.TokenKey(
+            suite=oprf.SUITE, public_key=key.public_key, sequence=key.sequence, epoch_id=key.epoch_id
+        )
+    ).SerializeToString()
+
+    async def method(message: bytes) -> bytes:
+        subject_token_service_pb2.GetTokenKeyRequest.FromString(message)
+        return response
+
+    return method

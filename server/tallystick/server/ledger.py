@@ -1,0 +1,263 @@
+"""The ledger of one worker: it takes what is waiting, runs it as one transaction, and releases all callers after the commit.
+
+Group commit: while one transaction runs, the next requests gather. A request that finds the ledger idle starts at once; after a
+full house the ledger lingers a moment, since the callers it has just released are about to ask again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import psycopg2
+import structlog
+from psycopg2 import errorcodes
+
+from tallystick.server.calls import Answer
+from tallystick.server.concurrency import ConcurrentChangeError
+from tallystick.server.log.append import Appended, CommitFailedError, is_committed
+from tallystick.server.metrics import BATCH_SIZE, RERUNS, UNCERTAIN_COMMITS
+from tallystick.server.refusals import Refusal
+from tallystick.server.request import Request
+from tallystick.server.storage.connection import Connection
+from tallystick.server.transaction import Batch, Transactor
+from tallystick.v1 import errors_pb2 as errors
+
+events = structlog.get_logger()
+
+MAX_RERUNS = 5
+RETRY_AFTER = 0.25
+"""Seconds after which a caller that found the queue full may come again."""
+RECOVERY_TIMEOUT = 10.0
+"""Seconds within which a lost connection must be replaced for its last commit to be looked up."""
+_RERUN_STATES = frozenset(
+    {
+        errorcodes.SERIALIZATION_FAILURE,
+        errorcodes.DEADLOCK_DETECTED,
+        errorcodes.UNIQUE_VIOLATION,  # the same request_id, or the same new account, at another server
+        errorcodes.LOCK_NOT_AVAILABLE,
+    }
+)
+
+
+class Ledger:
+    """Admits requests to one connection to the database, in batches."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        transactor: Transactor,
+        *,
+        queue_size: int,
+        batch_size: int,
+        batch_bytes: int,
+        linger: float,
+    ) -> None:
+        self._connect = connect
+        self._transactor = transactor
+        self._queue_size = queue_size
+        self._batch_size = batch_size
+        self._batch_bytes = batch_bytes
+        self._linger = linger
+        self._waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to work."""
+        self._task = asyncio.create_task(self._work(), name="ledger")
+
+    async def close(self) -> None:
+        """Takes nothing more, finishes what is queued, and closes the connection."""
+        self._closing = True
+        self._arrived.set()
+        if self._task is not None:
+            await self._task
+        if self._connection is not None:
+            self._connection.close()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the database could be reached the last time it was needed."""
+        return self._connection is not None and not self._connection.closed
+
+    async def submit(self, request: Request) -> Answer:
+        """Waits until the request is committed; raises Refusal when it was not carried out and is not in the log either."""
+        if self._closing:
+            raise Refusal(errors.ERROR_REASON_SHUTTING_DOWN, "the server is shutting down; ask another")
+        if len(self._waiting) >= self._queue_size:
+            raise Refusal(errors.ERROR_REASON_QUEUE_FULL, "the server has more to do than it can; wait", retry_after=RETRY_AFTER)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, future))
+        self._arrived.set()
+        return await future
+
+    async def _work(self) -> None:
+        last = 0
+        while True:
+            if not self._waiting:
+                if self._closing:
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            await self._gather(last)
+            batch = self._take()
+            last = len(batch)
+            if batch:
+                BATCH_SIZE.observe(len(batch))
+                await self._run(batch)
+
+    async def _gather(self, last: int) -> None:
+        """Waits a moment for the callers that the batch before released, if there were several."""
+        until = asyncio.get_running_loop().time() + self._linger
+        while len(self._waiting) < min(last, self._batch_size) and not self._closing:
+            if (left := until - asyncio.get_running_loop().time()) <= 0:
+                return
+            await asyncio.sleep(min(left, self._linger / 4))
+
+    def _take(self) -> list[tuple[Request, asyncio.Future[Answer]]]:
+        """The next batch: bounded in number and bytes, no caller that has gone, no request_id twice."""
+        now = asyncio.get_running_loop().time()
+        batch: list[tuple[Request, asyncio.Future[Answer]]] = []
+        identities: set[tuple[str, bytes]] = set()
+        size = 0
+        while self._waiting and len(batch) < self._batch_size and (size < self._batch_bytes or not batch):
+            request, future = self._waiting[0]
+            identity = request.identity
+            if identity is not None and identity in identities:
+                break
+            self._waiting.popleft()
+            if future.done():
+                continue
+            if request.deadline is not None and request.deadline <= now:
+                _settle(
+                    future,
+                    Refusal(errors.ERROR_REASON_DEADLINE_PASSED, "the deadline passed before the request was run"),
+                )
+                continue
+            if identity is not None:
+                identities.add(identity)
+            size += len(request.message)
+            batch.append((request, future))
+        return batch
+
+    async def _run(self, batch: Sequence[tuple[Request, asyncio.Future[Answer]]]) -> None:
+        """Runs a batch; if it fails for a reason of its own, runs each request by itself."""
+        results = await self._attempt([request for request, _ in batch])
+        if results is None and len(batch) == 1:
+            results = [await self._refuse(batch[0][0], _internal())]
+        elif results is None:
+            results = []
+            for request, _ in batch:
+                results = [*results, *(await self._attempt([request]) or [await self._refuse(request, _internal())])]
+        for (_, future), result in zip(batch, results, strict=True):
+            _settle(future, result)
+
+    async def _attempt(self, requests: Sequence[Request]) -> Sequence[Answer | Refusal] | None:
+        """Answers of a batch, or the same refusal for all when the database is gone, or None when it fails for its own reason."""
+        for _ in range(MAX_RERUNS):
+            try:
+                return await self._transact(requests)
+            except Refusal as refusal:
+                # An operation found out too late to take its writes back.
+                return [await self._refuse(requests[0], refusal)] if len(requests) == 1 else None
+            except ConcurrentChangeError:
+                RERUNS.inc()
+            except psycopg2.Error as error:
+                if self._connection is None:
+                    return [_unavailable()] * len(requests)
+                if error.pgcode not in _RERUN_STATES:
+                    events.error("transaction_failed", sqlstate=error.pgcode, requests=len(requests))
+                    return None
+                RERUNS.inc()
+            except Exception:  # noqa: BLE001 - a fault of one request's code must not stop the ledger for all
+                events.exception("operation_failed", methods=sorted({r.operation.method for r in requests}))
+                return None
+        events.error("reruns_exhausted", requests=len(requests))
+        return None
+
+    async def _refuse(self, request: Request, refusal: Refusal) -> Answer | Refusal:
+        """Logs a refusal that is known beforehand. If even that fails, the caller is told without a receipt."""
+        try:
+            (answer,) = await self._transact([replace(request, invalid=refusal)])
+        except Exception:  # noqa: BLE001 - the caller is owed an answer, whatever went wrong
+            events.exception("refusal_not_logged", reason=refusal.reason_name)
+            return refusal
+        return answer
+
+    async def _transact(self, requests: Sequence[Request]) -> Sequence[Answer | Refusal]:
+        connection = await self._connected()
+        try:
+            batch = await self._transactor.carry_out(connection, requests)
+            return await self._transactor.commit(connection, batch)
+        except CommitFailedError as failed:
+            if not connection.closed:
+                await self._roll_back(connection)
+                raise failed.__cause__ or failed from None
+            return await self._look_up(batch, failed.appended)
+        except BaseException:
+            await self._roll_back(connection)
+            raise
+
+    async def _look_up(self, batch: Batch, appended: Appended) -> Sequence[Answer | Refusal]:
+        """The connection was lost while a commit was under way: looks whether it took effect, and guesses nothing.
+
+        If it did not, or the database stays away, nothing is run again here: the lost session may still be about to commit. The
+        callers hear UNAVAILABLE and ask again with a new nonce; their request_id tells what happened."""
+        UNCERTAIN_COMMITS.inc()
+        self._drop()
+        committed = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECOVERY_TIMEOUT):
+                while True:
+                    try:
+                        committed = await is_committed(await self._connected(), appended)
+                        break
+                    except psycopg2.Error:
+                        self._drop()
+                        await asyncio.sleep(0.1)
+        events.warning("commit_looked_up", committed=committed, requests=len(batch.works))
+        return self._transactor.answers(batch, appended) if committed else [_unavailable()] * len(batch.works)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._drop()
+            self._connection = await self._connect()
+        return self._connection
+
+    async def _roll_back(self, connection: Connection) -> None:
+        if connection.closed:
+            self._drop()
+            return
+        try:
+            await connection.execute("ROLLBACK")
+        except psycopg2.Error:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+def _settle(future: asyncio.Future[Answer], result: Answer | Refusal) -> None:
+    if future.done():
+        return
+    if isinstance(result, Refusal):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+def _unavailable() -> Refusal:
+    return Refusal(errors.ERROR_REASON_DATABASE_UNAVAILABLE, "the database cannot be reached; try again with the same request_id")
+
+
+def _internal() -> Refusal:
+    return Refusal(errors.ERROR_REASON_INTERNAL, "a fault of the server; nothing was done")

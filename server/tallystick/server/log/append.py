@@ -1,0 +1,272 @@
+"""Appending to the log: the leaf, its place, its evidence and its receipt, for a whole batch at once.
+
+What is written here and by the operations before it commits together. If we crash before COMMIT nothing of the batch exists;
+after it the entries stand, and a caller that got no answer asks again under the same request_id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tallystick.crypto import (
+    CompactRange,
+    commitment_from_hashes,
+    leaf_hash,
+    new_seed,
+    salt,
+    salted_leaf_hash,
+    sign_receipt,
+)
+from tallystick.server.evidence import EvidenceBox, evidence_month
+from tallystick.server.operations.operation import Subject
+from tallystick.server.storage.connection import Connection
+from tallystick.v1 import log_pb2, storage_pb2
+
+FORMAT_VERSION = 1
+MAX_CONSENT_REFERENCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one request, as far as the log is concerned."""
+
+    member: int
+    member_id: str
+    keyid: bytes
+    method: str
+    refused: bool
+    envelope: bytes
+    """The serialised Envelope."""
+    subjects: Sequence[Subject]
+    subject_keys: Sequence[bytes]
+    footprint: bool
+    message: bytes | None
+    """The request as received; None for a method whose request is not kept."""
+    claim: RequestClaim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestClaim:
+    """That a request_id has had its effect: the row by which a retry is known."""
+
+    request_id: bytes
+    digest: bytes
+    answer: bytes | None
+    submission: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An entry but for its time and place: all that can be made before the head of the log is locked."""
+
+    outcome: Outcome
+    seed: bytes
+    details_commitment: bytes
+    evidence: bytes
+    """The serialised Evidence."""
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where a batch went."""
+
+    first_index: int
+    leaves: Sequence[bytes]
+    leaf_hashes: Sequence[bytes]
+
+
+_LOCK_HEAD = "SELECT size, compact_range, greatest(last_time, clock_timestamp()) FROM log_head WHERE singleton FOR UPDATE"
+
+_APPEND = """
+INSERT INTO audit_entry (index, leaf, leaf_hash, create_time, member, method, outcome)
+SELECT index, leaf, leaf_hash, %(time)s, member, method, outcome
+FROM unnest(%(indices)s::bigint[], %(leaves)s::bytea[], %(leaf_hashes)s::bytea[], %(members)s::bigint[], %(methods)s::text[],
+            %(outcomes)s::smallint[]) AS row (index, leaf, leaf_hash, member, method, outcome);
+INSERT INTO evidence (month, entry_index, sealed)
+SELECT %(month)s, entry_index, sealed FROM unnest(%(indices)s::bigint[], %(sealed)s::bytea[]) AS row (entry_index, sealed);
+"""
+
+_APPEND_SUBJECTS = """
+INSERT INTO audit_subject (subject, entry_index, ordinal, member, purpose, consent_reference, create_time, footprint)
+SELECT subject, entry_index, ordinal, member, purpose, consent_reference, %(time)s, footprint
+FROM unnest(%(subjects)s::bytea[], %(subject_indices)s::bigint[], %(ordinals)s::int[], %(subject_members)s::bigint[],
+            %(purposes)s::smallint[], %(consents)s::text[], %(footprints)s::boolean[])
+  AS row (subject, entry_index, ordinal, member, purpose, consent_reference, footprint);
+"""
+
+_APPEND_CLAIMS = """
+INSERT INTO request (member, request_id, method, digest, entry_index, create_time, answer, accepted_count, rejected_count)
+SELECT member, request_id, method, digest, entry_index, %(time)s, answer, accepted, rejected
+FROM unnest(%(claim_members)s::bigint[], %(request_ids)s::bytea[], %(claim_methods)s::text[], %(digests)s::bytea[],
+            %(claim_indices)s::bigint[], %(answers)s::bytea[], %(accepted)s::int[], %(rejected)s::int[])
+  AS row (member, request_id, method, digest, entry_index, answer, accepted, rejected);
+"""
+
+_ADVANCE_AND_COMMIT = """
+UPDATE log_head SET size = %(size)s, compact_range = %(compact_range)s, last_time = %(time)s WHERE singleton;
+COMMIT
+"""
+
+
+class LogWriter:
+    """Makes entries of outcomes, and receipts of entries."""
+
+    def __init__(self, origin: str, receipt_key: Ed25519PrivateKey, box: EvidenceBox) -> None:
+        self._origin = origin
+        self._receipt_key = receipt_key
+        self._box = box
+
+    def prepare(self, outcome: Outcome, month: date) -> Prepared:
+        """Commits to the details and seals what opens them."""
+        seed = new_seed()
+        contents = [outcome.envelope, *(subject.leaf() for subject in outcome.subjects)]
+        hashes = [salted_leaf_hash(salt(seed, i), content) for i, content in enumerate(contents)]
+        commitment = commitment_from_hashes(hashes)
+        evidence = storage_pb2.Evidence(method=outcome.method)
+        if outcome.message is None:
+            # The envelope holds the request's digest and signature: with a guess of the request in hand, they would confirm it.
+            evidence.leaves.add(erased_leaf_hash=hashes[0])
+        else:
+            evidence.seed, evidence.envelope, evidence.request = seed, outcome.envelope, outcome.message
+        plain = evidence.SerializeToString()
+        return Prepared(outcome, seed, commitment, plain, self._box.seal(plain, month=month, details_commitment=commitment))
+
+    async def append_and_commit(self, connection: Connection, batch: Sequence[Prepared], month: date) -> list[bytes]:
+        """Locks the head, appends, commits; returns the serialised receipts, in the batch's order.
+
+        The receipts are signed while the database is writing. They leave this process only after COMMIT has come back.
+        Raises CommitFailedError once the append was sent, whatever went wrong."""
+        ((size, compact_range, time),) = await connection.fetch(_LOCK_HEAD)
+        if evidence_month(time) != month:
+            month = evidence_month(time)
+            batch = [self._seal_again(prepared, month) for prepared in batch]
+        create_time = _Timestamps.of(time)
+        leaves = [_leaf(prepared, create_time) for prepared in batch]
+        hashes = [leaf_hash(leaf) for leaf in leaves]
+        tree = CompactRange.from_bytes(size, bytes(compact_range))
+        tree.extend(hashes)
+        appended = Appended(size, leaves, hashes)
+        receipts: list[bytes] = []
+
+        def sign() -> None:
+            receipts.extend(self.receipts(batch, appended))
+
+        sql, parameters = _statement(batch, appended, time, month)
+        parameters |= {"size": tree.size, "compact_range": tree.to_bytes()}
+        try:
+            await connection.execute(sql + _ADVANCE_AND_COMMIT, parameters, meanwhile=sign)
+        except Exception as error:
+            raise CommitFailedError(appended) from error
+        return receipts
+
+    def receipts(self, batch: Sequence[Prepared], appended: Appended) -> list[bytes]:
+        """The serialised receipts of a batch that stands where `appended` says."""
+        return [
+            self._receipt(appended.first_index + i, batch[i], appended.leaves[i], appended.leaf_hashes[i])
+            for i in range(len(batch))
+        ]
+
+    def _seal_again(self, prepared: Prepared, month: date) -> Prepared:
+        sealed = self._box.seal(prepared.evidence, month=month, details_commitment=prepared.details_commitment)
+        return Prepared(prepared.outcome, prepared.seed, prepared.details_commitment, prepared.evidence, sealed)
+
+    def _receipt(self, index: int, prepared: Prepared, leaf: bytes, hashed: bytes) -> bytes:
+        return log_pb2.Receipt(
+            entry=leaf,
+            index=index,
+            seed=prepared.seed,
+            envelope=prepared.outcome.envelope,
+            signature=sign_receipt(self._receipt_key, self._origin, index, hashed),
+        ).SerializeToString()
+
+
+class CommitFailedError(Exception):
+    """The last statements failed or their result never came. `appended` says where to look whether they took effect after all."""
+
+    def __init__(self, appended: Appended) -> None:
+        super().__init__("the append did not come back")
+        self.appended = appended
+
+
+async def is_committed(connection: Connection, appended: Appended) -> bool:
+    """Whether a batch stands in the log. Its leaves commit to random seeds, so no other batch can be mistaken for it."""
+    rows = await connection.fetch("SELECT leaf_hash FROM audit_entry WHERE index = %s", (appended.first_index,))
+    return bool(rows) and bytes(rows[0][0]) == appended.leaf_hashes[0]
+
+
+class _Timestamps:
+    """A database's instant as protobuf's seconds and nanoseconds, without a float between."""
+
+    _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+    @classmethod
+    def of(cls, time: datetime) -> tuple[int, int]:
+        since = time - cls._EPOCH
+        return since // timedelta(seconds=1), since.microseconds * 1000
+
+
+def _leaf(prepared: Prepared, create_time: tuple[int, int]) -> bytes:
+    outcome = prepared.outcome
+    entry = log_pb2.AuditEntry(
+        format_version=FORMAT_VERSION,
+        member_id=outcome.member_id,
+        keyid=outcome.keyid,
+        method=outcome.method,
+        outcome=log_pb2.ENTRY_OUTCOME_REFUSED if outcome.refused else log_pb2.ENTRY_OUTCOME_OK,
+        details_commitment=prepared.details_commitment,
+    )
+    entry.create_time.seconds, entry.create_time.nanos = create_time
+    return entry.SerializeToString(deterministic=True)
+
+
+def _searchable(subject: Subject) -> tuple[int, str]:
+    """Purpose and consent as they can be searched for. A refused request may hold anything; its leaf holds it as it was sent."""
+    purpose = subject.purpose if 0 <= subject.purpose < 1 << 15 else 0
+    consent = subject.consent_reference
+    return purpose, consent if len(consent) <= MAX_CONSENT_REFERENCE and consent.isprintable() else ""
+
+
+def _statement(batch: Sequence[Prepared], appended: Appended, time: datetime, month: date) -> tuple[str, dict[str, object]]:
+    """All inserts of a batch as one string of statements, so that they cost one round trip under the head's lock."""
+    outcomes = [prepared.outcome for prepared in batch]
+    indices = list(range(appended.first_index, appended.first_index + len(batch)))
+    sql = _APPEND
+    parameters: dict[str, object] = {
+        "time": time,
+        "month": month,
+        "indices": indices,
+        "leaves": list(appended.leaves),
+        "leaf_hashes": list(appended.leaf_hashes),
+        "members": [o.member for o in outcomes],
+        "methods": [o.method for o in outcomes],
+        "outcomes": [log_pb2.ENTRY_OUTCOME_REFUSED if o.refused else log_pb2.ENTRY_OUTCOME_OK for o in outcomes],
+        "sealed": [prepared.sealed for prepared in batch],
+    }
+    rows = [
+        (key, index, ordinal, o.member, *_searchable(subject), o.footprint)
+        for index, o in zip(indices, outcomes, strict=True)
+        for ordinal, (key, subject) in enumerate(zip(o.subject_keys, o.subjects, strict=True), start=1)
+    ]
+    if rows:
+        sql += _APPEND_SUBJECTS
+        names = ("subjects", "subject_indices", "ordinals", "subject_members", "purposes", "consents", "footprints")
+        parameters |= dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    claims = [(o, index, o.claim) for o, index in zip(outcomes, indices, strict=True) if o.claim is not None]
+    if claims:
+        sql += _APPEND_CLAIMS
+        parameters |= {
+            "claim_members": [o.member for o, _, _ in claims],
+            "request_ids": [claim.request_id for _, _, claim in claims],
+            "claim_methods": [o.method for o, _, _ in claims],
+            "digests": [claim.digest for _, _, claim in claims],
+            "claim_indices": [index for _, index, _ in claims],
+            "answers": [claim.answer for _, _, claim in claims],
+            "accepted": [claim.submission and claim.submission[0] for _, _, claim in claims],
+            "rejected": [claim.submission and claim.submission[1] for _, _, claim in claims],
+        }
+    return sql, parameters

@@ -1,0 +1,1 @@
+"""One module a kind of request: parse, set-based SQL, encoded answer."""

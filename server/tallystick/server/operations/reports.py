@@ -1,0 +1,164 @@
+"""Reporting: account states taken and accounts withdrawn (tallystick.v1.ReportingService)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from tallystick.credit.merging import merge_report, merge_withdrawal
+from tallystick.credit.validation import validate_report, validate_withdrawal
+from tallystick.credit.violations import Violation
+from tallystick.crypto import epoch_sequence
+from tallystick.server.operations.account_changes import Change, Key, apply_changes
+from tallystick.server.operations.operation import Operation, Subject, Work
+from tallystick.server.refusals import Refusal, refuse_violations
+from tallystick.server.storage.connection import Connection
+from tallystick.v1 import errors_pb2 as errors
+from tallystick.v1 import reporting_service_pb2 as pb
+from tallystick.v1.errors_pb2 import FieldViolation
+from tallystick.v1.membership_service_pb2 import ROLE_REPORTER
+
+SERVICE = "/tallystick.v1.ReportingService/"
+MAX_REPORTS = 1000
+
+
+class SubmitReports(Operation):
+    """A batch of account states, each accepted or rejected by itself."""
+
+    method = SERVICE + "SubmitReports"
+    roles = frozenset({int(ROLE_REPORTER)})
+
+    def __init__(self, epoch_id: bytes) -> None:
+        self._epoch_id = epoch_id
+
+    def decode(self, raw: bytes) -> pb.SubmitReportsRequest:
+        return pb.SubmitReportsRequest.FromString(raw)
+
+    def request_id(self, message: Any) -> bytes:
+        return bytes(message.request_id)
+
+    def subjects(self, message: Any) -> Sequence[Subject]:
+        if len(message.reports) > MAX_REPORTS:
+            return ()
+        return [Subject(report.subject.epoch_id, report.subject.element) for report in message.reports]
+
+    def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
+        """What is wrong with each report."""
+        if not message.reports:
+            raise Refusal.of_field(errors.ERROR_REASON_FIELD_REQUIRED, "reports", "give at least one")
+        if len(message.reports) > MAX_REPORTS:
+            raise Refusal.of_field(
+                errors.ERROR_REASON_BATCH_TOO_LARGE, "reports", f"at most {MAX_REPORTS} at once; split the batch"
+            )
+        seen: set[tuple[bytes, bytes, bytes, int]] = set()
+        violations = []
+        for i, report in enumerate(message.reports):
+            name = f"reports[{i}]"
+            found = [
+                *validate_report(report, now, name),
+                *_epoch_violation(report.subject.epoch_id, self._epoch_id, name),
+            ]
+            reference = report.account_reference
+            what = (report.subject.element, reference.secret_id, reference.digest, report.account.as_of.seconds)
+            if what in seen:
+                found.append(
+                    Violation(
+                        f"{name}.account.as_of",
+                        "FIELDS_INCONSISTENT",
+                        "this batch holds another state of the same account as of the same instant; send one of them",
+                    )
+                )
+            seen.add(what)
+            violations.append(found)
+        return violations
+
+    async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        changes = [change for position, work in enumerate(works) for change in _report_changes(work, _arrival(clock) + position)]
+        results = iter(await apply_changes(connection, changes, clock))
+        for work in works:
+            verdicts = []
+            for violations in work.prepared:
+                if violations:
+                    verdicts.append(_rejected(violations))
+                else:
+                    changed = next(results).changed
+                    verdicts.append(
+                        pb.ReportVerdict(outcome=pb.REPORT_OUTCOME_ACCEPTED if changed else pb.REPORT_OUTCOME_SUPERSEDED)
+                    )
+            rejected = sum(map(bool, work.prepared))
+            work.submission = (len(verdicts) - rejected, rejected)
+            work.answer = pb.SubmitReportsResponse(
+                verdicts=verdicts, accepted_count=len(verdicts) - rejected, rejected_count=rejected
+            ).SerializeToString()
+            work.keep_answer = True
+
+
+class WithdrawAccount(Operation):
+    """One account disappears; its tombstone stays."""
+
+    method = SERVICE + "WithdrawAccount"
+    roles = frozenset({int(ROLE_REPORTER)})
+
+    def __init__(self, epoch_id: bytes) -> None:
+        self._epoch_id = epoch_id
+
+    def decode(self, raw: bytes) -> pb.WithdrawAccountRequest:
+        return pb.WithdrawAccountRequest.FromString(raw)
+
+    def request_id(self, message: Any) -> bytes:
+        return bytes(message.request_id)
+
+    def subjects(self, message: Any) -> Sequence[Subject]:
+        return (Subject(message.subject.epoch_id, message.subject.element),)
+
+    def validate(self, message: Any, now: datetime) -> None:
+        if violations := validate_withdrawal(message, now):
+            raise refuse_violations(violations)
+        if violations := _epoch_violation(message.subject.epoch_id, self._epoch_id, "request"):
+            raise Refusal.of_field(errors.ERROR_REASON_TOKEN_EPOCH_MISMATCH, "subject.epoch_id", violations[0].description)
+
+    async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        changes = [_withdrawal_change(work, _arrival(clock) + position) for position, work in enumerate(works)]
+        for work, merged in zip(works, await apply_changes(connection, changes, clock), strict=True):
+            gone = merged.changed and merged.state.record is None
+            work.answer = pb.WithdrawAccountResponse(withdrawn=gone).SerializeToString()
+            work.keep_answer = True
+
+
+def _epoch_violation(epoch_id: bytes, in_force: bytes, name: str) -> list[Violation]:
+    if epoch_id == in_force or len(epoch_id) != len(in_force):
+        return []
+    description = f"the key epoch in force is number {epoch_sequence(in_force)}; have the token evaluated anew"
+    return [Violation(f"{name}.subject.epoch_id", "TOKEN_EPOCH_MISMATCH", description)]
+
+
+def _report_changes(work: Work, arrival: int) -> list[Change]:
+    return [
+        Change(_key(key, work, report.account_reference), partial(merge_report, account=report.account, arrival=arrival))
+        for report, key, violations in zip(work.message.reports, work.subject_keys, work.prepared, strict=True)
+        if not violations
+    ]
+
+
+def _withdrawal_change(work: Work, arrival: int) -> Change:
+    merge = partial(merge_withdrawal, as_of_seconds=work.message.as_of.seconds, arrival=arrival)
+    return Change(_key(work.subject_keys[0], work, work.message.account_reference), merge)
+
+
+def _key(subject_key: bytes, work: Work, reference: Any) -> Key:
+    return subject_key, work.caller.member, reference.secret_id + reference.digest
+
+
+def _rejected(violations: Sequence[Violation]) -> pb.ReportVerdict:
+    return pb.ReportVerdict(
+        outcome=pb.REPORT_OUTCOME_REJECTED,
+        violations=[FieldViolation(field=v.field, reason=v.reason, description=v.description) for v in violations[:8]],
+    )
+
+
+def _arrival(clock: datetime) -> int:
+    """Microseconds since 1970, to which each request of a batch adds its position: no two arrive at once."""
+    since = clock - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

@@ -1,0 +1,103 @@
+"""A request on its way through the ledger: authenticated, parsed, and waiting for its transaction."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from tallystick.crypto import RequestSignature, framed, subject_key
+from tallystick.server.calls import Call
+from tallystick.server.operations.operation import Operation, Subject
+from tallystick.server.refusals import Refusal
+from tallystick.v1 import errors_pb2 as errors
+
+REQUEST_ID_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request whose signature verifies. All of it is known before its transaction begins; none of it is trusted to be allowed."""
+
+    operation: Operation
+    signature: RequestSignature
+    member_id: str
+    """Whose key signed it."""
+    message: bytes
+    parsed: Any
+    """The message; None if the bytes are none of its type."""
+    prepared: object
+    request_id: bytes | None
+    subjects: Sequence[Subject]
+    subject_keys: Sequence[bytes]
+    certificate_mismatch: bool
+    invalid: Refusal | None
+    """What is wrong with the message by itself; told only to who may send such a message at all."""
+    deadline: float | None = None
+    page_start: int | None = None
+    """Where this page begins, for every page of a stream but the first: those have no nonce of their own to spend."""
+    page_end: int | None = None
+    """Where the whole stream ends, once its first page has told."""
+    answer: bytes | None = None
+    """An answer that is settled beforehand; set only for what bootstraps the registry."""
+
+    @property
+    def identity(self) -> tuple[str, bytes] | None:
+        """What may not stand twice in one transaction."""
+        return None if self.request_id is None else (self.member_id, self.request_id)
+
+    def digest(self, secret: bytes) -> bytes:
+        """What is stored to tell a retry from another request under the same request_id.
+
+        Keyed: a plain digest in the database would let whoever steals it test guesses about who was asked about."""
+        return hmac.digest(secret, framed("tallystick-request-v1", self.operation.method.encode(), self.message), "sha256")
+
+
+def read_request(
+    call: Call,
+    operation: Operation,
+    signature: RequestSignature,
+    member_id: str,
+    *,
+    subject_secret: bytes,
+    now: datetime,
+) -> Request:
+    """Parses and validates a call. It does not raise: what is wrong is kept, to be told (and logged) in the transaction."""
+    parsed: Any = None
+    prepared: object = None
+    request_id: bytes | None = None
+    subjects: Sequence[Subject] = ()
+    invalid: Refusal | None = None
+    try:
+        parsed = operation.decode(call.message)
+    except DecodeError:
+        invalid = Refusal(errors.ERROR_REASON_MESSAGE_MALFORMED, f"the bytes are no request of {operation.method}")
+    else:
+        request_id = operation.request_id(parsed)
+        subjects = operation.subjects(parsed)
+        try:
+            if request_id is not None and len(request_id) != REQUEST_ID_BYTES:
+                reason = errors.ERROR_REASON_FIELD_MALFORMED if request_id else errors.ERROR_REASON_FIELD_REQUIRED
+                request_id = None
+                raise Refusal.of_field(reason, "request_id", "must be a random UUID of 16 bytes")
+            prepared = operation.validate(parsed, now)
+        except Refusal as refusal:
+            invalid = refusal
+    return Request(
+        operation=operation,
+        signature=signature,
+        member_id=member_id,
+        message=call.message,
+        parsed=parsed,
+        prepared=prepared,
+        request_id=request_id,
+        subjects=subjects,
+        subject_keys=[subject_key(subject_secret, s.epoch_id, s.element) for s in subjects],
+        certificate_mismatch=call.certificate_member is not None and call.certificate_member != member_id,
+        invalid=invalid,
+        deadline=call.deadline,
+    )

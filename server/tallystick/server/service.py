@@ -1,0 +1,74 @@
+"""The service: authentication, then the ledger. The same for calls from the network and from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from tallystick.crypto import RequestSignature
+from tallystick.server.calls import Answer, Call
+from tallystick.server.ledger import Ledger
+from tallystick.server.operations.operation import Operation
+from tallystick.server.request import Request, read_request
+from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.reader import Reader
+from tallystick.server.transport.authentication import Authenticator, RegisteredKey
+
+PublicMethod = Callable[[bytes], Awaitable[bytes]]
+"""A method that is neither signed nor logged: bytes in, bytes out; raises Refusal or DecodeError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a worker serves."""
+
+    authenticator: Authenticator
+    ledger: Ledger
+    reader: Reader
+    operations: Mapping[str, Operation]
+    public_methods: Mapping[str, PublicMethod]
+    subject_secret: bytes
+
+    async def handle(self, call: Call) -> Answer:
+        """Carries one call out; raises Refusal for what is not logged."""
+        return await self.ledger.submit(await self._read(call))
+
+    async def handle_stream(self, call: Call) -> AsyncIterator[Answer]:
+        """Carries a streaming call out page by page. The pages share one signature; each is an entry and a transaction of its own."""
+        request = await self._read(call)
+        while True:
+            answer = await self.ledger.submit(request)
+            yield answer
+            if answer.next_page is None:
+                return
+            request = replace(request, page_start=answer.next_page, page_end=answer.page_end)
+
+    async def close(self) -> None:
+        """Finishes what is queued and closes the connections."""
+        await self.ledger.close()
+        self.reader.close()
+
+    async def _read(self, call: Call) -> Request:
+        signature, key = await self.authenticator.authenticate(call)
+        return self.read(call, signature, key.member_id)
+
+    def read(self, call: Call, signature: RequestSignature, member_id: str) -> Request:
+        """An authenticated call as the ledger takes it."""
+        return read_request(
+            call,
+            self.operations[call.method],
+            signature,
+            member_id,
+            subject_secret=self.subject_secret,
+            now=datetime.now(UTC),
+        )
+
+
+async def find_key(connection: Connection, keyid: bytes) -> RegisteredKey | None:
+    """A registered key, revoked or not."""
+    rows = await connection.fetch(
+        "SELECT key.public_key, member.member_id FROM member_key AS key JOIN member ON member.id = key.member WHERE keyid = %s",
+        (keyid,),
+    )
+    return RegisteredKey(bytes(rows[0][0]), rows[0][1]) if rows else None

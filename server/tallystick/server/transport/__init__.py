@@ -1,0 +1,1 @@
+"""gRPC, TLS, and authentication from raw bytes: what stands between the network and the ledger."""

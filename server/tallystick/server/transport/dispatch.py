@@ -1,0 +1,124 @@
+"""gRPC to calls: one generic handler for every method of the contracts, with the message left as the bytes that were signed.
+
+There are no generated servicers: a servicer sees a parsed message, and what was signed and what the log commits to are bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from tallystick.server.calls import Answer, Call
+from tallystick.server.metrics import CALL_SECONDS, CALLS, UNLOGGED
+from tallystick.server.refusals import Refusal
+from tallystick.server.service import PublicMethod, Service
+from tallystick.server.transport.status import CODE_OF_REASON, STATUS_KEY, encode_status
+from tallystick.server.transport.tls import member_of_certificate
+from tallystick.v1 import errors_pb2 as errors
+from tallystick.v1 import log_pb2
+from tallystick.v1.audit_service_pb2 import ExportAuditEntriesResponse
+
+RECEIPT_KEY = "tallystick-receipt-bin"
+Context = grpc.aio.ServicerContext[Any, Any]
+
+events = structlog.get_logger()
+
+
+class Dispatcher(grpc.GenericRpcHandler):
+    """Finds the handler of a method."""
+
+    def __init__(self, service: Service) -> None:
+        self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        for method, operation in service.operations.items():
+            if operation.streaming:
+                self._handlers[method] = grpc.unary_stream_rpc_method_handler(_signed_stream(service, method))
+            else:
+                self._handlers[method] = grpc.unary_unary_rpc_method_handler(_signed(service, method))
+        for method, public in service.public_methods.items():
+            self._handlers[method] = grpc.unary_unary_rpc_method_handler(_public(public, method))
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """The handler of a method, or None if it is none of ours."""
+        return self._handlers.get(handler_call_details.method)
+
+
+def _signed(service: Service, method: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    async def handle(message: bytes, context: Context) -> bytes:
+        with CALL_SECONDS.labels(method).time():
+            try:
+                answer = await service.handle(_call(method, message, context))
+            except Refusal as refusal:
+                return await _abort_unlogged(context, method, refusal)
+            if answer.refusal is not None:
+                return await _abort(context, method, answer.refusal, answer)
+        CALLS.labels(method, "OK").inc()
+        context.set_trailing_metadata(((RECEIPT_KEY, answer.receipt),))
+        return answer.message
+
+    return handle
+
+
+def _signed_stream(service: Service, method: str) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
+    async def handle(message: bytes, context: Context) -> AsyncIterator[bytes]:
+        call = _call(method, message, context)
+        try:
+            async for answer in service.handle_stream(call):
+                if answer.refusal is not None:
+                    await _abort(context, method, answer.refusal, answer)
+                yield _page(answer)
+        except Refusal as refusal:
+            await _abort_unlogged(context, method, refusal)
+        CALLS.labels(method, "OK").inc()
+
+    return handle
+
+
+def _page(answer: Answer) -> bytes:
+    receipt = log_pb2.Receipt.FromString(answer.receipt)
+    return ExportAuditEntriesResponse(page=answer.message, receipt=receipt).SerializeToString()
+
+
+def _public(public: PublicMethod, method: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    async def handle(message: bytes, context: Context) -> bytes:
+        try:
+            answer = await public(message)
+        except DecodeError:
+            refusal = Refusal(errors.ERROR_REASON_MESSAGE_MALFORMED, f"the bytes are no request of {method}")
+            return await _abort_unlogged(context, method, refusal)
+        except Refusal as refusal:
+            return await _abort_unlogged(context, method, refusal)
+        CALLS.labels(method, "OK").inc()
+        return answer
+
+    return handle
+
+
+def _call(method: str, message: bytes, context: Context) -> Call:
+    remaining = context.time_remaining()
+    return Call(
+        method=method,
+        metadata=tuple(context.invocation_metadata() or ()),
+        message=message,
+        certificate_member=member_of_certificate(context.auth_context()),
+        deadline=None if remaining is None else asyncio.get_running_loop().time() + remaining,
+    )
+
+
+async def _abort_unlogged(context: Context, method: str, refusal: Refusal) -> bytes:
+    UNLOGGED.labels(refusal.reason_name).inc()
+    return await _abort(context, method, refusal, None)
+
+
+async def _abort(context: Context, method: str, refusal: Refusal, answer: Answer | None) -> bytes:
+    CALLS.labels(method, refusal.reason_name).inc()
+    status = encode_status(refusal) if answer is None else answer.message
+    trailing = [(STATUS_KEY, status)]
+    if answer is not None:
+        # grpc.aio drops what set_trailing_metadata was given when a call is aborted: it must go with the abort itself.
+        trailing.append((RECEIPT_KEY, answer.receipt))
+    await context.abort(CODE_OF_REASON[refusal.reason], refusal.message, tuple(trailing))

@@ -1,0 +1,126 @@
+"""One worker process: a gRPC server over one service, until it is told to stop.
+
+    python -m tallystick.server.worker --config tallystickd.toml [--reuse-port] [--ready-fd N]
+
+On SIGTERM or SIGINT it accepts nothing more, finishes what it has begun, commits, and exits with 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+import grpc
+import structlog
+import uvloop
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from tallystick.server.calls import TRANSPORT_MAX_MESSAGE
+from tallystick.server.composition import compose
+from tallystick.server.config import Settings
+from tallystick.server.events import configure_events
+from tallystick.server.keys import KeyFolder
+from tallystick.server.problems import Problem
+from tallystick.server.refusals import Refusal
+from tallystick.server.service import Service
+from tallystick.server.storage.connection import Connection
+from tallystick.server.transport.dispatch import Dispatcher
+from tallystick.server.transport.tls import server_credentials
+
+HEALTH_INTERVAL = 1.0
+"""Seconds between two looks whether the database answers."""
+
+events = structlog.get_logger()
+
+
+class PortTakenProblem(Problem):
+    """The address to listen on is not to be had."""
+
+
+async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int | None = None) -> None:
+    """Serves until SIGTERM or SIGINT. `settings.database` is a PostgreSQL URL; raises Problem when it cannot start."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    service = compose(settings, KeyFolder(settings.key_folder).load(), settings.database)
+    server, health_servicer = _server(settings, service, reuse_port=reuse_port)
+    service.ledger.start()
+    watch = asyncio.create_task(_watch_database(service, health_servicer), name="health")
+    await server.start()
+    gc.freeze()  # what is loaded now stays: the collector need not look at it again
+    if ready_fd is not None:
+        os.write(ready_fd, b"\n")
+        os.close(ready_fd)
+    events.info("serving", listen=settings.listen, role=settings.role)
+    await stop.wait()
+    watch.cancel()
+    await health_servicer.enter_graceful_shutdown()
+    # Calls under way go on through the ledger; only then may it close.
+    await server.stop(settings.grace_seconds)
+    await service.close()
+    events.info("stopped")
+
+
+def _server(settings: Settings, service: Service, *, reuse_port: bool) -> tuple[grpc.aio.Server, health.HealthServicer]:
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", TRANSPORT_MAX_MESSAGE),
+            ("grpc.max_send_message_length", TRANSPORT_MAX_MESSAGE),
+            # Off for a single worker: with it on, any process of this user could bind the port beside us unseen.
+            ("grpc.so_reuseport", int(reuse_port)),
+        ]
+    )
+    server.add_generic_rpc_handlers((Dispatcher(service),))
+    health_servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    services = sorted({method.split("/")[1] for method in (*service.operations, *service.public_methods)})
+    reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    credentials = server_credentials(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    try:
+        server.add_secure_port(settings.listen, credentials)
+    except RuntimeError:
+        raise PortTakenProblem(f"cannot listen on {settings.listen}: stop what listens there, or set listen") from None
+    return server, health_servicer
+
+
+async def _watch_database(service: Service, servicer: health.HealthServicer) -> None:
+    """Keeps the health service truthful: a server without its database serves nobody."""
+
+    async def ask(connection: Connection) -> None:
+        await connection.fetch("SELECT 1")
+
+    while True:
+        try:
+            await service.reader.read(ask)
+            status = health_pb2.HealthCheckResponse.SERVING
+        except Refusal:
+            status = health_pb2.HealthCheckResponse.NOT_SERVING
+        await servicer.set("", status)
+        await asyncio.sleep(HEALTH_INTERVAL)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
+@click.option("--reuse-port", is_flag=True, help="Share the port with other workers.")
+@click.option("--ready-fd", type=int, help="Where to write one line feed once serving.")
+def main(config: Path | None, *, reuse_port: bool, ready_fd: int | None) -> None:
+    """One worker of tallystickd serve."""
+    try:
+        settings = Settings.load(config)
+        configure_events(settings.log_level)
+        uvloop.run(serve(settings, reuse_port=reuse_port, ready_fd=ready_fd))
+    except Problem as problem:
+        click.echo(f"worker: {problem}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

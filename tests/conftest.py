@@ -1,0 +1,100 @@
+"""PostgreSQL for the tests: one embedded server a session, or TALLYSTICK_TEST_DATABASE's, and databases cloned in it.
+
+postgresql       session   URL of a database from which others may be created
+database         module    URL of a database at the newest revision, shared by the tests of a module
+fresh_database   function  the same for one test alone
+empty_database   function  URL of a database without a schema
+"""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from sqlalchemy import make_url
+from tallystick.server.embedded import SETTINGS, embedded_postgresql
+from tallystick.server.storage import migration
+
+TEST_DATABASE_VARIABLE = "TALLYSTICK_TEST_DATABASE"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> None:
+    """Settings of the shell that runs the tests must not reach the servers under test."""
+    for name in list(os.environ):
+        if name.startswith("TALLYSTICK_") and name != TEST_DATABASE_VARIABLE:
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A running PostgreSQL. The embedded one's data is thrown away at the end, so it need not survive a power cut."""
+    given = os.environ.get(TEST_DATABASE_VARIABLE)
+    if given:
+        yield given
+        return
+    # Not below pytest's own folder: a socket's path must be short.
+    folder = Path(tempfile.mkdtemp(prefix="tallystick-"))
+    try:
+        with embedded_postgresql(folder / "data", {**SETTINGS, "shared_buffers": "64MB", "fsync": "off"}) as url:
+            yield url
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _template(postgresql: str) -> Iterator[str]:
+    with _new_database(postgresql) as url:
+        migration.upgrade(url)
+        yield url
+
+
+@pytest.fixture(scope="module")
+def database(postgresql: str, _template: str) -> Iterator[str]:
+    """A database at the newest revision for the tests of one module."""
+    with _new_database(postgresql, _template) as url:
+        yield url
+
+
+@pytest.fixture
+def fresh_database(postgresql: str, _template: str) -> Iterator[str]:
+    """A database at the newest revision for one test."""
+    with _new_database(postgresql, _template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database(postgresql: str) -> Iterator[str]:
+    """A database without a schema for one test."""
+    with _new_database(postgresql) as url:
+        yield url
+
+
+@contextmanager
+def _new_database(server: str, template: str | None = None) -> Iterator[str]:
+    name = f"tallystick_test_{uuid.uuid4().hex[:12]}"
+    source = make_url(template).database if template else "template0"
+    assert source is not None
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(source))
+    _execute(server, statement)
+    try:
+        # "postgresql://USER@/NAME?host=…" as libpq takes it.
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        _execute(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _execute(url: str, statement: sql.Composed) -> None:
+    connection = psycopg2.connect(url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()

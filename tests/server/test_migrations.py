@@ -1,0 +1,122 @@
+"""The migrations and storage/tables.py are the same schema, and every revision can be left again."""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import psycopg2
+import pytest
+from sqlalchemy import create_engine, make_url
+from tallystick.server.storage import migration
+from tallystick.server.storage.partitions import MONTHS_AHEAD, evidence_months
+from tallystick.server.storage.tables import metadata
+
+CATALOGUE = {
+    "columns": """
+        SELECT c.relname, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+               pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum)
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+          AND c.relname <> 'alembic_version'
+        ORDER BY 1, 3""",
+    "constraints": """
+        SELECT c.relname, n.conname, n.contype, pg_get_constraintdef(n.oid)
+        FROM pg_constraint n JOIN pg_class c ON c.oid = n.conrelid
+        WHERE c.relnamespace = 'public'::regnamespace AND NOT c.relispartition AND c.relname <> 'alembic_version'
+        ORDER BY 1, 2""",
+    "indexes": """
+        SELECT tablename, indexname, indexdef FROM pg_indexes
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version' AND tablename !~ '^evidence_[0-9]'
+        ORDER BY 1, 2""",
+    "partitioning": """
+        SELECT partrelid::regclass::text, pg_get_partkeydef(partrelid) FROM pg_partitioned_table ORDER BY 1""",
+}
+
+
+def _rows(url: str, statement: str) -> list[tuple[Any, ...]]:
+    connection = psycopg2.connect(url)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+    finally:
+        connection.close()
+
+
+def test_up_down_up(empty_database: str) -> None:
+    assert migration.current(empty_database) is None
+    assert not migration.is_at_head(empty_database)
+    migration.upgrade(empty_database)
+    assert migration.is_at_head(empty_database)
+    migration.downgrade(empty_database)
+    assert migration.current(empty_database) is None
+    left = _rows(empty_database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    assert left == [("alembic_version",)]
+    migration.upgrade(empty_database)
+    assert migration.current(empty_database) == migration.head()
+
+
+def test_alembic_sees_no_drift(fresh_database: str) -> None:
+    assert migration.differences(fresh_database) == []
+
+
+def test_drift_is_seen(fresh_database: str) -> None:
+    connection = psycopg2.connect(fresh_database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE member DROP COLUMN display_name")
+    connection.close()
+    assert [difference[0] for difference in migration.differences(fresh_database)] == ["add_column"]
+
+
+@pytest.mark.parametrize("part", CATALOGUE)
+def test_catalogue_is_the_same(part: str, empty_database: str, database: str) -> None:
+    """Alembic compares neither index predicates nor partitioning nor checks; PostgreSQL's catalogue knows them all."""
+    engine = create_engine(make_url(empty_database).set(drivername="postgresql+psycopg2"))
+    metadata.create_all(engine)
+    engine.dispose()
+    wanted = _rows(empty_database, CATALOGUE[part])
+    assert wanted
+    assert _rows(database, CATALOGUE[part]) == wanted
+
+
+def test_an_empty_log_is_there(database: str) -> None:
+    head = _rows(database, "SELECT size, compact_range, extract(epoch FROM last_time)::bigint FROM log_head")
+    assert [(size, bytes(hashes), seconds) for size, hashes, seconds in head] == [(0, b"", 0)]
+    assert _rows(database, "SELECT minute FROM replay_horizon") == [(0,)]
+
+
+@pytest.mark.parametrize("table", ["log_head", "replay_horizon"])
+def test_singletons_stay_single(table: str, database: str) -> None:
+    connection = psycopg2.connect(database)
+    try:
+        columns = {"log_head": "1, '', now()", "replay_horizon": "1"}[table]
+        with connection.cursor() as cursor, pytest.raises(psycopg2.errors.CheckViolation):
+            cursor.execute(f"INSERT INTO {table} VALUES (false, {columns})")
+    finally:
+        connection.close()
+
+
+def test_partitions_are_there_after_upgrade(database: str) -> None:
+    connection = psycopg2.connect(database)
+    try:
+        assert len(evidence_months(connection)) == MONTHS_AHEAD + 1
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO evidence VALUES (date_trunc('month', now())::date, 1, 'x')")
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("act", [migration.upgrade, migration.downgrade])
+def test_unknown_revision(act: Callable[[str, str], None], empty_database: str) -> None:
+    with pytest.raises(migration.MigrationProblem, match="0999"):
+        act(empty_database, "0999")
+    assert migration.current(empty_database) is None
+
+
+def test_several_migrate_at_once(empty_database: str) -> None:
+    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(migration.upgrade, [empty_database] * 3))
+    assert migration.is_at_head(empty_database)
+    assert migration.differences(empty_database) == []
