@@ -100,7 +100,7 @@ def malformed_values() -> Iterator[tuple[str, Metadata]]:
         ("not ASCII", lambda value: f"{value}é"),
         ("full-width first character", lambda value: chr(ord(value[0]) + 0xFEE0) + value[1:]),
         ("lone surrogate", lambda value: f"{value}\ud800"),
-        ("10,000 characters more", lambda value: value + "a" * 10_000),
+        ("600 characters more", lambda value: value + "a" * 600),
     ]
     for key, value in GOOD_METADATA:
         for name, form in forms:

@@ -179,12 +179,18 @@ class AsyncExchange:
         step = await asyncio.to_thread(advance, flow)
         while not isinstance(step, Finished):
             try:
-                answered = await (self._call(step) if isinstance(step, Call) else self._stream(step))
+                answered = await self._carry_out(step)
             except TallystickError as error:
                 step = await asyncio.to_thread(advance, flow, error=error)
             else:
                 step = await asyncio.to_thread(advance, flow, answered)
         return step.result
+
+    async def _carry_out(self, step: Call[Any] | PageStream) -> Answered[Any] | None:
+        if isinstance(step, Call):
+            return await self._call(step)
+        await self._stream(step)
+        return None
 
     async def _call(self, call: Call[Any]) -> Answered[Any]:
         conversation = self._session.conversation(call.method.server)
@@ -198,7 +204,7 @@ class AsyncExchange:
 
         return await self._retrying(is_retryable)(once)
 
-    async def _stream(self, stream: PageStream) -> Answered[Any] | None:
+    async def _stream(self, stream: PageStream) -> None:
         call = stream.call
         conversation = self._session.conversation(call.method.server)
         transport = self._transport(call.method.server)

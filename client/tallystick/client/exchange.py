@@ -185,12 +185,18 @@ class Exchange:
         step = advance(flow)
         while not isinstance(step, Finished):
             try:
-                answered = self._call(step) if isinstance(step, Call) else self._stream(step)
+                answered = self._carry_out(step)
             except TallystickError as error:
                 step = advance(flow, error=error)
             else:
                 step = advance(flow, answered)
         return step.result
+
+    def _carry_out(self, step: Call[Any] | PageStream) -> Answered[Any] | None:
+        if isinstance(step, Call):
+            return self._call(step)
+        self._stream(step)
+        return None
 
     def _call(self, call: Call[Any]) -> Answered[Any]:
         conversation = self._session.conversation(call.method.server)
@@ -204,7 +210,7 @@ class Exchange:
 
         return self._retrying(is_retryable)(once)
 
-    def _stream(self, stream: PageStream) -> Answered[Any] | None:
+    def _stream(self, stream: PageStream) -> None:
         call = stream.call
         conversation = self._session.conversation(call.method.server)
         transport = self._transport(call.method.server)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -153,5 +153,5 @@ def _same(data: bytes) -> bytes:
 
 
 def _failure(error: grpc.RpcError) -> RawFailure:
-    trailing = [(key, value) for key, value in error.trailing_metadata() or ()]
-    return RawFailure(error.code().name, error.details() or "", trailing)
+    trailing: Any = error.trailing_metadata()  # the stubs do not know that each item is a pair
+    return RawFailure(error.code().name, error.details() or "", tuple(trailing or ()))

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Annotated, Final
 
 from tallystick.credit.decisions import Reason
 from tallystick.credit.enums import AccountType, HistoryOutcome, ObligorRole, Purpose
 from tallystick.credit.history import CreditHistory, ReportedAccount
 from tallystick.credit.policy_rule import PolicyRule, amount_text, counted, within
-from tallystick.credit.policy_values import ACCOUNT_TYPES, amounts, key, names_of, some_of, whole_number
+from tallystick.credit.policy_values import ACCOUNT_TYPES, names_of, read_amounts, some_of, whole_number
 
 _COUNT: Final = whole_number(1, 500)
 _REVOLVING: Final = (AccountType.R1, AccountType.R2, AccountType.R3)
@@ -40,10 +40,10 @@ class InquiriesRule(PolicyRule):
     """Others asked so often within so many months, for one of these purposes if any are named."""
 
     kind = "inquiries"
-    months: int = key(whole_number(1, 24))
+    months: Annotated[int, whole_number(1, 24)]
     # An answer names the latest 100 inquiries: a greater count could not be told from 100.
-    count: int = key(whole_number(1, 100))
-    purposes: tuple[Purpose, ...] = key(some_of(names_of(Purpose)), default=())
+    count: Annotated[int, whole_number(1, 100)]
+    purposes: Annotated[tuple[Purpose, ...], some_of(names_of(Purpose))] = ()
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Counts them."""
@@ -70,7 +70,7 @@ class InquiringInstitutionsRule(PolicyRule):
     """So many distinct other institutions asked within the last six months."""
 
     kind = "inquiring_institutions"
-    count: int = key(_COUNT)
+    count: Annotated[int, _COUNT]
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Looks at the exchange's own count."""
@@ -85,7 +85,7 @@ class LendingInstitutionsRule(PolicyRule):
     """Open accounts at so many distinct institutions."""
 
     kind = "lending_institutions"
-    count: int = key(_COUNT)
+    count: Annotated[int, _COUNT]
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives all open accounts."""
@@ -101,8 +101,8 @@ class OpenAccountsRule(PolicyRule):
     """So many open accounts, of these types if any are named."""
 
     kind = "open_accounts"
-    count: int = key(_COUNT)
-    types: tuple[AccountType, ...] = key(some_of(ACCOUNT_TYPES), default=())
+    count: Annotated[int, _COUNT]
+    types: Annotated[tuple[AccountType, ...], some_of(ACCOUNT_TYPES)] = ()
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives those accounts."""
@@ -118,7 +118,7 @@ class TotalBalanceRule(PolicyRule):
     """All that is owed on open accounts comes to so much in some currency; balances not known are left out."""
 
     kind = "total_balance"
-    amounts: Mapping[str, int] = key(amounts)
+    amounts: Annotated[Mapping[str, int], read_amounts]
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives the accounts with a balance in a currency that has reached its amount."""
@@ -132,8 +132,8 @@ class UtilisationRule(PolicyRule):
     """So much of the limits of open revolving accounts is drawn; accounts without a known limit and balance are left out."""
 
     kind = "utilisation"
-    percent: int = key(whole_number(1, 1000))
-    types: tuple[AccountType, ...] = key(some_of(ACCOUNT_TYPES), default=_REVOLVING)
+    percent: Annotated[int, whole_number(1, 1000)]
+    types: Annotated[tuple[AccountType, ...], some_of(ACCOUNT_TYPES)] = _REVOLVING
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives the accounts in the currency of which most is drawn."""
@@ -160,8 +160,8 @@ class GuaranteesRule(PolicyRule):
     """The subject answers for others' debts on open accounts: so many of them, or so much in some currency."""
 
     kind = "guarantees"
-    count: int | None = key(_COUNT, default=None)
-    amounts: Mapping[str, int] | None = key(amounts, default=None)
+    count: Annotated[int | None, _COUNT] = None
+    amounts: Annotated[Mapping[str, int] | None, read_amounts] = None
     """Liabilities that are not known are left out of the sums, and counted all the same."""
 
     def __call__(self, history: CreditHistory) -> Reason | None:

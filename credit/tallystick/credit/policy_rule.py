@@ -4,13 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from tallystick.credit.codes import format_amount, is_currency
 from tallystick.credit.dates import day_of_number, month_before, month_of_day
 from tallystick.credit.decisions import Decision, Reason
 from tallystick.credit.history import AccountMonth, CreditHistory, ReportedAccount
-from tallystick.credit.policy_values import key, one_of, short_text
+from tallystick.credit.policy_values import one_of, read_short_text
 
 _DECISION: Final = one_of({str(decision): decision for decision in Decision})
 
@@ -22,8 +22,8 @@ class PolicyRule(ABC):
     kind: ClassVar[str]
     """How a policy names this kind of rule."""
 
-    name: str = key(short_text)
-    decision: Decision = key(_DECISION)
+    name: Annotated[str, read_short_text]
+    decision: Annotated[Decision, _DECISION]
 
     @abstractmethod
     def __call__(self, history: CreditHistory) -> Reason | None:
@@ -36,12 +36,12 @@ class PolicyRule(ABC):
 
 
 def whose(accounts: Iterable[ReportedAccount]) -> str:
-    """Whose accounts these are: "institutions 1, 3 and yourselves"."""
+    """Whose accounts these are, such as "institutions 1, 3 and own account"."""
     others = sorted({account.institution for account in accounts if not account.own})
     own = any(account.own for account in accounts)
     numbers = ", ".join(map(str, others))
     named = f"institution{'s' if len(others) > 1 else ''} {numbers}" if others else ""
-    return " and ".join(filter(None, (named, "yourselves" if own else "")))
+    return " and ".join(filter(None, (named, "own account" if own else "")))
 
 
 def window_start(history: CreditHistory, months: int) -> date:

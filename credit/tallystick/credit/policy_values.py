@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar, get_origin, get_type_hints
 
 from tallystick.credit.codes import (
     ACCOUNT_STATUSES,
@@ -17,22 +17,17 @@ from tallystick.credit.field_rules import MAX_AMOUNT
 Reader = Callable[[Any], Any]
 """Gives the typed value. Raises ValueError, whose text says what was expected."""
 
-_READ: Final = "read"
 _Code = TypeVar("_Code")
 _Listed = TypeVar("_Listed", bound=IntEnum)
 
 
-def key(read: Reader, **default: Any) -> Any:
-    """A dataclass field that a policy sets by its name; required unless `default` is given."""
-    return dataclasses.field(metadata={_READ: read}, **default)
-
-
 def keys_of(kind: type[Any]) -> dict[str, tuple[Reader, bool]]:
-    """The keys of a rule kind: the reader of each, and whether it is required."""
+    """The keys of a rule kind, which are its annotated fields: the reader of each, and whether it is required."""
+    required = {item.name: item.default is dataclasses.MISSING for item in dataclasses.fields(kind)}
     return {
-        item.name: (item.metadata[_READ], item.default is dataclasses.MISSING)
-        for item in dataclasses.fields(kind)
-        if _READ in item.metadata
+        name: (hint.__metadata__[0], required[name])
+        for name, hint in get_type_hints(kind, include_extras=True).items()
+        if get_origin(hint) is Annotated
     }
 
 
@@ -48,7 +43,7 @@ def whole_number(low: int, high: int) -> Reader:
     return read
 
 
-def short_text(value: Any) -> str:
+def read_short_text(value: Any) -> str:
     """A short, printable text."""
     if not isinstance(value, str) or not 1 <= len(value) <= 100 or not value.isprintable():
         raise ValueError("expected a text of 1 to 100 printable characters")
@@ -91,7 +86,7 @@ DISPOSITIONS: Final = {disposition_code(code): code for code in Disposition if c
 OVERDUE: Final = {disposition_code(code): code for code in OVERDUE_DISPOSITIONS}
 
 
-def amounts(value: Any) -> dict[str, int]:
+def read_amounts(value: Any) -> dict[str, int]:
     """A table from ISO 4217 codes to amounts in minor units."""
     expected = "expected a table from ISO 4217 codes to amounts in minor units, such as {CNY = 10000}"
     if not isinstance(value, dict) or not value:
@@ -104,7 +99,7 @@ def amounts(value: Any) -> dict[str, int]:
     return dict(value)
 
 
-def statuses(value: Any) -> dict[AccountType, frozenset[int]]:
+def read_statuses(value: Any) -> dict[AccountType, frozenset[int]]:
     """A table from account types to lists of their status codes."""
     if not isinstance(value, dict) or not value:
         raise ValueError("expected a table from account types to lists of their status codes, such as {D1 = [6, 8]}")

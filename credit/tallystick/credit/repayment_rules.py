@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 from tallystick.credit.codes import (
     BAD_DEBT_STATUSES,
@@ -26,12 +26,11 @@ from tallystick.credit.policy_rule import PolicyRule, amount_text, counted, mont
 from tallystick.credit.policy_values import (
     DISPOSITIONS,
     OVERDUE,
-    amounts,
-    key,
     names_of,
     one_of,
+    read_amounts,
+    read_statuses,
     some_of,
-    statuses,
     whole_number,
 )
 
@@ -46,8 +45,8 @@ class RunningOverdueRule(PolicyRule):
     """Something is overdue now, for so many days, and not for a trifle."""
 
     kind = "running_overdue"
-    days: int = key(whole_number(1, 36_525), default=1)
-    amounts: Mapping[str, int] | None = key(amounts, default=None)
+    days: Annotated[int, whole_number(1, 36_525)] = 1
+    amounts: Annotated[Mapping[str, int] | None, read_amounts] = None
     """Known amounts below these are excused; one that is not known, or of a currency not named here, never is."""
 
     def __call__(self, history: CreditHistory) -> Reason | None:
@@ -80,9 +79,9 @@ class OverdueMonthsRule(PolicyRule):
     """So many months (of all accounts together) in a window were overdue at least so badly."""
 
     kind = "overdue_months"
-    months: int = key(_WINDOW)
-    at_least: Disposition = key(_OVERDUE, default=Disposition.OVERDUE_1)
-    count: int = key(whole_number(1, 500), default=1)
+    months: Annotated[int, _WINDOW]
+    at_least: Annotated[Disposition, _OVERDUE] = Disposition.OVERDUE_1
+    count: Annotated[int, whole_number(1, 500)] = 1
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives the accounts that such months belong to."""
@@ -110,8 +109,8 @@ class WorstDispositionRule(PolicyRule):
     """The worst month in a window was at least so bad."""
 
     kind = "worst_disposition"
-    at_least: Disposition = key(_OVERDUE)
-    months: int = key(_WINDOW, default=60)
+    at_least: Annotated[Disposition, _OVERDUE]
+    months: Annotated[int, _WINDOW] = 60
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives the accounts that had a month as bad as the worst."""
@@ -133,8 +132,8 @@ class DispositionsRule(PolicyRule):
     """A month in a window had one of these dispositions, overdue or not."""
 
     kind = "dispositions"
-    dispositions: tuple[Disposition, ...] = key(some_of(DISPOSITIONS))
-    months: int = key(_WINDOW, default=60)
+    dispositions: Annotated[tuple[Disposition, ...], some_of(DISPOSITIONS)]
+    months: Annotated[int, _WINDOW] = 60
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives the accounts that such months belong to."""
@@ -155,7 +154,7 @@ class BadDebtRule(PolicyRule):
     """An account is bad debt or written off: by its status, by its collection, or by a month in the window."""
 
     kind = "bad_debt"
-    months: int = key(_WINDOW, default=60)
+    months: Annotated[int, _WINDOW] = 60
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives those accounts."""
@@ -180,7 +179,7 @@ class AccountStatusRule(PolicyRule):
     """An account has one of these statuses; they are named for each account type, since their meaning depends on it."""
 
     kind = "account_status"
-    statuses: Mapping[AccountType, frozenset[int]] = key(statuses)
+    statuses: Annotated[Mapping[AccountType, frozenset[int]], read_statuses]
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives those accounts."""
@@ -202,7 +201,7 @@ class AssetQualityRule(PolicyRule):
     """An institution classes an account at least so badly; "unclassified" and "not known" are no class."""
 
     kind = "asset_quality"
-    at_least: AssetQuality = key(_CLASS)
+    at_least: Annotated[AssetQuality, _CLASS]
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives those accounts."""
@@ -238,8 +237,8 @@ class SpecialTransactionsRule(PolicyRule):
     """Something of these kinds happened outside the ordinary schedule, within a window."""
 
     kind = "special_transactions"
-    types: tuple[SpecialTransactionType, ...] = key(some_of(names_of(SpecialTransactionType)))
-    months: int = key(_WINDOW, default=60)
+    types: Annotated[tuple[SpecialTransactionType, ...], some_of(names_of(SpecialTransactionType))]
+    months: Annotated[int, _WINDOW] = 60
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives the accounts on which it happened."""
@@ -262,7 +261,7 @@ class AnnotationsRule(PolicyRule):
     """A record carries one of these annotations, such as the subject's dispute."""
 
     kind = "annotations"
-    types: tuple[AnnotationType, ...] = key(some_of(names_of(AnnotationType)))
+    types: Annotated[tuple[AnnotationType, ...], some_of(names_of(AnnotationType))]
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives those accounts."""

@@ -15,7 +15,7 @@ from tallystick.credit import exposure_rules, repayment_rules
 from tallystick.credit.decisions import Decision, PolicyError, Reason, Rule, Screening
 from tallystick.credit.history import CreditHistory
 from tallystick.credit.policy_rule import PolicyRule
-from tallystick.credit.policy_values import keys_of, short_text
+from tallystick.credit.policy_values import keys_of, read_short_text
 
 __all__ = ["RULE_KINDS", "Decision", "PolicyError", "Reason", "Rule", "Screening", "ScreeningPolicy"]
 
@@ -108,7 +108,7 @@ def _read_policy(table: dict[str, Any]) -> tuple[str, tuple[Rule, ...]]:
     for key in table:
         if key not in {"name", "rules"}:
             raise PolicyError(key, "is no key of a policy, which has name and rules")
-    name = _read_value("name", short_text, table["name"]) if "name" in table else "unnamed"
+    name = _read_value("name", read_short_text, table["name"]) if "name" in table else "unnamed"
     entries = table.get("rules")
     if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_RULES:
         raise PolicyError("rules", f"expected 1 to {MAX_RULES} tables [[rules]]")

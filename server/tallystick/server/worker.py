@@ -19,6 +19,7 @@ import grpc
 import structlog
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health as health_names
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
@@ -59,6 +60,7 @@ async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int |
     if ready_fd is not None:
         os.write(ready_fd, b"\n")
         os.close(ready_fd)
+        _stop_with_supervisor(loop, stop)
     events.info("serving", listen=settings.listen, role=settings.role)
     await stop.wait()
     watch.cancel()
@@ -67,6 +69,18 @@ async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int |
     await server.stop(settings.grace_seconds)
     await service.close()
     events.info("stopped")
+
+
+def _stop_with_supervisor(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """The supervisor holds the other end of standard input: when it ends, the supervisor is gone, and so do we go."""
+    descriptor = sys.stdin.fileno()
+
+    def readable() -> None:
+        if not os.read(descriptor, 1024):
+            loop.remove_reader(descriptor)
+            stop.set()
+
+    loop.add_reader(descriptor, readable)
 
 
 def _server(settings: Settings, service: Service, *, reuse_port: bool) -> tuple[grpc.aio.Server, health.HealthServicer]:
@@ -82,7 +96,7 @@ def _server(settings: Settings, service: Service, *, reuse_port: bool) -> tuple[
     health_servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     services = sorted({method.split("/")[1] for method in (*service.operations, *service.public_methods)})
-    reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    reflection.enable_server_reflection((*services, health_names.SERVICE_NAME, reflection.SERVICE_NAME), server)
     credentials = server_credentials(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
     try:
         server.add_secure_port(settings.listen, credentials)
@@ -118,7 +132,10 @@ def main(config: Path | None, *, reuse_port: bool, ready_fd: int | None) -> None
         configure_events(settings.log_level)
         uvloop.run(serve(settings, reuse_port=reuse_port, ready_fd=ready_fd))
     except Problem as problem:
-        click.echo(f"worker: {problem}", err=True)
+        if ready_fd is None:
+            click.echo(f"worker: {problem}", err=True)
+        else:
+            os.write(ready_fd, f"error: {problem}\n".encode())
         sys.exit(1)
 
 

@@ -3,7 +3,6 @@ hashes."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -77,86 +76,69 @@ async def _range_roots(
 async def read_nodes(connection: Connection, nodes: Collection[Node]) -> dict[Node, bytes]:
     """The hashes of complete subtrees of the committed log.
 
-    From the highest level down: what no tile holds is taken as several subtrees of the next tile boundary below, in the
-    end as leaves. With tiles up to date that is two small statements for each eight levels, and fewer than 256 hashes
-    read at each. Raises Refusal INTERNAL when hashes are missing, or when tiles lag so far behind that the proof would
-    read too much.
+    From the highest tiles down: what no tile holds is taken as several subtrees of the next tile boundary below, in the end
+    as leaves. With tiles up to date that is two small statements for each eight levels, and a few hundred hashes read.
+    Raises Refusal INTERNAL when entries are missing, or when tiles lag so far behind that the proof would read too much.
     """
-    wanted: dict[int, set[int]] = defaultdict(set)
+    wanted = set(nodes)
     parents: dict[Node, list[Node]] = {}
-    for level, index in nodes:
-        wanted[level].add(index)
     known: dict[Node, bytes] = {}
-    for level in range(max(wanted, default=-1), -1, -1):
-        # Level 8L stands in the root column of tiles L - 1 (a row of 32 bytes), so what lies above a boundary stops
-        # there too.
-        missing = wanted.pop(level, set())
-        if level % TILE_HEIGHT:
-            missing -= await _read_inside_tiles(connection, level, missing, known)
-        else:
-            missing -= await _read_boundary(connection, level, missing, known)
-        below = _boundary_below(level)
-        if len(missing) << (level - below) > MAX_HASHES_READ:
-            raise Refusal(
-                errors_pb2.ERROR_REASON_INTERNAL,
-                "the tiles of the log lag too far behind for this proof; the operator must let maintenance catch up",
-            )
-        for index in missing:
-            children = _descendants((level, index), below)
-            parents[level, index] = children
-            wanted[below].update(child for _, child in children)
+    for band in range(max((level for level, _ in nodes), default=-1) // TILE_HEIGHT, -1, -1):
+        boundary = band * TILE_HEIGHT
+        inside = {node for node in wanted if node[0] > boundary}
+        known |= await _read_inside_tiles(connection, band, inside)
+        wanted |= _replace(inside - known.keys(), boundary, parents)
+        on_boundary = {node for node in wanted if node[0] == boundary}
+        known |= await _read_boundary(connection, band, on_boundary)
+        wanted = {node for node in wanted if node[0] < boundary}
+        wanted |= _replace(on_boundary - known.keys(), boundary - TILE_HEIGHT, parents)
     for parent in sorted(parents):
         known[parent] = root([known[child] for child in parents[parent]])
     return known
 
 
-def _boundary_below(level: int) -> int:
-    """The next multiple of the tile height below `level`."""
-    return max(level - 1, 0) // TILE_HEIGHT * TILE_HEIGHT
-
-
-def _descendants(node: Node, level: int) -> list[Node]:
-    """The nodes of a lower level that `node` stands above, from left to right."""
-    width = 1 << (node[0] - level)
-    return [(level, index) for index in range(node[1] * width, (node[1] + 1) * width)]
-
-
-async def _read_inside_tiles(connection: Connection, level: int, indices: set[int], known: dict[Node, bytes]) -> set[int]:
-    """Computes nodes between two tile boundaries from the full tiles that hold their descendants; returns which it
-    found."""
-    if not indices:
+def _replace(missing: Collection[Node], level: int, parents: dict[Node, list[Node]]) -> set[Node]:
+    """What stands for nodes that are not stored: their descendants of a lower level, remembered in `parents`."""
+    if not missing:
         return set()
-    height = level % TILE_HEIGHT
-    tiles_of = {index: index >> (TILE_HEIGHT - height) for index in indices}
+    if level < 0:
+        raise Refusal(errors_pb2.ERROR_REASON_INTERNAL, "entries of the log are missing from the database")
+    if sum(1 << (above - level) for above, _ in missing) > MAX_HASHES_READ:
+        text = "the tiles of the log lag too far behind for this proof; the operator must let maintenance catch up"
+        raise Refusal(errors_pb2.ERROR_REASON_INTERNAL, text)
+    for above, index in missing:
+        width = 1 << (above - level)
+        parents[above, index] = [(level, child) for child in range(index * width, (index + 1) * width)]
+    return {child for node in missing for child in parents[node]}
+
+
+async def _read_inside_tiles(connection: Connection, band: int, nodes: Collection[Node]) -> dict[Node, bytes]:
+    """Nodes between two tile boundaries, computed from the full tiles that hold their descendants; those that have one."""
+    if not nodes:
+        return {}
+    # Which tile, and how many of its hashes from where, lie below each node.
+    parts = {(level, index): divmod(index << (level - band * TILE_HEIGHT), TILE_WIDTH) for level, index in nodes}
     rows = await connection.fetch(
         "SELECT index, hashes FROM log_tile WHERE level = %s AND index = ANY(%s)",
-        (level // TILE_HEIGHT, sorted(set(tiles_of.values()))),
+        (band, sorted({tile for tile, _ in parts.values()})),
     )
-    tiles = {number: bytes(hashes) for number, hashes in rows}
-    found = {index for index, tile in tiles_of.items() if tile in tiles}
-    for index in found:
-        first = (index << height) % TILE_WIDTH
-        hashes = tiles[tiles_of[index]]
-        known[level, index] = root(
-            [hashes[at * HASH_LENGTH : (at + 1) * HASH_LENGTH] for at in range(first, first + (1 << height))]
-        )
+    tiles = {tile: bytes(hashes) for tile, hashes in rows}
+    found = {}
+    for node, (tile, first) in parts.items():
+        if tile in tiles:
+            last = first + (1 << (node[0] - band * TILE_HEIGHT))
+            found[node] = root([tiles[tile][at * HASH_LENGTH : (at + 1) * HASH_LENGTH] for at in range(first, last)])
     return found
 
 
-async def _read_boundary(connection: Connection, level: int, indices: set[int], known: dict[Node, bytes]) -> set[int]:
-    """Reads nodes of a tile boundary: roots of full tiles, or leaf hashes; returns which it found, of leaves always
-    all."""
-    if not indices:
-        return set()
-    if level == 0:
-        rows = await connection.fetch("SELECT index, leaf_hash FROM audit_entry WHERE index = ANY(%s)", (sorted(indices),))
+async def _read_boundary(connection: Connection, band: int, nodes: Collection[Node]) -> dict[Node, bytes]:
+    """Nodes of a tile boundary, as stored: leaf hashes, or roots of the full tiles below; those that are there."""
+    if not nodes:
+        return {}
+    indices = sorted(index for _, index in nodes)
+    if band == 0:
+        rows = await connection.fetch("SELECT index, leaf_hash FROM audit_entry WHERE index = ANY(%s)", (indices,))
     else:
-        rows = await connection.fetch(
-            "SELECT index, root FROM log_tile WHERE level = %s AND index = ANY(%s)",
-            (level // TILE_HEIGHT - 1, sorted(indices)),
-        )
-    for index, node_hash in rows:
-        known[level, index] = bytes(node_hash)
-    if level == 0 and len(rows) != len(indices):
-        raise Refusal(errors_pb2.ERROR_REASON_INTERNAL, "entries of the log are missing from the database")
-    return {index for index, _ in rows}
+        # A row of this column is 32 bytes, where the tile above, if it were there, is 8 KiB.
+        rows = await connection.fetch("SELECT index, root FROM log_tile WHERE level = %s AND index = ANY(%s)", (band - 1, indices))
+    return {(band * TILE_HEIGHT, index): bytes(node_hash) for index, node_hash in rows}

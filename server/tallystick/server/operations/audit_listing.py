@@ -184,7 +184,7 @@ async def _bounds(connection: Connection, message: pb.ListAuditEntriesRequest, t
 
 
 async def _by_subject(connection: Connection, work: Work, member: int | None, bounds: Bounds) -> Page:
-    """One item for each time that an entry names the subject. The search rows of a subject lie together, in this order."""
+    """One item for each time that an entry names the subject, newest first."""
     message: pb.ListAuditEntriesRequest = work.message
     limit = page_size(message.page_size)
     rows = await connection.fetch(

@@ -47,7 +47,7 @@ class PageTokens:
         if not hmac.compare_digest(mac, self._mac(work, position)):
             raise Refusal(
                 errors_pb2.ERROR_REASON_PAGE_TOKEN_INVALID,
-                "page_token was not made for this request: send the first page's filters unchanged, or begin without it",
+                "page_token was not made for this request: send the filters of the first page, or begin without it",
             )
         return position
 
