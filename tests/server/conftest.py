@@ -142,6 +142,22 @@ class WrittenLog:
         subjects = operation.subjects(message)
         return Work(message, caller, subjects, [self.key_of(subject) for subject in subjects], b"", prepared)
 
+    async def run(
+        self, connection: Connection, operation: Any, *requests: tuple[Caller, Any], clock: datetime = START
+    ) -> list[Work]:
+        """Carries requests out in one transaction that commits, as the ledger does."""
+        works = [self.work(caller, message, operation) for caller, message in requests]
+        await connection.execute("BEGIN")
+        try:
+            await operation.run(connection, works, clock)
+        except BaseException:
+            await connection.execute("ROLLBACK")
+            raise
+        await connection.execute("COMMIT")
+        for work in works:
+            assert (work.answer is None) != (work.refusal is None)
+        return works
+
 
 @pytest.fixture
 def written_log(fresh_database: str, tmp_path: Path) -> Iterator[WrittenLog]:

@@ -232,7 +232,7 @@ def tokens() -> Case:
 
 
 def refused_elements(element: bytes) -> list[Case]:
-    """Encodings that no side may take for an element (RFC 9496 appendix A.3 has more of the second kind)."""
+    """Encodings that no side may take for an element; RFC 9496 appendix A.2 has more."""
     field_order = 2**255 - 19
     forms = {
         "the identity": bytes(32),

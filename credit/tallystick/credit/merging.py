@@ -12,8 +12,9 @@ Each of these takes a maximum over a set, so neither order nor repetition matter
 what is dropped at one step (killed, superseded or too old) would be dropped at every later step as well.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from tallystick.credit.dates import month_before, month_of_seconds
 from tallystick.credit.overdue import has_overdue
@@ -23,6 +24,9 @@ from tallystick.v1.storage_pb2 import AccountVersions, MonthVersion
 __all__ = ["EMPTY", "MAX_MONTHS", "AccountState", "Merged", "has_overdue", "merge_report", "merge_withdrawal"]
 
 MAX_MONTHS: Final = 60
+
+# Typed Any: the stubs of ClearField know each name as a literal, and a list of names is none.
+_HEADER_FIELDS: Final[list[Any]] = [item.name for item in Account.DESCRIPTOR.fields if item.name != "months"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,47 +57,28 @@ class Merged:
     """Whether the record changed, as others see it."""
 
 
-class _Month(NamedTuple):
-    """A month with the stamps of the report that set it."""
-
-    value: AccountMonth
-    as_of: int
-    arrival: int
-
-    def wins_over(self, other: "_Month") -> bool:
-        """Whether this one takes the other's place."""
-        if self[1:] != other[1:]:
-            return self[1:] > other[1:]
-        return _bytes_of(self.value) > _bytes_of(other.value)
-
-
 def merge_report(state: AccountState, account: Account, arrival: int) -> Merged:
     """Merges a valid account (tallystick.credit.validation) that arrived at `arrival`, microseconds since 1970."""
-    versions = state.versions
     as_of = account.as_of.seconds
-    if versions.HasField("withdrawn_as_of") and as_of <= versions.withdrawn_as_of:
+    if state.versions.HasField("withdrawn_as_of") and as_of <= state.versions.withdrawn_as_of:
         return Merged(state, changed=False)
-    newest_month = max(versions.newest_month, month_of_seconds(as_of))
-    oldest = month_before(newest_month, MAX_MONTHS - 1)
-    months = _months_of(state, oldest)
     reported = Account()
     reported.CopyFrom(account)
-    # Fields that we do not know would be told to others unread.
+    # What we do not know, nobody checked: it must not reach others.
     reported.DiscardUnknownFields()
-    for value in reported.months:
-        if value.month >= oldest:
-            candidate = _Month(value, as_of, arrival)
-            present = months.get(value.month)
-            if present is None or candidate.wins_over(present):
-                months[value.month] = candidate
-    new = AccountVersions(newest_month=newest_month)
-    if versions.HasField("withdrawn_as_of"):
-        new.withdrawn_as_of = versions.withdrawn_as_of
-    if _header_wins(state, reported, as_of, arrival):
-        new.state_as_of, new.state_arrival = as_of, arrival
-        return _assemble(state, reported, new, months)
-    new.state_as_of, new.state_arrival = versions.state_as_of, versions.state_arrival
-    return _assemble(state, state.record or reported, new, months)
+    header_wins = _header_wins(state, reported, as_of, arrival)
+    record, versions = _copy_of(state)
+    versions.newest_month = max(versions.newest_month, month_of_seconds(as_of))
+    oldest = month_before(versions.newest_month, MAX_MONTHS - 1)
+    _drop_months_before(oldest, record, versions)
+    order = [-month.month for month in record.months]
+    for month in reported.months:
+        if month.month >= oldest:
+            _merge_month(month, MonthVersion(as_of=as_of, arrival=arrival), record, versions, order)
+    if header_wins:
+        _replace_header(record, reported)
+        versions.state_as_of, versions.state_arrival = as_of, arrival
+    return _merged(state, record, versions)
 
 
 def merge_withdrawal(state: AccountState, as_of_seconds: int, arrival: int) -> Merged:
@@ -103,30 +88,30 @@ def merge_withdrawal(state: AccountState, as_of_seconds: int, arrival: int) -> M
     only older months went.
     """
     del arrival
-    versions = state.versions
-    if versions.HasField("withdrawn_as_of") and as_of_seconds <= versions.withdrawn_as_of:
+    if state.versions.HasField("withdrawn_as_of") and as_of_seconds <= state.versions.withdrawn_as_of:
         return Merged(state, changed=False)
-    new = AccountVersions(
-        withdrawn_as_of=as_of_seconds,
-        newest_month=max(versions.newest_month, month_of_seconds(as_of_seconds)),
-    )
-    if state.record is None or versions.state_as_of <= as_of_seconds:
+    newest_month = max(state.versions.newest_month, month_of_seconds(as_of_seconds))
+    if state.record is None or state.versions.state_as_of <= as_of_seconds:
         # The header's as_of is the greatest of all live reports: all months die with it.
-        return Merged(AccountState(None, new), changed=state.record is not None)
-    new.state_as_of, new.state_arrival = versions.state_as_of, versions.state_arrival
-    oldest = month_before(new.newest_month, MAX_MONTHS - 1)
-    months = {number: month for number, month in _months_of(state, oldest).items() if month.as_of > as_of_seconds}
-    return _assemble(state, state.record, new, months)
+        versions = AccountVersions(withdrawn_as_of=as_of_seconds, newest_month=newest_month)
+        return Merged(AccountState(None, versions), changed=state.record is not None)
+    record, versions = _copy_of(state)
+    versions.withdrawn_as_of = as_of_seconds
+    versions.newest_month = newest_month
+    _drop_months_before(month_before(newest_month, MAX_MONTHS - 1), record, versions)
+    for index in reversed(range(len(versions.months))):
+        if versions.months[index].as_of <= as_of_seconds:
+            del record.months[index]
+            del versions.months[index]
+    return _merged(state, record, versions)
 
 
-def _months_of(state: AccountState, oldest: int) -> dict[int, _Month]:
-    if state.record is None:
-        return {}
-    return {
-        value.month: _Month(value, version.as_of, version.arrival)
-        for value, version in zip(state.record.months, state.versions.months, strict=True)
-        if value.month >= oldest
-    }
+def _copy_of(state: AccountState) -> tuple[Account, AccountVersions]:
+    record, versions = Account(), AccountVersions()
+    if state.record is not None:
+        record.CopyFrom(state.record)
+    versions.CopyFrom(state.versions)
+    return record, versions
 
 
 def _header_wins(state: AccountState, reported: Account, as_of: int, arrival: int) -> bool:
@@ -138,6 +123,13 @@ def _header_wins(state: AccountState, reported: Account, as_of: int, arrival: in
     return _bytes_of(_header_of(reported)) > _bytes_of(_header_of(state.record))
 
 
+def _replace_header(record: Account, reported: Account) -> None:
+    # Around the months, so that those that stay are copied as one.
+    for name in _HEADER_FIELDS:
+        record.ClearField(name)
+    record.MergeFrom(_header_of(reported))
+
+
 def _header_of(account: Account) -> Account:
     header = Account()
     header.CopyFrom(account)
@@ -145,16 +137,32 @@ def _header_of(account: Account) -> Account:
     return header
 
 
+def _drop_months_before(oldest: int, record: Account, versions: AccountVersions) -> None:
+    while record.months and record.months[-1].month < oldest:
+        del record.months[-1]
+        del versions.months[-1]
+
+
+def _merge_month(month: AccountMonth, version: MonthVersion, record: Account, versions: AccountVersions, order: list[int]) -> None:
+    """Puts one month in its place; `order` holds the record's months, negated so that they ascend."""
+    index = bisect_left(order, -month.month)
+    if index == len(order) or order[index] != -month.month:
+        order.insert(index, -month.month)
+        record.months.insert(index, month)
+        versions.months.insert(index, version)
+        return
+    stamps = (version.as_of, version.arrival)
+    present = (versions.months[index].as_of, versions.months[index].arrival)
+    if stamps > present or (stamps == present and _bytes_of(month) > _bytes_of(record.months[index])):
+        record.months[index].CopyFrom(month)
+        versions.months[index].CopyFrom(version)
+
+
 def _bytes_of(message: Account | AccountMonth) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def _assemble(state: AccountState, header: Account, versions: AccountVersions, months: dict[int, _Month]) -> Merged:
-    record = _header_of(header)
-    for number in sorted(months, reverse=True):
-        month = months[number]
-        record.months.append(month.value)
-        versions.months.append(MonthVersion(as_of=month.as_of, arrival=month.arrival))
+def _merged(state: AccountState, record: Account, versions: AccountVersions) -> Merged:
     changed = record != state.record
     if not changed and versions == state.versions:
         return Merged(state, changed=False)

@@ -133,15 +133,20 @@ class Settings(BaseSettings):
         """
         file = path or _file_of_environment()
         values = _read_file(file) if file is not None else {}
-        try:
-            settings = cls(**values)
-        except ValidationError as error:
-            raise ConfigurationProblem(_one_line(error, file)) from None
+        settings = cls.check(values, file)
         folder = file.resolve().parent if file is not None else Path.cwd()
         settings = settings.model_copy(update=_absolute(settings, folder))
         settings._file = file
         settings._from_file = frozenset(values)
         return settings
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any], file: Path | None = None) -> Settings:
+        """The settings that a file with these values gives, with paths as they stand there; raises ConfigurationProblem."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise ConfigurationProblem(_one_line(error, file)) from None
 
     @property
     def file(self) -> Path | None:

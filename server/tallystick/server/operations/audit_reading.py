@@ -100,6 +100,7 @@ class ExportAuditEntries(Operation):
     """Streams entries in the order of the log, a page a run. Role: auditor."""
 
     method = "/tallystick.v1.AuditService/ExportAuditEntries"
+    streaming = True
     roles = frozenset({ROLE_AUDITOR})
 
     def decode(self, raw: bytes) -> pb.ExportAuditEntriesRequest:

@@ -1,0 +1,55 @@
+"""`tallystickd config`, `public` and `doctor`: what a server is set to, shows, and lacks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from tallystick.server.cli.doctor import examine
+from tallystick.server.cli.profile import public_values
+from tallystick.server.cli.session import json_option, print_json, takes_settings
+from tallystick.server.config import Settings
+from tallystick.server.keys import KeyFolder
+
+
+@click.command("config")
+@takes_settings
+@json_option
+def config_command(settings: Settings, *, as_json: bool) -> None:
+    """Shows every setting, with passwords masked, and where its value comes from."""
+    shown = settings.shown()
+    if as_json:
+        print_json({name: {"value": value, "source": source} for name, (value, source) in shown.items()})
+        return
+    for name, (value, source) in shown.items():
+        click.echo(f"{name} = {json.dumps(value, ensure_ascii=False)}  # {source}")
+
+
+@click.command()
+@takes_settings
+@json_option
+def public(settings: Settings, *, as_json: bool) -> None:
+    """Shows what others must know of this server: its origin and public keys."""
+    values = public_values(settings, KeyFolder(settings.key_folder).load())
+    if as_json:
+        print_json(values)
+        return
+    for name, value in values.items():
+        click.echo(f"{name} = {json.dumps(value)}")
+
+
+@click.command("doctor")
+@click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
+@json_option
+@click.pass_context
+def doctor(context: click.Context, *, config: Path | None, as_json: bool) -> int:
+    """Checks configuration, keys, certificates, database and log; exits with 1 if it finds a problem."""
+    findings = examine(config or context.find_root().params.get("config"))
+    if as_json:
+        print_json([{"check": finding.check, "ok": finding.ok, "text": finding.text} for finding in findings])
+    else:
+        for finding in findings:
+            click.echo(f"{'ok     ' if finding.ok else 'problem'}  {finding.check}: {finding.text}")
+    return 0 if all(finding.ok for finding in findings) else 1

@@ -1,0 +1,162 @@
+"""`tallystickd member`: admits members and changes what they may do."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tallystick.server.cli.keys import register_profile_key
+from tallystick.server.cli.profile import DevelopmentProfile
+from tallystick.server.cli.session import Session, json_option, new_request_id, open_session, print_json, takes_settings
+from tallystick.server.cli.vocabulary import PURPOSES, ROLES, STATES, Words, spell
+from tallystick.server.config import Settings
+from tallystick.v1 import membership_service_pb2 as pb
+
+MAX_EVALUATIONS = 2**63 - 1
+
+_roles = Words(ROLES)
+_purposes = Words(PURPOSES)
+_evaluations = click.IntRange(0, MAX_EVALUATIONS)
+
+
+@click.group("member")
+def member_commands() -> None:
+    """Admits members and changes what they may do. Every change is signed by the operator's key and logged."""
+
+
+@member_commands.command("create")
+@takes_settings
+@click.argument("member_id")
+@click.option("--name", required=True, help="Its name for people to read.")
+@click.option("--roles", type=_roles, required=True, help=f"Separated by commas, of: {', '.join(ROLES)}.")
+@click.option("--purposes", type=_purposes, default="none", help='For which it may query: such as loan-approval, or "all".')
+@click.option("--daily-evaluations", type=_evaluations, default=0, show_default=True, help="0 is no limit.")
+@click.option("--dev-profile", type=click.Path(path_type=Path), help="Make a client's profile in this folder, keys and all.")
+@click.option("--address", help="The server's address for that profile.  [default: where it listens]")
+def create(
+    settings: Settings,
+    member_id: str,
+    *,
+    name: str,
+    roles: list[int],
+    purposes: list[int],
+    daily_evaluations: int,
+    dev_profile: Path | None,
+    address: str | None,
+) -> None:
+    """Admits MEMBER_ID. With --dev-profile its keys are made here too, and registered."""
+    member = pb.Member(member_id=member_id, display_name=name, daily_evaluations=daily_evaluations)
+    _set(member, roles=roles, purposes=purposes, state=pb.MEMBER_STATE_ACTIVE)
+    with open_session(settings) as session:
+        # The profile first: what is wrong with the folder shows before anything is logged. Crash after it, or after the
+        # admission: the same command again finds the profile there, and "key add --dev-profile" registers its key.
+        profile = DevelopmentProfile.open(dev_profile, member_id) if dev_profile is not None else None
+        if profile is not None:
+            click.echo(f"wrote {profile.add_server(settings, session.keys, address)}")
+        request = pb.CreateMemberRequest(request_id=new_request_id(), member=member)
+        session.administer("CreateMember", request, pb.CreateMemberResponse)
+        click.echo(f"admitted {member_id}")
+        if profile is not None:
+            register_profile_key(session, profile)
+
+
+@member_commands.command("update")
+@takes_settings
+@click.argument("member_id")
+@click.option("--name", help="Its name for people to read.")
+@click.option("--roles", type=_roles, help="All its roles from now on.")
+@click.option("--purposes", type=_purposes, help="All its purposes from now on.")
+@click.option("--daily-evaluations", type=_evaluations, help="0 is no limit.")
+def update(
+    settings: Settings,
+    member_id: str,
+    *,
+    name: str | None,
+    roles: list[int] | None,
+    purposes: list[int] | None,
+    daily_evaluations: int | None,
+) -> None:
+    """Changes what is given of MEMBER_ID, and leaves the rest."""
+    with open_session(settings) as session:
+        member = session.member(member_id)
+        member.display_name = member.display_name if name is None else name
+        member.daily_evaluations = member.daily_evaluations if daily_evaluations is None else daily_evaluations
+        _set(
+            member,
+            roles=list(member.roles) if roles is None else roles,
+            purposes=list(member.purposes) if purposes is None else purposes,
+            state=member.state,
+        )
+        _update(session, member)
+    click.echo(f"updated {member_id}")
+
+
+@member_commands.command("suspend")
+@takes_settings
+@click.argument("member_id")
+def suspend(settings: Settings, member_id: str) -> None:
+    """Refuses MEMBER_ID everything until it is made active again."""
+    _change_state(settings, member_id, pb.MEMBER_STATE_SUSPENDED)
+    click.echo(f"suspended {member_id}")
+
+
+@member_commands.command("activate")
+@takes_settings
+@click.argument("member_id")
+def activate(settings: Settings, member_id: str) -> None:
+    """Lets a suspended MEMBER_ID take part again."""
+    _change_state(settings, member_id, pb.MEMBER_STATE_ACTIVE)
+    click.echo(f"activated {member_id}")
+
+
+@member_commands.command("list")
+@takes_settings
+@json_option
+def list_members(settings: Settings, *, as_json: bool) -> None:
+    """Lists the members."""
+    with open_session(settings) as session:
+        members = [_shown(member) for member in session.members()]
+    if as_json:
+        print_json(members)
+        return
+    for member in members:
+        quota = f", {member['daily_evaluations']} evaluations a day" if member["daily_evaluations"] else ""
+        click.echo(f"{member['member_id']}  {member['state']}  {member['display_name']}")
+        click.echo(f"    roles: {', '.join(member['roles']) or 'none'}; {member['keys']} good keys{quota}")
+        if member["purposes"]:
+            click.echo(f"    purposes: {', '.join(member['purposes'])}")
+
+
+def _change_state(settings: Settings, member_id: str, state: int) -> None:
+    with open_session(settings) as session:
+        member = session.member(member_id)
+        member.state = pb.MemberState.ValueType(state)
+        _update(session, member)
+
+
+def _update(session: Session, member: pb.Member) -> None:
+    request = pb.UpdateMemberRequest(request_id=new_request_id(), member=member)
+    session.administer("UpdateMember", request, pb.UpdateMemberResponse)
+
+
+def _set(member: pb.Member, *, roles: list[int], purposes: list[int], state: int) -> None:
+    del member.roles[:], member.purposes[:]
+    member.roles.extend(pb.Role.ValueType(role) for role in roles)
+    member.purposes.extend(purposes)  # type: ignore[arg-type] # numbers of the enum, by vocabulary
+    member.state = pb.MemberState.ValueType(state)
+
+
+def _shown(member: pb.Member) -> dict[str, Any]:
+    return {
+        "member_id": member.member_id,
+        "display_name": member.display_name,
+        "state": spell(STATES, [member.state])[0],
+        "roles": spell(ROLES, member.roles),
+        "purposes": spell(PURPOSES, member.purposes),
+        "daily_evaluations": member.daily_evaluations,
+        "create_time": member.create_time.ToDatetime(UTC).isoformat(),
+        "keys": sum(not key.HasField("revoke_time") for key in member.keys),
+    }

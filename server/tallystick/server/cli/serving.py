@@ -1,0 +1,53 @@
+"""`tallystickd migrate` and `tallystickd serve`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from tallystick.server.cli.session import require_head, takes_settings
+from tallystick.server.config import Settings
+from tallystick.server.database import database_url
+from tallystick.server.keys import KeyFolder
+from tallystick.server.storage import migration
+
+
+@click.command()
+@takes_settings
+@click.option("--to", "revision", default="head", show_default=True, help="The revision to bring the schema to.")
+def migrate(settings: Settings, *, revision: str) -> None:
+    """Brings the database's schema to this program's, and admits the operator when nobody is admitted yet."""
+    bring_to_head(settings, revision)
+
+
+def bring_to_head(settings: Settings, revision: str = "head") -> None:
+    """Migrates, and begins the registry and the log with the operator's own admission. Safe to run again."""
+    from tallystick.server.administration import bootstrap
+
+    keys = KeyFolder(settings.key_folder).load()
+    with database_url(settings) as url:
+        before = migration.current(url)
+        migration.upgrade(url, revision)
+        now = migration.current(url)
+        click.echo(f"schema is at revision {now}" + ("" if now == before else f" (was {before or 'none'})"))
+        if now == migration.head() and asyncio.run(bootstrap(settings, keys, url)):
+            click.echo(f"admitted {settings.operator} as operator: the log's first entries")
+
+
+@click.command()
+@takes_settings
+@click.option("--workers", type=click.IntRange(1, 256), help="How many processes serve.  [default: the setting]")
+def serve(settings: Settings, *, workers: int | None) -> None:
+    """Serves until SIGTERM or SIGINT; then finishes what is begun. A second signal does not wait."""
+    from tallystick.server.serving import serve as serve_until_stopped
+
+    KeyFolder(settings.key_folder).load()
+    count = workers or settings.workers
+    with database_url(settings) as url:
+        require_head(url)
+        serve_until_stopped(settings, url, count, serving=lambda address: _tell(address, count))
+
+
+def _tell(address: str, count: int) -> None:
+    click.echo(f"serving on {address}, {count} worker{'s' if count != 1 else ''}")

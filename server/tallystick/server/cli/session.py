@@ -1,0 +1,106 @@
+"""What most subcommands need: the settings, the keys, and a database in which administration is logged."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from google.protobuf.message import Message
+
+from tallystick.server.config import Settings
+from tallystick.server.database import DatabaseProblem, database_url
+from tallystick.server.keys import KeyFolder, ServerKeys
+from tallystick.server.problems import Problem
+from tallystick.server.storage import migration
+from tallystick.v1 import membership_service_pb2 as pb
+
+SERVICE = "/tallystick.v1.MembershipService/"
+PAGE_SIZE = 1000
+
+Response = TypeVar("Response", bound=Message)
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An operator at work: everything it does is signed with the operator's key and logged."""
+
+    settings: Settings
+    keys: ServerKeys = field(repr=False)
+    url: str = field(repr=False)
+
+    def administer(self, method: str, message: Message, response_type: type[Response]) -> Response:
+        """Carries a request of MembershipService out; raises Refusal."""
+        from tallystick.server.administration import administer
+
+        return asyncio.run(administer(self.settings, self.keys, self.url, SERVICE + method, message, response_type))
+
+    def members(self) -> Iterator[pb.Member]:
+        """Every member with its keys, by member_id."""
+        token = ""
+        while True:
+            request = pb.ListMembersRequest(page_size=PAGE_SIZE, page_token=token)
+            page = self.administer("ListMembers", request, pb.ListMembersResponse)
+            yield from page.members
+            token = page.next_page_token
+            if not token:
+                return
+
+    def member(self, member_id: str) -> pb.Member:
+        """The member of that identifier; raises Problem when there is none."""
+        for member in self.members():
+            if member.member_id == member_id:
+                return member
+        raise Problem(f"there is no member {member_id}: see tallystickd member list")
+
+
+@contextmanager
+def open_session(settings: Settings) -> Iterator[Session]:
+    """A session on the server's database, which must be at the newest revision."""
+    keys = KeyFolder(settings.key_folder).load()
+    with database_url(settings) as url:
+        require_head(url)
+        yield Session(settings, keys, url)
+
+
+def require_head(url: str) -> None:
+    """Raises DatabaseProblem when the schema is not the one that this program is written for."""
+    found = migration.current(url)
+    if found != migration.head():
+        raise DatabaseProblem(
+            f"the database's schema is at revision {found or 'none'}, not {migration.head()}: run tallystickd migrate"
+        )
+
+
+def new_request_id() -> bytes:
+    """A random request_id."""
+    return secrets.token_bytes(16)
+
+
+def takes_settings(command: Command) -> Command:
+    """Gives a command the option --config and, as its first argument, the settings."""
+
+    @click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
+    @click.pass_context
+    @functools.wraps(command)
+    def run(context: click.Context, *arguments: Any, config: Path | None, **options: Any) -> Any:
+        given = config or context.find_root().params.get("config")
+        return context.invoke(command, Settings.load(given), *arguments, **options)
+
+    return run  # type: ignore[return-value] # click's decorators keep a command's type no more than this
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def print_json(value: Mapping[str, Any] | list[Any]) -> None:
+    """Prints a value for programs to read."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,41 @@
+"""One server as it runs: the workers, their metrics, and the upkeep beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tallystick.server.config import Settings
+from tallystick.server.events import configure_events
+from tallystick.server.exposition import serve_metrics
+from tallystick.server.keys import KeyFolder
+from tallystick.server.supervisor import Supervisor, WorkerPlan
+from tallystick.server.upkeep import Upkeep, steps
+
+
+def serve(settings: Settings, url: str, workers: int, *, serving: Callable[[str], None]) -> None:
+    """Serves with `workers` processes until SIGTERM or SIGINT; calls `serving` with the address once all of them serve.
+
+    `url` is the database's, at the newest revision. Raises Problem when the server does not come up.
+    """
+    configure_events(settings.log_level)
+    upkeep = Upkeep(url, steps(settings, KeyFolder(settings.key_folder).load().evidence, url))
+    with serve_metrics(settings.metrics_listen) as exposition:
+        host, port = settings.listen_address
+        plan = WorkerPlan(
+            count=workers,
+            host=host,
+            port=port,
+            environment={"TALLYSTICK_DATABASE": url, **exposition.environment},
+            config=settings.file,
+            grace_seconds=settings.grace_seconds,
+        )
+        supervisor = Supervisor(plan, on_worker_end=exposition.worker_ended)
+
+        def begin(address: str) -> None:
+            upkeep.start()
+            serving(address)
+
+        try:
+            supervisor.run(begin)
+        finally:
+            upkeep.stop()

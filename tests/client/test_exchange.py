@@ -1,0 +1,213 @@
+"""Exchange and AsyncExchange against a double of both servers: every operation, in order, in bounded batches."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tallystick.client import (
+    EntryFilter,
+    Identity,
+    IdentityInvalid,
+    Inquiry,
+    Invalid,
+    NotFound,
+    Options,
+    Purpose,
+    Report,
+    ReportOutcome,
+    WithdrawalReason,
+)
+from tallystick.credit.enums import AccountType, Disposition, HistoryOutcome, SubjectKind
+from tallystick.credit.history import Account, AccountMonth
+from tallystick.crypto import resident_id_check_digit
+
+CONSENT = "consent-1"
+
+
+def resident(serial: int) -> Identity:
+    first17 = f"110101199003{serial // 1000 % 28 + 1:02d}{serial % 1000:03d}"
+    return Identity.resident_id(first17 + resident_id_check_digit(first17))
+
+
+def account(currency: str = "CNY", months: int = 2) -> Account:
+    return Account(
+        as_of=dt.datetime(2025, 9, 30, tzinfo=dt.UTC),
+        account_type=AccountType.R2,
+        status=1,
+        currency=currency,
+        opened_date=dt.date(2020, 1, 1),
+        subject_kind=SubjectKind.PERSON,
+        balance=12_345,
+        months=tuple(
+            AccountMonth(month=dt.date(2025, 9 - n, 1), disposition=Disposition.PAID_AS_AGREED) for n in range(months)
+        ),
+    )
+
+
+def test_a_reported_account_is_told_to_who_queries(world: Any) -> None:
+    with world.open() as exchange:
+        reported = exchange.report(Report(resident(1), "4000-1", account()))
+        assert reported.outcome is ReportOutcome.ACCEPTED
+        assert reported.accepted
+        result = exchange.query(resident(1), Purpose.LOAN_APPROVAL, CONSENT)
+        assert result.history.outcome is HistoryOutcome.FOUND
+        assert result.history.accounts[0].account == account()
+        assert result.receipt.index == 1
+        assert exchange.query(resident(2), Purpose.LOAN_APPROVAL, CONSENT).history.accounts == ()
+    assert world.exchange.closed
+    sent = b"".join(message for _, message, _ in world.exchange.calls + world.authority.calls)
+    assert b"4000-1" not in sent
+    assert resident(1).number.encode() not in sent
+
+
+def test_an_identity_that_does_not_hold_is_an_error_before_anything_is_sent(world: Any) -> None:
+    wrong = Identity.resident_id("110101199003010011")
+    with world.open() as exchange, pytest.raises(IdentityInvalid) as caught:
+        exchange.query(wrong, Purpose.LOAN_APPROVAL, CONSENT)
+    assert caught.value.field == "number"
+    assert wrong.number not in str(caught.value)
+    assert wrong.number not in repr(wrong)
+    assert world.exchange.calls == world.authority.calls == []
+
+
+def test_tokens_are_asked_for_once_also_by_a_later_run(world: Any) -> None:
+    inquiries = [Inquiry(resident(n % 5), Purpose.LOAN_APPROVAL, CONSENT) for n in range(20)]
+    with world.open() as exchange:
+        assert all(outcome.result for outcome in exchange.query_many(inquiries))
+    with world.open() as exchange:
+        assert all(outcome.result for outcome in exchange.query_many(inquiries))
+    requests = [message for name, message, _ in world.authority.calls if name == "EvaluateTokens"]
+    assert len(requests) == 1
+    assert len(world.authority.log) == 1
+
+
+def test_many_queries_keep_their_order_and_take_their_input_as_needed(world: Any) -> None:
+    taken = []
+
+    def inquiries() -> Iterator[Inquiry]:
+        for n in range(1500):
+            taken.append(n)
+            yield Inquiry(resident(n % 300), Purpose.LOAN_APPROVAL, CONSENT, applicant_id=str(n))
+
+    with world.open(Options(in_flight=2)) as exchange:
+        exchange.report(Report(resident(7), "a", account()))
+        outcomes = exchange.query_many(inquiries())
+        first = next(outcomes)
+        assert len(taken) <= 600
+        rest = [first, *outcomes]
+    assert [outcome.inquiry.applicant_id for outcome in rest] == [str(n) for n in range(1500)]
+    found = {n for n, outcome in enumerate(rest) if outcome.unwrap().history.accounts}
+    assert found == {n for n in range(1500) if n % 300 == 7}
+
+
+def test_one_faulty_inquiry_stops_no_other(world: Any) -> None:
+    inquiries = [Inquiry(resident(n), Purpose.LOAN_APPROVAL, CONSENT) for n in range(6)]
+    inquiries[1] = Inquiry(Identity.resident_id("123"), Purpose.LOAN_APPROVAL, CONSENT)
+    inquiries[3] = Inquiry(resident(3), Purpose.LOAN_APPROVAL, "")
+    inquiries[4] = Inquiry(resident(4), Purpose.LOAN_APPROVAL, "")
+    with world.open() as exchange:
+        outcomes = list(exchange.query_many(inquiries))
+    assert [outcome.result is not None for outcome in outcomes] == [True, False, True, False, False, True]
+    assert isinstance(outcomes[1].error, IdentityInvalid)
+    refused = outcomes[3].error
+    assert isinstance(refused, Invalid)
+    assert [violation.field for violation in refused.violations] == ["inquiry.consent_reference"]
+    with pytest.raises(Invalid):
+        outcomes[4].unwrap()
+    assert world.methods() == ["BatchQueryCreditHistories"] * 2
+    request_ids = {bytes(message[:18]) for _, message, _ in world.exchange.calls}
+    assert len(request_ids) == 2, "other content needs another request_id"
+
+
+def test_an_answer_that_is_too_large_is_asked_for_in_halves(world: Any) -> None:
+    refusal = world.refusal
+
+    def refuse(method: str, request: Any) -> None:
+        if method == "BatchQueryCreditHistories" and len(request.inquiries) > 2:
+            raise refusal("RESOURCE_EXHAUSTED", "ANSWER_TOO_LARGE")
+
+    world.exchange.refuse = refuse
+    with world.open() as exchange:
+        outcomes = list(exchange.query_many(Inquiry(resident(n), Purpose.LOAN_APPROVAL, CONSENT) for n in range(7)))
+    assert all(outcome.result for outcome in outcomes)
+    assert [outcome.inquiry.identity for outcome in outcomes] == [resident(n) for n in range(7)]
+
+
+def test_many_reports_get_a_verdict_each_in_order(world: Any) -> None:
+    reports = [Report(resident(n % 50), f"account-{n}", account("CNY" if n % 10 else "XXX")) for n in range(2300)]
+    reports[5] = Report(Identity.resident_id("x"), "account-5", account())
+    reports[6] = Report(resident(6), "", account())
+    with world.open() as exchange:
+        results = list(exchange.report_many(iter(reports)))
+    assert [result.report for result in results] == reports
+    assert [n for n, result in enumerate(results) if not result.accepted] == [0, 5, 6, *range(10, 2300, 10)]
+    assert results[0].violations[0].field == "account.currency"
+    assert results[1500].violations[0].field == "account.currency"
+    assert results[5].violations[0].field == "identity.number"
+    assert results[6].violations[0].field == "account_number"
+    assert results[5].receipt is None
+    assert results[7].receipt is not None
+    assert world.methods() == ["SubmitReports"] * 3
+
+
+def test_batches_stay_below_the_size_limit(world: Any) -> None:
+    large = account(months=1)
+    large = Account(**{**{name: getattr(large, name) for name in large.__slots__}, "months": large.months * 60})
+    with world.open() as exchange:
+        results = list(exchange.report_many(Report(resident(n), str(n), large) for n in range(1000)))
+    assert all(result.accepted for result in results)
+    assert len(world.exchange.calls) >= 2
+    assert max(len(message) for _, message, _ in world.exchange.calls) < 3_700_000
+
+
+def test_withdrawals_and_submissions(world: Any) -> None:
+    with world.open() as exchange:
+        results = [exchange.report(Report(resident(n), str(n), account("CNY" if n else "XXX"))) for n in range(5)]
+        listed = list(exchange.list_submissions())
+        assert [each.request_id for each in listed] == [each.request_id for each in reversed(results)]
+        assert results[0].request_id is not None
+        details = exchange.get_submission(results[0].request_id)
+        assert details.submission.rejected_count == 1
+        assert details.verdicts[0].violations[0].reason == "CODE_UNKNOWN"
+        with pytest.raises(NotFound) as caught:
+            exchange.get_submission(uuid.uuid4())
+        assert caught.value.receipt is not None
+        reason = WithdrawalReason.REPORTED_IN_ERROR
+        assert exchange.withdraw(resident(3), "3", reason).withdrawn
+        assert not exchange.withdraw(resident(3), "3", reason).withdrawn
+        assert exchange.query(resident(3), Purpose.LOAN_APPROVAL, CONSENT).history.outcome is HistoryOutcome.NO_RECORD
+
+
+async def test_the_asynchronous_exchange_says_the_same(world: Any) -> None:
+    async with world.open_async(Options(in_flight=3)) as exchange:
+        reports = [Report(resident(n), str(n), account()) for n in range(30)]
+        assert all([result.accepted async for result in exchange.report_many(reports)])
+        result = await exchange.query(resident(3), Purpose.LOAN_APPROVAL, CONSENT)
+        assert result.history.accounts[0].account == account()
+        inquiries = [Inquiry(resident(n), Purpose.LOAN_APPROVAL, CONSENT) for n in range(700)]
+        outcomes = [outcome async for outcome in exchange.query_many(inquiries)]
+        assert [outcome.inquiry for outcome in outcomes] == inquiries
+        assert sum(bool(outcome.unwrap().history.accounts) for outcome in outcomes) == 30
+        assert [each async for each in exchange.list_submissions()][0].accepted_count == 30
+        entries = [entry async for entry in exchange.audit_list(EntryFilter(identity=resident(3)))]
+        assert {entry.consent_reference for entry in entries} == {CONSENT, ""}
+        report = await exchange.audit_verify([result.receipt])
+        assert report.verified
+        assert report.receipts_included == 1
+        opened = await exchange.audit_show(result.receipt.index)
+        assert opened.subjects[0].purpose is Purpose.LOAN_APPROVAL
+        assert (await exchange.check_token_key()).sequence == 1
+
+
+async def test_leaving_an_asynchronous_query_early_leaves_nothing_running(world: Any) -> None:
+    async with world.open_async(Options(in_flight=2)) as exchange:
+        outcomes = exchange.query_many(Inquiry(resident(n % 300), Purpose.LOAN_APPROVAL, CONSENT) for n in range(2000))
+        async for _ in outcomes:
+            break
+        await outcomes.aclose()
+        count = len(world.exchange.calls)
+    assert len(world.exchange.calls) == count < 8
