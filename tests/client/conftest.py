@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+
 from tallystick.client import AsyncExchange, Exchange, Options, Profile, Server
 from tallystick.client.calls import Metadata, RawAnswer, RawFailure
 from tallystick.crypto import (
@@ -43,6 +44,7 @@ from tallystick.crypto import (
 from tallystick.v1 import (
     account_pb2,
     audit_service_pb2,
+    codes_pb2,
     inquiry_service_pb2,
     log_pb2,
     reporting_service_pb2,
@@ -54,7 +56,7 @@ ORIGINS = {Server.EXCHANGE: "exchange.test/log", Server.TOKEN_AUTHORITY: "tokens
 START = 1_760_000_000
 
 
-class FakeRefusal(Exception):
+class FakeRefusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
     """What a handler raises to refuse."""
 
     def __init__(
@@ -78,9 +80,8 @@ class FakeRefusal(Exception):
         for detail in details:
             packed.append(AnyMessage())
             packed[-1].Pack(detail)
-        return status_pb2.Status(
-            code=code_pb2.Code.Value(self.code), message=f"refused: {self.reason}", details=packed
-        ).SerializeToString()
+        status = status_pb2.Status(code=code_pb2.Code.Value(self.code), message=f"refused: {self.reason}", details=packed)
+        return bytes(status.SerializeToString())
 
 
 @dataclass
@@ -152,9 +153,7 @@ class FakeServer:
             return RawFailure("UNAVAILABLE", "connection reset")
         return RawAnswer(answer, [("tallystick-receipt-bin", receipt.SerializeToString())] if receipt else [])
 
-    def stream(
-        self, path: str, message: bytes, metadata: Metadata, seconds: float
-    ) -> Iterator[RawAnswer | RawFailure]:
+    def stream(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> Iterator[RawAnswer | RawFailure]:
         self.calls.append((path.rpartition("/")[2], message, tuple(metadata)))
         if self.faults and (failure := self.faults.pop(0)()):
             yield failure
@@ -168,9 +167,7 @@ class FakeServer:
                 return
             body = page.SerializeToString()
             receipt = self._receipt(path, message, signed, body, "", [])
-            yield RawAnswer(
-                audit_service_pb2.ExportAuditEntriesResponse(page=body, receipt=receipt).SerializeToString()
-            )
+            yield RawAnswer(audit_service_pb2.ExportAuditEntriesResponse(page=body, receipt=receipt).SerializeToString())
 
     def close(self) -> None:
         self.closed = True
@@ -336,9 +333,7 @@ class FakeServer:
     def _history(self, element: bytes) -> inquiry_service_pb2.CreditHistory:
         accounts = list(self.accounts.get(element, {}).values())
         history = inquiry_service_pb2.CreditHistory(
-            outcome=inquiry_service_pb2.HISTORY_OUTCOME_FOUND
-            if accounts
-            else inquiry_service_pb2.HISTORY_OUTCOME_NO_RECORD
+            outcome=inquiry_service_pb2.HISTORY_OUTCOME_FOUND if accounts else inquiry_service_pb2.HISTORY_OUTCOME_NO_RECORD
         )
         history.as_of.seconds = self.clock
         for account in accounts:
@@ -354,14 +349,14 @@ class FakeServer:
             for index, logged in reversed(list(enumerate(self.log)))
             for subject in ([each for each in logged.subjects if each[1] == element] if element else [None])
         ]
-        start = int(request.page_token or 0)
-        answer = audit_service_pb2.ListAuditEntriesResponse(
-            next_page_token=str(start + self.page_size) if start + self.page_size < len(found) else ""
-        )
-        for index, subject in found[start : start + self.page_size]:
+        below = int(request.page_token) if request.page_token else len(self.log)
+        rest = [each for each in found if each[0] < below]
+        page = rest[: self.page_size]
+        answer = audit_service_pb2.ListAuditEntriesResponse(next_page_token=str(page[-1][0]) if len(rest) > len(page) else "")
+        for index, subject in page:
             listed = answer.entries.add(logged_entry=log_pb2.LoggedEntry(index=index, entry=self.log[index].leaf))
             if subject:
-                listed.purpose, listed.consent_reference = subject[2], subject[3]
+                listed.purpose, listed.consent_reference = codes_pb2.Purpose.ValueType(subject[2]), subject[3]
         return answer
 
     def GetAuditEntry(self, request: Any) -> Message:  # noqa: N802
@@ -440,9 +435,7 @@ class AsyncTransportOver:
     async def unary(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> RawAnswer | RawFailure:
         return self._server.unary(path, message, metadata, seconds)
 
-    async def stream(
-        self, path: str, message: bytes, metadata: Metadata, seconds: float
-    ) -> AsyncIterator[RawAnswer | RawFailure]:
+    async def stream(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> AsyncIterator[RawAnswer | RawFailure]:
         for raw_answer in self._server.stream(path, message, metadata, seconds):
             yield raw_answer
 

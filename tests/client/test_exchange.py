@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from tallystick.client import (
     EntryFilter,
     Identity,
@@ -42,9 +43,7 @@ def account(currency: str = "CNY", months: int = 2) -> Account:
         opened_date=dt.date(2020, 1, 1),
         subject_kind=SubjectKind.PERSON,
         balance=12_345,
-        months=tuple(
-            AccountMonth(month=dt.date(2025, 9 - n, 1), disposition=Disposition.PAID_AS_AGREED) for n in range(months)
-        ),
+        months=tuple(AccountMonth(month=dt.date(2025, 9 - n, 1), disposition=Disposition.PAID_AS_AGREED) for n in range(months)),
     )
 
 
@@ -192,7 +191,8 @@ async def test_the_asynchronous_exchange_says_the_same(world: Any) -> None:
         outcomes = [outcome async for outcome in exchange.query_many(inquiries)]
         assert [outcome.inquiry for outcome in outcomes] == inquiries
         assert sum(bool(outcome.unwrap().history.accounts) for outcome in outcomes) == 30
-        assert [each async for each in exchange.list_submissions()][0].accepted_count == 30
+        submissions = [each async for each in exchange.list_submissions()]
+        assert [each.accepted_count for each in submissions] == [30]
         entries = [entry async for entry in exchange.audit_list(EntryFilter(identity=resident(3)))]
         assert {entry.consent_reference for entry in entries} == {CONSENT, ""}
         report = await exchange.audit_verify([result.receipt])

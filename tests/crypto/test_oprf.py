@@ -69,7 +69,9 @@ def test_rfc_invalid_encodings_are_refused(vectors: Callable[[str], Any]) -> Non
     assert len(encodings) == 29
     private = crypto.generate_private_key()
     public = crypto.public_key(private)
-    for element in [*encodings, IDENTITY, b"", bytes(31), bytes(33)]:
+    # libsodium itself takes this one for the same element as without the bit.
+    second_encoding = public[:31] + bytes([public[31] | 0x80])
+    for element in [*encodings, second_encoding, IDENTITY, b"", bytes(31), bytes(33)]:
         with pytest.raises(ElementError):
             crypto.check_element(element)
         with pytest.raises(ElementError) as caught:
@@ -193,8 +195,8 @@ def test_elements_of_a_verified_batch_are_checked(
             crypto.verify_evaluation(bad, blinded, evaluated, proof)
 
 
-def test_a_batch_that_adds_up_to_the_identity_is_refused(authority: tuple[bytes, bytes]) -> None:
-    # Nobody can make a weighted sum vanish; the unweighted one may, and must then be as good as any other.
+def test_opposite_elements_are_as_good_as_any(authority: tuple[bytes, bytes]) -> None:
+    # Their plain sum is the identity, which must not matter: the proof weighs each by a hash.
     import rbcl
 
     private, public = authority
@@ -253,7 +255,7 @@ def test_epoch_ids(authority: tuple[bytes, bytes]) -> None:
             crypto.epoch_sequence(form)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.binary(max_size=100), min_size=1, max_size=5))
 def test_any_batch_round_trips(inputs: list[bytes]) -> None:
     private, public = crypto.derive_key_pair(bytes(32), b"", mode=crypto.MODE_VOPRF)

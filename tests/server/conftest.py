@@ -13,11 +13,14 @@ import psycopg2
 import pytest
 from google.protobuf.message import Message
 from psycopg2.extras import execute_values
+from sqlalchemy import make_url
+
 from tallystick.crypto import CompactRange, details_commitment, keyid, leaf_hash, new_seed, subject_key
 from tallystick.server.evidence import EvidenceBox, evidence_month
 from tallystick.server.keys import EvidenceKeys
 from tallystick.server.operations.operation import Caller, Subject, Work
 from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.tables import metadata
 from tallystick.v1 import log_pb2, membership_service_pb2, storage_pb2
 
 START = datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)
@@ -35,6 +38,7 @@ class WrittenLog:
         self.leaf_hashes: list[bytes] = []
         self._connection = psycopg2.connect(url)
         self._connection.autocommit = True
+        self.execute(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY")
         self.execute("INSERT INTO log_head VALUES (true, 0, '', %s) ON CONFLICT DO NOTHING", (START,))
         for month, until in ((date(2026, 1, 1), date(2026, 2, 1)), (date(2026, 2, 1), date(2026, 3, 1))):
             name = f"evidence_{month:%Y_%m}"
@@ -159,10 +163,23 @@ class WrittenLog:
         return works
 
 
+@pytest.fixture(scope="session")
+def _emptied_database(postgresql: str, _template: str) -> Iterator[str]:
+    """A database at the newest revision that is emptied for each test: quicker than one of its own for each."""
+    server = psycopg2.connect(postgresql)
+    server.autocommit = True
+    name = f"tallystick_test_{secrets.token_hex(6)}"
+    with server.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {make_url(_template).database}")
+        yield make_url(postgresql).set(database=name).render_as_string(hide_password=False)
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    server.close()
+
+
 @pytest.fixture
-def written_log(fresh_database: str, tmp_path: Path) -> Iterator[WrittenLog]:
-    """An empty log in a database of its own, with evidence partitions for January and February 2026."""
-    log = WrittenLog(fresh_database, tmp_path)
+def written_log(_emptied_database: str, tmp_path: Path) -> Iterator[WrittenLog]:
+    """An empty log, with evidence partitions for January and February 2026."""
+    log = WrittenLog(_emptied_database, tmp_path)
     yield log
     log.close()
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tallystick.crypto import key_statement, keyid
 from tallystick.server.operations import signing_keys
 from tallystick.server.operations.member_keys import MAX_GOOD_KEYS, AddMemberKey, RevokeMemberKey
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tests.server.conftest import WrittenLog
 
 ORIGIN = "exchange.example/log"
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 
 def public(key: Ed25519PrivateKey) -> bytes:
@@ -207,16 +209,12 @@ async def test_the_number_of_good_keys_is_bounded(
         ("keyid", 20, "FIELD_MALFORMED"),
     ],
 )
-def test_fields_of_the_wrong_length_are_refused(
-    written_log: WrittenLog, operator: Caller, key: Ed25519PrivateKey, field: str, length: int, expected: str
-) -> None:
-    request: pb.AddMemberKeyRequest | pb.RevokeMemberKeyRequest = add_request("bank-a", key)
-    operation: AddMemberKey | RevokeMemberKey = AddMemberKey(ORIGIN)
-    if field == "keyid":
-        request, operation = pb.RevokeMemberKeyRequest(member_id="bank-a"), RevokeMemberKey()
+def test_fields_of_the_wrong_length_are_refused(key: Ed25519PrivateKey, field: str, length: int, expected: str) -> None:
+    request: Any = pb.RevokeMemberKeyRequest(member_id="bank-a") if field == "keyid" else add_request("bank-a", key)
+    operation = RevokeMemberKey() if field == "keyid" else AddMemberKey(ORIGIN)
     setattr(request, field, b"x" * length)
     with pytest.raises(Refusal) as refused:
-        written_log.work(operator, request, operation)
+        operation.validate(request, NOW)
     assert [(violation.field, violation.reason) for violation in refused.value.violations] == [(field, expected)]
 
 
@@ -280,10 +278,10 @@ def test_points_of_small_or_mixed_order_and_second_encodings_are_no_signing_keys
     assert not is_signing_key(mixed)
 
 
-def test_an_error_names_no_key(written_log: WrittenLog, operator: Caller, key: Ed25519PrivateKey) -> None:
+def test_an_error_names_no_key(key: Ed25519PrivateKey) -> None:
     request = add_request("bank-a", key)
     request.public_key = b"secretsecretsecret"
     with pytest.raises(Refusal) as refused:
-        written_log.work(operator, request, AddMemberKey(ORIGIN))
+        AddMemberKey(ORIGIN).validate(request, NOW)
     assert "secret" not in str(refused.value)
     assert refused.value.reason == errors_pb2.ERROR_REASON_FIELD_MALFORMED

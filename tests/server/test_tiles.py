@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 import pytest
+
 from tallystick.crypto import root
 from tallystick.server.log import tiles
 
@@ -26,7 +27,8 @@ def narrow_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def expected_tiles(leaf_hashes: list[bytes], width: int) -> dict[tuple[int, int], tuple[bytes, bytes]]:
     """All full tiles, straight from their definition."""
-    expected, hashes, level = {}, leaf_hashes, 0
+    expected: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+    hashes, level = leaf_hashes, 0
     while len(hashes) >= width:
         full = [hashes[at : at + width] for at in range(0, len(hashes) - width + 1, width)]
         expected |= {(level, index): (b"".join(tile), root(tile)) for index, tile in enumerate(full)}

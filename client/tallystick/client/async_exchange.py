@@ -32,6 +32,7 @@ from tallystick.client.reporting import (
 from tallystick.client.retrying import is_retryable
 from tallystick.client.session import Options, Session
 from tallystick.client.subjects import AnyIdentity
+from tallystick.client.tokens import MAX_EVALUATIONS
 from tallystick.client.transport import AsyncGrpcTransport, AsyncTransport
 from tallystick.client.verification import Difference, LogReport
 from tallystick.credit.enums import Purpose, WithdrawalReason
@@ -167,6 +168,13 @@ class AsyncExchange:
         flow = self._session.verification.included(server, list(receipts), checkpoint)
         _, _, broken = await self._run(flow)
         return tuple(broken)
+
+    def tokenise(self, identities: Iterable[AnyIdentity] | AsyncIterable[AnyIdentity]) -> AsyncGenerator[bytes]:
+        """The tokens of many identities, in their order; later calls find them in the cache. Batched as query_many is.
+
+        Raises IdentityInvalid at the first document that does not hold.
+        """
+        return self._in_order(self._session.tokeniser.tokens_of, _chunks(_iterate(identities), MAX_EVALUATIONS))
 
     async def check_token_key(self) -> PinnedTokenKey:
         """Compares the pinned token key with the authority's; raises EpochRolledBack or ProfileError where they differ."""

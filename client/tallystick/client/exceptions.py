@@ -64,9 +64,10 @@ class IdentityInvalid(NotUsable):
     """An identity document that does not hold. `field` is kind, type, country or number; `reason` a name of ErrorReason."""
 
     def __init__(self, field: str, reason: str, description: str) -> None:
-        super().__init__(description)
+        super().__init__(f"{field}: {description}")
         self.field = field
         self.reason = reason
+        self.description = description
 
 
 class FileInvalid(NotUsable):

@@ -34,6 +34,7 @@ from tallystick.client.reporting import (
 from tallystick.client.retrying import is_retryable
 from tallystick.client.session import Options, Session
 from tallystick.client.subjects import AnyIdentity
+from tallystick.client.tokens import MAX_EVALUATIONS
 from tallystick.client.transport import GrpcTransport, Transport
 from tallystick.client.verification import Difference, LogReport
 from tallystick.credit.enums import Purpose, WithdrawalReason
@@ -173,6 +174,13 @@ class Exchange:
         """The receipts whose promise was broken: the log of the checkpoint has another entry at their index."""
         _, _, broken = self._run(self._session.verification.included(server, list(receipts), checkpoint))
         return tuple(broken)
+
+    def tokenise(self, identities: Iterable[AnyIdentity]) -> Iterator[bytes]:
+        """The tokens of many identities, in their order; later calls find them in the cache. Batched as query_many is.
+
+        Raises IdentityInvalid at the first document that does not hold.
+        """
+        return self._in_order(map(self._session.tokeniser.tokens_of, _chunks(identities, MAX_EVALUATIONS)))
 
     def check_token_key(self) -> PinnedTokenKey:
         """Compares the pinned token key with the authority's; raises EpochRolledBack or ProfileError where they differ."""

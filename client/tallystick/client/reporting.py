@@ -246,7 +246,7 @@ def to_timestamp(instant: datetime) -> Timestamp:
 def _rejected_here(report: Report, error: IdentityInvalid) -> ReportResult:
     names = {"account_number": "account_number", "account": "account"}
     field = names.get(error.field, f"identity.{error.field}")
-    return ReportResult(report, ReportOutcome.REJECTED, (Violation(field, error.reason, str(error)),))
+    return ReportResult(report, ReportOutcome.REJECTED, (Violation(field, error.reason, error.description),))
 
 
 def _own_field(violation: Violation, position: int) -> Violation:

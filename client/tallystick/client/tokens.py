@@ -15,6 +15,7 @@ from tallystick.client.exceptions import (
 )
 from tallystick.client.methods import EVALUATE_TOKENS, GET_TOKEN_KEY
 from tallystick.client.profile import PinnedTokenKey
+from tallystick.client.subjects import AnyIdentity, canonical
 from tallystick.client.token_cache import TokenCache
 from tallystick.crypto import CryptoError, blind, unblind, verify_evaluation
 from tallystick.crypto import Identity as CanonicalIdentity
@@ -63,6 +64,10 @@ class Tokeniser:
             known.update(fresh)
             self._cache.store(fresh)
         return [known[key] for key in keys]
+
+    def tokens_of(self, identities: Sequence[AnyIdentity]) -> Flow[list[bytes]]:
+        """As `tokens`, of documents as they were given; raises IdentityInvalid for one that does not hold."""
+        return (yield from self.tokens([canonical(identity) for identity in identities]))
 
     def _evaluate(self, inputs: Sequence[bytes]) -> Flow[list[bytes]]:
         pinned = self.pinned

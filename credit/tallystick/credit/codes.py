@@ -133,7 +133,7 @@ _DISPOSITION_CODES: Final = {
 }
 _DISPOSITIONS: Final = {code: disposition for disposition, code in _DISPOSITION_CODES.items()}
 
-_DISPOSITION_NAMES: Final = {
+_DISPOSITION_NAMES: Final[Mapping[int, str]] = {
     Disposition.OVERDUE_1: "1–30 days past due",
     Disposition.OVERDUE_2: "31–60 days past due",
     Disposition.OVERDUE_3: "61–90 days past due",
@@ -154,7 +154,7 @@ _DISPOSITION_NAMES: Final = {
     Disposition.NOT_OPENED: "not yet open",
 }
 
-_ACCOUNT_TYPE_NAMES: Final = {
+_ACCOUNT_TYPE_NAMES: Final[Mapping[int, str]] = {
     AccountType.D1: "non-revolving loan",
     AccountType.R1: "revolving loan",
     AccountType.R2: "credit card",
@@ -165,26 +165,37 @@ _ACCOUNT_TYPE_NAMES: Final = {
 }
 
 
+_PURPOSE_NAMES: Final[Mapping[int, str]] = {
+    purpose: purpose.name.lower().replace("_", " ") if purpose else "not stated" for purpose in Purpose
+}
+_STATUS_NAMES: Final[Mapping[int, Mapping[int, str]]] = {
+    int(account_type): names for account_type, names in ACCOUNT_STATUSES.items()
+}
+
+
 def describe_disposition(disposition: int) -> str:
     """What a month's disposition means, for a person to read."""
-    return _DISPOSITION_NAMES.get(Disposition(disposition), "not stated")
+    return _DISPOSITION_NAMES.get(disposition, "not stated" if disposition == 0 else f"unknown code {disposition}")
 
 
 def describe_purpose(purpose: int) -> str:
     """The purpose of an inquiry with the trade's code, if it has one, such as "02 loan approval"."""
-    name = Purpose(purpose).name.lower().replace("_", " ")
+    if purpose not in _PURPOSE_NAMES:
+        return f"unknown code {purpose}"
+    name = _PURPOSE_NAMES[purpose]
     return f"{purpose:02d} {name}" if 0 < purpose < Purpose.OWN_QUERY else name
 
 
 def describe_account_type(account_type: int) -> str:
     """The account type's code and name, such as "R2 credit card"."""
-    known = AccountType(account_type)
-    return f"{known.name} {_ACCOUNT_TYPE_NAMES[known]}" if known else "not stated"
+    if account_type not in _ACCOUNT_TYPE_NAMES:
+        return "not stated" if account_type == 0 else f"unknown code {account_type}"
+    return f"{AccountType(account_type).name} {_ACCOUNT_TYPE_NAMES[account_type]}"
 
 
 def describe_status(account_type: int, status: int) -> str:
     """What a status means for that type of account; "unknown" if the type has no such status."""
-    return ACCOUNT_STATUSES.get(AccountType(account_type), {}).get(status, "unknown")
+    return _STATUS_NAMES.get(account_type, {}).get(status, "unknown")
 
 
 def describe(
@@ -228,7 +239,10 @@ def minor_units(currency: str) -> int:
 
 def format_amount(currency: str, amount: int) -> str:
     """An amount in minor units as people write it, such as "1,234.50 CNY"."""
-    digits = minor_units(currency)
+    if currency not in _MINOR_UNITS:
+        # Another party's list may be newer than this one; where the decimal point goes is then not known.
+        return f"{amount:,} minor units of {currency}"
+    digits = _MINOR_UNITS[currency]
     whole, fraction = divmod(abs(amount), 10**digits)
     sign = "-" if amount < 0 else ""
     return f"{sign}{whole:,}{f'.{fraction:0{digits}d}' if digits else ''} {currency}"

@@ -1,6 +1,6 @@
 """Days and months as the contracts write them: eight-digit numbers of ISO 8601's basic format (20250903, 20250901)."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -54,8 +54,3 @@ def month_before(month: int, count: int) -> int:
     """The month that lies `count` months before this one; both are numbers."""
     index = month // 10_000 * 12 + month // 100 % 100 - 1 - count
     return index // 12 * 10_000 + (index % 12 + 1) * 100 + 1
-
-
-def instant_of_seconds(seconds: int) -> datetime:
-    """The instant, in UTC, of seconds since 1970."""
-    return datetime.fromtimestamp(seconds, tz=UTC)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final
 
+from tallystick.credit.codes import format_amount
 from tallystick.credit.decisions import Reason
 from tallystick.credit.enums import AccountType, HistoryOutcome, ObligorRole, Purpose
 from tallystick.credit.history import CreditHistory, ReportedAccount
-from tallystick.credit.policy_rule import PolicyRule, amount_text, counted, within
+from tallystick.credit.policy_rule import PolicyRule, counted
 from tallystick.credit.policy_values import ACCOUNT_TYPES, names_of, read_amounts, some_of, whole_number
 
 _COUNT: Final = whole_number(1, 500)
@@ -51,7 +52,9 @@ class InquiriesRule(PolicyRule):
         if count < self.count:
             return None
         which = " for these purposes" if self.purposes else ""
-        return self.reason(f"{counted(count, 'time')} asked about by others{which} {within(self.months)}")
+        # A window of days, as the exchange counts inquiries, not of calendar months.
+        window = "in the last month" if self.months == 1 else f"in the last {self.months} months"
+        return self.reason(f"asked about by others {counted(count, 'time')}{which} {window}")
 
     def _count(self, history: CreditHistory) -> int:
         inquiries = history.inquiries
@@ -150,7 +153,7 @@ class UtilisationRule(PolicyRule):
         currency = max(shares, key=shares.__getitem__, default=None)
         if currency is None or shares[currency] < self.percent:
             return None
-        amounts_text = f"{amount_text(currency, drawn[currency])} of {amount_text(currency, limits[currency])}"
+        amounts_text = f"{format_amount(currency, drawn[currency])} of {format_amount(currency, limits[currency])}"
         accounts = [account for account in known if account.account.currency == currency]
         return self.reason(f"{shares[currency]} % of revolving limits drawn, {amounts_text}", accounts)
 
@@ -196,5 +199,5 @@ def _reached(
     reached = {currency: total for currency, total in totals.items() if currency in limits and total >= limits[currency]}
     if not reached:
         return None
-    text = ", ".join(amount_text(currency, total) for currency, total in sorted(reached.items()))
+    text = ", ".join(format_amount(currency, total) for currency, total in sorted(reached.items()))
     return rule.reason(f"{text} {what}", (account for account in accounts if account.account.currency in reached))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, ClassVar, Final
 
-from tallystick.credit.codes import format_amount, is_currency
 from tallystick.credit.dates import day_of_number, month_before, month_of_day
 from tallystick.credit.decisions import Decision, Reason
 from tallystick.credit.history import AccountMonth, CreditHistory, ReportedAccount
@@ -66,8 +65,3 @@ def within(months: int) -> str:
 def counted(count: int, thing: str) -> str:
     """A number and what it counts, in the singular or the plural."""
     return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def amount_text(currency: str, amount: int) -> str:
-    """An amount in words, also of a currency that this version's list does not have."""
-    return format_amount(currency, amount) if is_currency(currency) else f"{amount:,} minor units of {currency}"

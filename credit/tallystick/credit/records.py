@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tallystick.credit.dates import day_of_number, number_of_day
+from tallystick.credit.dates import FIRST_YEAR, LAST_YEAR, day_of_number, number_of_day
 from tallystick.credit.enums import (
     AccountType,
     AnnotationType,
@@ -262,11 +262,14 @@ def read_day(number: int, field: str) -> dt.date:
 
 
 def read_instant(timestamp: Timestamp, field: str) -> dt.datetime:
-    """A timestamp as a time in UTC. Raises HistoryError."""
+    """A timestamp as a time in UTC, of the years that a report may speak of. Raises HistoryError."""
     try:
-        return timestamp.ToDatetime(tzinfo=dt.UTC)
+        instant = timestamp.ToDatetime(tzinfo=dt.UTC)
     except (ValueError, OverflowError):
-        raise HistoryError(field, "is no instant between the years 1 and 9999") from None
+        instant = None
+    if instant is None or not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise HistoryError(field, f"is no instant of the years {FIRST_YEAR} to {LAST_YEAR}")
+    return instant
 
 
 def _optional(message: Message, field: str) -> int | None:

@@ -11,6 +11,7 @@ from tallystick.credit.codes import (
     describe_account_type,
     describe_disposition,
     describe_status,
+    format_amount,
 )
 from tallystick.credit.decisions import Reason
 from tallystick.credit.enums import (
@@ -22,7 +23,7 @@ from tallystick.credit.enums import (
     SpecialTransactionType,
 )
 from tallystick.credit.history import CreditHistory, ReportedAccount, RunningOverdue
-from tallystick.credit.policy_rule import PolicyRule, amount_text, counted, months_within, window_start, within
+from tallystick.credit.policy_rule import PolicyRule, counted, months_within, window_start, within
 from tallystick.credit.policy_values import (
     DISPOSITIONS,
     OVERDUE,
@@ -64,7 +65,7 @@ class RunningOverdueRule(PolicyRule):
         if len(found) > 1:
             what = f"{len(found)} accounts overdue now, up to {counted(days, 'day')} past due"
         elif found[0][1].amount is not None:
-            what += f", {amount_text(found[0][0].account.currency, found[0][1].amount)}"
+            what += f", {format_amount(found[0][0].account.currency, found[0][1].amount)}"
         return self.reason(what, (account for account, _ in found))
 
     def _counts(self, account: ReportedAccount, running: RunningOverdue) -> bool:

@@ -9,14 +9,12 @@ SIGNATURE_BYTES = 64
 
 _SIGN_BIT = 1 << 255
 _P = 2**255 - 19
-_ORDER_8_Y = (
-    0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
-    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7,
-)
+# RFC 8032 has no name for them: the y of the points of order eight, which come in pairs y and -y.
+_ORDER_8_Y = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 # Every encoding, canonical or not, of the eight points of small order, with either sign bit. Under such a key a
 # signature holds for messages that nobody signed, so that its owner could deny all of them.
 _SMALL_ORDER_KEYS = frozenset(
-    (y | sign).to_bytes(32, "little") for y in (0, 1, _P - 1, _P, _P + 1, *_ORDER_8_Y) for sign in (0, _SIGN_BIT)
+    (y | sign).to_bytes(32, "little") for y in (0, 1, _P - 1, _P, _P + 1, _ORDER_8_Y, _P - _ORDER_8_Y) for sign in (0, _SIGN_BIT)
 )
 
 

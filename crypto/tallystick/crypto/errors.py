@@ -15,9 +15,7 @@ Messages say what is wrong and what to do. None holds a token, a key, a secret, 
 
 from typing import Literal
 
-IdentityReason = Literal[
-    "FIELD_REQUIRED", "FIELD_MALFORMED", "FIELD_OUT_OF_RANGE", "CODE_UNKNOWN", "FIELDS_INCONSISTENT"
-]
+IdentityReason = Literal["FIELD_REQUIRED", "FIELD_MALFORMED", "FIELD_OUT_OF_RANGE", "CODE_UNKNOWN", "FIELDS_INCONSISTENT"]
 """The names of `tallystick.v1.ErrorReason`, without prefix, that an identifier can be refused for."""
 
 

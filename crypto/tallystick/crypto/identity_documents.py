@@ -168,9 +168,7 @@ DOCUMENTS: Mapping[tuple[str, str], Document] = {
         _form(r"[157][0-9]{7}", "give the 8 digits of the card, the first of them 1, 5 or 7"),
     ),
     ("person", "C"): Document("Taiwan identity card", "TW", _taiwan_identity_card),
-    ("person", "X"): Document(
-        "other document", ANY_COUNTRY, _form(r"[0-9A-Z]{4,40}", "give 4 to 40 letters and digits")
-    ),
+    ("person", "X"): Document("other document", ANY_COUNTRY, _form(r"[0-9A-Z]{4,40}", "give 4 to 40 letters and digits")),
     ("organisation", "10"): Document("Zhongzheng code", "CN", _form(r"[0-9A-Z]{16}", "give 16 letters and digits")),
     ("organisation", "20"): Document("unified social credit code", "CN", _social_credit_code),
     ("organisation", "30"): Document("organisation code", "CN", _organisation_code),

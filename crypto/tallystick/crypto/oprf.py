@@ -214,9 +214,7 @@ def verify_evaluation(
     composite = _weighted_sum(weights, blinded)
     evaluated_composite = _weighted_sum(weights, evaluated)
     try:
-        commitment = ristretto255.add(
-            ristretto255.multiply_base(response), ristretto255.multiply(challenge, public_key)
-        )
+        commitment = ristretto255.add(ristretto255.multiply_base(response), ristretto255.multiply(challenge, public_key))
         composite_commitment = ristretto255.add(
             ristretto255.multiply(response, composite), ristretto255.multiply(challenge, evaluated_composite)
         )

@@ -28,15 +28,11 @@ def account_reference(secret: bytes, account_number: str) -> tuple[bytes, bytes]
     if not account_number:
         raise IdentityError("account_number", "FIELD_REQUIRED", "give the account's number")
     if len(account_number) > MAX_ACCOUNT_NUMBER_CHARACTERS:
-        raise IdentityError(
-            "account_number", "FIELD_MALFORMED", f"give at most {MAX_ACCOUNT_NUMBER_CHARACTERS} characters"
-        )
+        raise IdentityError("account_number", "FIELD_MALFORMED", f"give at most {MAX_ACCOUNT_NUMBER_CHARACTERS} characters")
     try:
         number = unicodedata.normalize("NFC", account_number).encode()
     except UnicodeEncodeError:
-        raise IdentityError(
-            "account_number", "FIELD_MALFORMED", "leave out characters that UTF-8 cannot encode"
-        ) from None
+        raise IdentityError("account_number", "FIELD_MALFORMED", "leave out characters that UTF-8 cannot encode") from None
     return account_secret_id(secret), hmac.digest(secret, framed("tallystick-account-v1", number), "sha256")
 
 

@@ -16,6 +16,10 @@ IDENTITY = bytes(BYTES)
 """The encoding of the identity, which is never a valid input or output here."""
 
 _ZERO_HALF = bytes(32)
+# libsodium 1.0.18, which rbcl 1.1 carries, masks the highest bit of an encoding away instead of refusing it: each element would
+# have a second encoding, and each subject a second token.
+_HIGHEST_BIT = 0x80
+_NOT_AN_ELEMENT = "not the canonical encoding of a ristretto255 element other than the identity"
 
 # rbcl writes its copy of libsodium to a temporary file at each import and leaves it there. Once loaded it stays mapped,
 # so the name can go; where an open file cannot be deleted (Windows) it stays as rbcl left it.
@@ -29,6 +33,7 @@ def is_element(data: bytes) -> bool:
         isinstance(data, bytes)
         and len(data) == BYTES
         and data != IDENTITY
+        and data[31] < _HIGHEST_BIT
         and bool(rbcl.crypto_core_ristretto255_is_valid_point(data))
     )
 
@@ -74,15 +79,14 @@ def element_from_hash(digest: bytes) -> bytes:
 
 
 def multiply(scalar: bytes, element: bytes) -> bytes:
-    """Return `scalar · element`.
-
-    Raises ElementError when the element is invalid, or the product would be the identity.
-    """
+    """Return `scalar · element`. Raises ElementError when the element is not canonical, or the product would be the identity."""
+    if len(element) != BYTES or element[31] >= _HIGHEST_BIT:
+        raise ElementError(_NOT_AN_ELEMENT)
     try:
         return bytes(rbcl.crypto_scalarmult_ristretto255(scalar, element))
     except (RuntimeError, ValueError, TypeError):
-        # The library's message is about its own arguments; the cause is not chained, for its frames hold the scalar.
-        raise ElementError("not the canonical encoding of a ristretto255 element other than the identity") from None
+        # Not chained: the library's error is about its own arguments, and its frames hold the scalar.
+        raise ElementError(_NOT_AN_ELEMENT) from None
 
 
 def multiply_base(scalar: bytes) -> bytes:

@@ -150,11 +150,7 @@ def parse_request_signature(metadata: Sequence[tuple[str, str | bytes]]) -> Requ
     signature = _byte_sequence(values[SIGNATURE_KEY], f"{_LABEL}=", SIGNATURE_BYTES)
     digest = _byte_sequence(values[DIGEST_KEY], "sha-256=", 32)
     # Everything was matched against the one form above; this holds even if a pattern there is one day made too wide.
-    if (
-        values[INPUT_KEY] != f"{_LABEL}={params}"
-        or signature is None
-        or values[SIGNATURE_KEY] != _signature_value(signature)
-    ):
+    if values[INPUT_KEY] != f"{_LABEL}={params}" or signature is None or values[SIGNATURE_KEY] != _signature_value(signature):
         raise SignatureFormatError(f"{INPUT_KEY} or {SIGNATURE_KEY}: not in canonical form")
     if digest is None:
         raise SignatureFormatError(f"{DIGEST_KEY}: must be sha-256=:<canonical base64 of 32 bytes>:")
@@ -175,9 +171,7 @@ def verify_request(request_signature: RequestSignature, *, public_key: bytes, pa
         raise SignatureVerificationError("keyid does not name this key")
     if _PATH.fullmatch(path) is None:
         raise SignatureVerificationError("the path is not a gRPC method")
-    base = _request_base(
-        path, request_signature.content_digest, request_signature.audience, request_signature.signature_params
-    )
+    base = _request_base(path, request_signature.content_digest, request_signature.audience, request_signature.signature_params)
     if not is_signed(public_key, request_signature.signature, base):
         raise SignatureVerificationError("the signature does not verify")
 
@@ -229,6 +223,4 @@ def _signature_value(signature: bytes) -> str:
 
 
 def _request_base(path: str, digest: str, audience: str, params: str) -> bytes:
-    return signature_base(
-        (("@method", "POST"), ("@path", path), (DIGEST_KEY, digest), (AUDIENCE_KEY, audience)), params
-    )
+    return signature_base((("@method", "POST"), ("@path", path), (DIGEST_KEY, digest), (AUDIENCE_KEY, audience)), params)

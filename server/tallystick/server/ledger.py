@@ -171,6 +171,7 @@ class Ledger:
                 RERUNS.inc()
             except psycopg2.Error as error:
                 if self._connection is None:
+                    events.error("database_lost", error=str(error).strip(), requests=len(requests))
                     return [_unavailable()] * len(requests)
                 if error.pgcode not in _RERUN_STATES:
                     events.error("transaction_failed", sqlstate=error.pgcode, requests=len(requests))

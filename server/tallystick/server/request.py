@@ -10,7 +10,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from tallystick.crypto import RequestSignature, framed, subject_key
+from tallystick.crypto import CryptoError, RequestSignature, framed, subject_key
 from tallystick.server.calls import Call
 from tallystick.server.operations.operation import Operation, Subject
 from tallystick.server.refusals import Refusal
@@ -34,6 +34,7 @@ class Request:
     request_id: bytes | None
     subjects: Sequence[Subject]
     subject_keys: Sequence[bytes]
+    """What the database stores for each subject; empty for one that is no token at all (its request is refused)."""
     certificate_mismatch: bool
     invalid: Refusal | None
     """What is wrong with the message by itself; told only to who may send such a message at all."""
@@ -96,8 +97,15 @@ def read_request(
         prepared=prepared,
         request_id=request_id,
         subjects=subjects,
-        subject_keys=[subject_key(subject_secret, s.epoch_id, s.element) for s in subjects],
+        subject_keys=[_key(subject_secret, subject) for subject in subjects],
         certificate_mismatch=call.certificate_member is not None and call.certificate_member != member_id,
         invalid=invalid,
         deadline=call.deadline,
     )
+
+
+def _key(secret: bytes, subject: Subject) -> bytes:
+    try:
+        return subject_key(secret, subject.epoch_id, subject.element)
+    except CryptoError:
+        return b""

@@ -30,6 +30,7 @@ EXPIRY_WARNING = timedelta(days=30)
 MAX_SKEW = timedelta(seconds=5)
 """The database's clock judges freshness: signatures made by this one's are good for a minute, and 10 seconds ahead."""
 MIN_SERVER_VERSION = 150_000
+DURABLE_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")
 MAX_TAIL = 4096
 """Most entries at the log's end whose hashes are computed again."""
 PORT_TIMEOUT = 2.0
@@ -155,7 +156,7 @@ def _database(connection: extensions.connection, url: str) -> str:
         raise Problem(f"the database is PostgreSQL {version // 10_000}: use 15 or later")
     if not migration.is_at_head(url):
         raise Problem(f"the schema is at {migration.current(url) or 'no revision'}: run tallystickd migrate")
-    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+    for setting in DURABLE_SETTINGS:
         ((value,),) = _fetch(connection, "SELECT current_setting(%s)", setting)
         if value == "off":
             raise Problem(f"the database's {setting} is off, so an answered request may be lost: turn it on")
@@ -190,7 +191,7 @@ def _operator(settings: Settings, connection: extensions.connection) -> str:
 def _partitions(connection: extensions.connection) -> str:
     first, found = running_month(connection), evidence_months(connection)
     missing = [month for month in (month_of(first, n) for n in range(MONTHS_AHEAD + 1)) if month not in found]
-    if missing:
+    if missing or not found:
         raise Problem(f"there is none for {missing[0]:%Y-%m}: run tallystickd migrate, and keep tallystickd serve running")
     return f"from {found[0]:%Y-%m} to {found[-1]:%Y-%m}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
 
@@ -15,25 +16,21 @@ from tallystick.server.config import Settings
 from tallystick.v1 import membership_service_pb2 as pb
 
 
-class Hexadecimal(click.ParamType):
-    """A number of bytes in hexadecimal."""
+def hexadecimal(size: int) -> Callable[[click.Context, click.Parameter, str | None], bytes | None]:
+    """The callback of an option or argument that takes `size` bytes. An error does not repeat what was given."""
 
-    name = "hex"
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
-        """The bytes. The value itself is not repeated in an error."""
-        if isinstance(value, bytes):
-            return value
+    def parse(_context: click.Context, _parameter: click.Parameter, text: str | None) -> bytes | None:
+        if not text:
+            return None
         try:
-            data = bytes.fromhex(str(value))
+            data = bytes.fromhex(text)
         except ValueError:
             data = b""
-        if len(data) != self._size:
-            self.fail(f"give {2 * self._size} hexadecimal characters", param, ctx)
+        if len(data) != size:
+            raise click.BadParameter(f"give {2 * size} hexadecimal characters")
         return data
+
+    return parse
 
 
 @click.group("key")
@@ -44,9 +41,9 @@ def key_commands() -> None:
 @key_commands.command("add")
 @takes_settings
 @click.argument("member_id")
-@click.option("--public-key", type=Hexadecimal(32), help="The Ed25519 public key.")
-@click.option("--possession-signature", type=Hexadecimal(64), help="By the new key, over the key statement.")
-@click.option("--endorsement", type=Hexadecimal(64), default=b"", help="By an older key of the member, over the same.")
+@click.option("--public-key", callback=hexadecimal(32), help="The Ed25519 public key.")
+@click.option("--possession-signature", callback=hexadecimal(64), help="By the new key, over the key statement.")
+@click.option("--endorsement", callback=hexadecimal(64), help="By an older key of the member, over the same.")
 @click.option("--dev-profile", type=click.Path(path_type=Path), help="Take the key of this profile folder instead.")
 @click.option("--address", help="The server's address for that profile.  [default: where it listens]")
 def add(
@@ -55,7 +52,7 @@ def add(
     *,
     public_key: bytes | None,
     possession_signature: bytes | None,
-    endorsement: bytes,
+    endorsement: bytes | None,
     dev_profile: Path | None,
     address: str | None,
 ) -> None:
@@ -71,13 +68,13 @@ def add(
             return
         if public_key is None or possession_signature is None:
             raise click.UsageError("give --public-key and --possession-signature, or --dev-profile")
-        _add(session, member_id, public_key, possession_signature, endorsement)
+        _add(session, member_id, public_key, possession_signature, endorsement or b"")
 
 
 @key_commands.command("revoke")
 @takes_settings
 @click.argument("member_id")
-@click.argument("key_id", type=Hexadecimal(32))
+@click.argument("key_id", callback=hexadecimal(32))
 def revoke(settings: Settings, member_id: str, key_id: bytes) -> None:
     """Revokes the key KEY_ID (its keyid) of MEMBER_ID at once and for good."""
     with open_session(settings) as session:

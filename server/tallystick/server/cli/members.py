@@ -11,14 +11,14 @@ import click
 from tallystick.server.cli.keys import register_profile_key
 from tallystick.server.cli.profile import DevelopmentProfile
 from tallystick.server.cli.session import Session, json_option, new_request_id, open_session, print_json, takes_settings
-from tallystick.server.cli.vocabulary import PURPOSES, ROLES, STATES, Words, spell
+from tallystick.server.cli.vocabulary import PURPOSES, ROLES, STATES, spell, words
 from tallystick.server.config import Settings
 from tallystick.v1 import membership_service_pb2 as pb
 
 MAX_EVALUATIONS = 2**63 - 1
 
-_roles = Words(ROLES)
-_purposes = Words(PURPOSES)
+_roles = words(ROLES)
+_purposes = words(PURPOSES)
 _evaluations = click.IntRange(0, MAX_EVALUATIONS)
 
 
@@ -31,8 +31,8 @@ def member_commands() -> None:
 @takes_settings
 @click.argument("member_id")
 @click.option("--name", required=True, help="Its name for people to read.")
-@click.option("--roles", type=_roles, required=True, help=f"Separated by commas, of: {', '.join(ROLES)}.")
-@click.option("--purposes", type=_purposes, default="none", help='For which it may query: such as loan-approval, or "all".')
+@click.option("--roles", callback=_roles, required=True, help=f"Separated by commas, of: {', '.join(ROLES)}.")
+@click.option("--purposes", callback=_purposes, default="none", help='For which it may query: such as loan-approval, or "all".')
 @click.option("--daily-evaluations", type=_evaluations, default=0, show_default=True, help="0 is no limit.")
 @click.option("--dev-profile", type=click.Path(path_type=Path), help="Make a client's profile in this folder, keys and all.")
 @click.option("--address", help="The server's address for that profile.  [default: where it listens]")
@@ -67,8 +67,8 @@ def create(
 @takes_settings
 @click.argument("member_id")
 @click.option("--name", help="Its name for people to read.")
-@click.option("--roles", type=_roles, help="All its roles from now on.")
-@click.option("--purposes", type=_purposes, help="All its purposes from now on.")
+@click.option("--roles", callback=_roles, help="All its roles from now on.")
+@click.option("--purposes", callback=_purposes, help="All its purposes from now on.")
 @click.option("--daily-evaluations", type=_evaluations, help="0 is no limit.")
 def update(
     settings: Settings,
@@ -123,9 +123,10 @@ def list_members(settings: Settings, *, as_json: bool) -> None:
         print_json(members)
         return
     for member in members:
+        keys = "1 good key" if member["keys"] == 1 else f"{member['keys']} good keys"
         quota = f", {member['daily_evaluations']} evaluations a day" if member["daily_evaluations"] else ""
         click.echo(f"{member['member_id']}  {member['state']}  {member['display_name']}")
-        click.echo(f"    roles: {', '.join(member['roles']) or 'none'}; {member['keys']} good keys{quota}")
+        click.echo(f"    roles: {', '.join(member['roles']) or 'none'}; {keys}{quota}")
         if member["purposes"]:
             click.echo(f"    purposes: {', '.join(member['purposes'])}")
 

@@ -94,6 +94,8 @@ def _public_hex(key: Ed25519PrivateKey) -> str:
 
 def _reachable(settings: Settings) -> str:
     host, port = settings.listen_address
+    if port == 0:
+        raise ProfileProblem("listen has port 0, so that clients cannot know it beforehand: give --address")
     return f"localhost:{port}" if host in WILDCARDS else settings.listen
 
 

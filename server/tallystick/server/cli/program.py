@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import click
 import psycopg2
@@ -23,7 +26,8 @@ from tallystick.server.refusals import Refusal
 EXIT_PROBLEM = 1
 EXIT_REFUSED = 3
 EXIT_FAULT = 70
-INTERRUPTED = 130
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
 TRACEBACK_VARIABLE = "TALLYSTICK_TRACEBACK"
 
 _EPILOG = """\b
@@ -62,7 +66,13 @@ for _command in (
 
 def main() -> None:
     """Runs the command and exits."""
+    # Unwinds what is open, such as an embedded database, before the process ends.
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run())
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(TERMINATED)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from google.protobuf.message import Message
@@ -89,13 +89,12 @@ def takes_settings(command: Command) -> Command:
     """Gives a command the option --config and, as its first argument, the settings."""
 
     @click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
-    @click.pass_context
     @functools.wraps(command)
-    def run(context: click.Context, *arguments: Any, config: Path | None, **options: Any) -> Any:
-        given = config or context.find_root().params.get("config")
-        return context.invoke(command, Settings.load(given), *arguments, **options)
+    def run(*arguments: Any, config: Path | None, **options: Any) -> Any:
+        given = config or click.get_current_context().find_root().params.get("config")
+        return command(Settings.load(given), *arguments, **options)
 
-    return run  # type: ignore[return-value] # click's decorators keep a command's type no more than this
+    return cast("Command", run)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

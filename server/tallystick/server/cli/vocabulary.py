@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import click
 
@@ -26,24 +26,19 @@ def spell(vocabulary: Mapping[str, int], numbers: Iterable[int]) -> list[str]:
     return [words.get(number, str(number)) for number in numbers]
 
 
-class Words(click.ParamType):
-    """Words of a vocabulary, separated by commas; "all" is every one and "none" is none."""
+def words(vocabulary: Mapping[str, int]) -> Callable[[click.Context, click.Parameter, str | None], list[int] | None]:
+    """The callback of an option that takes words separated by commas; "all" is every one and "none" is none."""
 
-    name = "words"
-
-    def __init__(self, vocabulary: Mapping[str, int]) -> None:
-        self._vocabulary = vocabulary
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
-        """The values, each once, in the order given."""
-        if isinstance(value, list):
-            return value
-        text = str(value)
+    def parse(_context: click.Context, _parameter: click.Parameter, text: str | None) -> list[int] | None:
+        if text is None:
+            return None
         if text in ("all", "none"):
-            return list(self._vocabulary.values()) if text == "all" else []
+            return list(vocabulary.values()) if text == "all" else []
         numbers = []
         for word in (part.strip().lower().replace("_", "-") for part in text.split(",")):
-            if word not in self._vocabulary:
-                self.fail(f"{word!r} is none of: {', '.join(self._vocabulary)}; or all, or none", param, ctx)
-            numbers.append(self._vocabulary[word])
+            if word not in vocabulary:
+                raise click.BadParameter(f"{word!r} is none of: {', '.join(vocabulary)}; or all, or none")
+            numbers.append(vocabulary[word])
         return list(dict.fromkeys(numbers))
+
+    return parse

@@ -251,6 +251,7 @@ def _statement(batch: Sequence[Prepared], appended: Appended, time: datetime, mo
         (key, index, ordinal, o.member, *_searchable(subject), o.footprint)
         for index, o in zip(indices, outcomes, strict=True)
         for ordinal, (key, subject) in enumerate(zip(o.subject_keys, o.subjects, strict=True), start=1)
+        if key
     ]
     if rows:
         sql += _APPEND_SUBJECTS

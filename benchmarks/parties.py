@@ -1,0 +1,144 @@
+"""What is measured: an exchange, a token authority and the peer, started as processes, and their processor times."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tallystick.server.embedded import embedded_postgresql
+
+START_SECONDS = 60.0
+DAEMON = (sys.executable, "-m", "tallystick.server.cli")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server process with its workers, and the PostgreSQL under it."""
+
+    process: psutil.Process
+    postmaster: psutil.Process
+    port: int
+
+    def processor_seconds(self) -> tuple[float, float]:
+        """Seconds of processor time so far: of the server's processes, and of PostgreSQL's."""
+        return _tree_seconds(self.process), _tree_seconds(self.postmaster)
+
+
+@contextmanager
+def server(folder: Path, role: str, *options: str, workers: int) -> Iterator[Running]:
+    """Makes a server in `folder`, runs it, and stops it at the end."""
+    port = free_port()
+    daemon("init", str(folder), "--role", role, "--origin", f"{role}.example/log", "--listen", f"127.0.0.1:{port}", *options)
+    command = [*DAEMON, "--config", str(folder / "tallystickd.toml"), "serve", "--workers", str(workers)]
+    with (folder / "serve.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            _wait_for(port, process, folder / "serve.log")
+            yield Running(psutil.Process(process.pid), _postmaster(folder / "database"), port)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def member(folder: Path, member_id: str, roles: str, profile: Path) -> None:
+    """Admits a member at the server of `folder`, with a profile for it."""
+    config = ("--config", str(folder / "tallystickd.toml"))
+    purposes = ("--purposes", "all") if "inquirer" in roles else ()
+    daemon(*config, "member", "create", member_id, "--name", member_id, "--roles", roles, *purposes, "--dev-profile", str(profile))
+
+
+@contextmanager
+def peer(folder: Path, workers: int) -> Iterator[tuple[Running, str]]:
+    """Runs the peer over a PostgreSQL of its own, set as the exchange's; yields it and its database's URL."""
+    with embedded_postgresql(folder / "database") as url:
+        driver_url = url.replace("postgresql://", "postgresql+psycopg2://")
+        port = free_port()
+        command = [sys.executable, "-m", "uvicorn", "benchmarks.peer:app", "--port", str(port), "--workers", str(workers)]
+        environment = {**os.environ, "PEER_DATABASE": driver_url}
+        root = Path(__file__).resolve().parent.parent
+        process = subprocess.Popen(
+            [*command, "--no-access-log", "--log-level", "warning"], cwd=root, env=environment, stdout=subprocess.DEVNULL
+        )
+        try:
+            _wait_for_http(port)
+            yield Running(psutil.Process(process.pid), _postmaster(folder / "database"), port), driver_url
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def daemon(*arguments: str) -> str:
+    """Runs one `tallystickd` command to its end; returns what it printed."""
+    done = subprocess.run([*DAEMON, *arguments], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"tallystickd {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _tree_seconds(process: psutil.Process) -> float:
+    total = 0.0
+    for each in (process, *process.children(recursive=True)):
+        try:
+            times = each.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        # Of those that have ended and were waited for, their parent holds the sum.
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def _postmaster(folder: Path) -> psutil.Process:
+    return psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    def up() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended: {log.read_text()[-500:]}")
+        return b"serving on" in log.read_bytes()
+
+    _poll(up, f"port {port}")
+
+
+def _wait_for_http(port: int) -> None:
+    def up() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=1):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    _poll(up, f"port {port}")
+
+
+def _poll(up: object, what: str) -> None:
+    assert callable(up)
+    until = time.monotonic() + START_SECONDS
+    while not up():
+        if time.monotonic() > until:
+            raise RuntimeError(f"nothing serves at {what}")
+        time.sleep(0.1)
+
+
+def seconds_each(before: Sequence[float], after: Sequence[float], units: int) -> tuple[float, float]:
+    """Processor seconds for one unit of work: the server's, and PostgreSQL's."""
+    return (after[0] - before[0]) / units, (after[1] - before[1]) / units

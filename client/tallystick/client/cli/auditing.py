@@ -1,0 +1,188 @@
+"""Commands of an auditor, and of a member that holds the exchange to its receipts: list, show, verify."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from tallystick.client.auditing import AuditEntry, EntryFilter, OpenedEntry
+from tallystick.client.calls import Server
+from tallystick.client.cli import output
+from tallystick.client.cli.context import Tool, command, read_receipts
+from tallystick.client.cli.parameters import identity_of, identity_options, read_as
+from tallystick.client.files import cells
+from tallystick.client.verification import LogReport
+from tallystick.credit.codes import describe_purpose
+from tallystick.credit.enums import Purpose
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_DIFFERENCES_SHOWN = 100
+
+_authority_option = click.option("--authority", is_flag=True, help="The token authority's log, not the exchange's.")
+
+
+@click.group()
+def audit() -> None:
+    """Read the log, open its entries, and verify that nothing in it was changed."""
+
+
+@audit.command(name="list")
+@identity_options(required=False)
+@click.option("--token", help="Whose entries, by the subject's token in hexadecimal instead of an identity document.")
+@click.option("--member", default="", help="Entries of this member.")
+@click.option("--purpose", callback=read_as(cells.code(Purpose)), help="Queries with this purpose; needs a subject.")
+@click.option("--refused/--carried-out", default=None, help="Only refused requests, or only those carried out.")
+@click.option("--from", "start", callback=read_as(cells.instant), help="At or after this instant.")
+@click.option("--to", "end", callback=read_as(cells.instant), help="Before this instant.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="How many to list.")
+@_authority_option
+@command
+def list_entries(
+    tool: Tool,
+    kind: str,
+    type_: str | None,
+    country: str,
+    number: str | None,
+    token: str | None,
+    member: str,
+    purpose: Purpose | None,
+    refused: bool | None,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
+    authority: bool,
+) -> None:
+    """List entries, newest first: all for an auditor, for another member its own. This reading is logged too."""
+    wanted = EntryFilter(
+        identity=identity_of(kind, type_, country, number),
+        element=_element(token),
+        member_id=member,
+        purpose=purpose or Purpose.UNSPECIFIED,
+        refused=refused,
+        start=start,
+        end=end,
+    )
+    with tool.exchange() as exchange:
+        entries = exchange.audit_list(wanted, server=_server(authority))
+        listed = [entry for entry, _ in zip(entries, range(limit), strict=False)]
+    if tool.as_json:
+        for entry in listed:
+            output.write_json(entry)
+    else:
+        columns = ("entry", "at", "member", "method", "outcome", "purpose", "consent")
+        tool.results.print(output.table("Entries", columns, map(_row, listed)))
+
+
+@audit.command()
+@click.argument("index", type=click.IntRange(0))
+@_authority_option
+@command
+def show(tool: Tool, index: int, authority: bool) -> None:
+    """Show entry INDEX with its details opened, once they were found to be what the log commits to."""
+    with tool.exchange() as exchange:
+        opened = exchange.audit_show(index, server=_server(authority))
+    if tool.as_json:
+        output.write_json(opened)
+    else:
+        _print_opened(tool, opened)
+
+
+@audit.command()
+@click.option("--receipts", type=_FILE, help="Also check that the log keeps what these receipts promise.")
+@click.option("--no-entries", is_flag=True, help="Do not read the entries; needs no auditor's role.")
+@_authority_option
+@command
+def verify(tool: Tool, receipts: Path | None, no_entries: bool, authority: bool) -> int:
+    """Verify the log against its signed checkpoint, and name every entry that was changed."""
+    kept = list(read_receipts(receipts)) if receipts else []
+    with tool.exchange() as exchange:
+        report = exchange.audit_verify(kept, read_entries=not no_entries, server=_server(authority))
+    if tool.as_json:
+        output.write_json({"verified": report.verified, **output.plain(report)})
+    else:
+        _print_report(tool, report)
+    return 0 if report.verified else 1
+
+
+def _server(authority: bool) -> Server:
+    return Server.TOKEN_AUTHORITY if authority else Server.EXCHANGE
+
+
+def _element(token: str | None) -> bytes:
+    try:
+        element = bytes.fromhex(token or "")
+    except ValueError:
+        element = b"?"
+    if len(element) not in (0, 32):
+        raise click.BadParameter("must be 64 hexadecimal characters", param_hint="--token")
+    return element
+
+
+def _row(entry: AuditEntry) -> tuple[object, ...]:
+    return (
+        entry.index,
+        entry.create_time.isoformat(timespec="seconds"),
+        entry.member_id,
+        entry.method.rpartition("/")[2],
+        "refused" if entry.refused else "ok",
+        describe_purpose(entry.purpose) if entry.purpose else "",
+        entry.consent_reference,
+    )
+
+
+def _print_opened(tool: Tool, opened: OpenedEntry) -> None:
+    entry = opened.entry
+    rows: list[tuple[str, object]] = [
+        ("entry", entry.index),
+        ("at", entry.create_time.isoformat()),
+        ("member", entry.member_id),
+        ("signing key", entry.keyid.hex()),
+        ("method", entry.method),
+        ("outcome", f"refused: {opened.reason}" if entry.refused else "ok"),
+        ("leaf hash", entry.leaf_hash.hex()),
+    ]
+    if opened.disclosed:
+        rows += [
+            ("request digest", opened.request_digest.hex() or "erased"),
+            ("answer digest", opened.answer_digest.hex() or "erased"),
+            ("signature", opened.signature.hex() or "erased"),
+            ("signed as", opened.signature_params or "erased"),
+        ]
+    tool.results.print(output.table("Entry", ("", ""), rows))
+    if not opened.disclosed:
+        tool.results.print("Its evidence was dropped after the retention period.", highlight=False)
+        return
+    if opened.subjects:
+        subjects = [
+            ("erased", "", "")
+            if subject.erased
+            else (
+                subject.element.hex(),
+                describe_purpose(subject.purpose) if subject.purpose else "",
+                subject.consent_reference,
+            )
+            for subject in opened.subjects
+        ]
+        tool.results.print(output.table("Subjects", ("token", "purpose", "consent"), subjects))
+    tool.remark("the details open the commitment in the log")
+
+
+def _print_report(tool: Tool, report: LogReport) -> None:
+    checkpoint = report.checkpoint
+    lines = [f"{checkpoint.origin}: {checkpoint.size} entries, root {checkpoint.root.hex()}"]
+    if report.previous is not None and report.previous.size <= checkpoint.size:
+        lines.append(f"compared with the last checkpoint verified, of {report.previous.size} entries")
+    if report.entries_read is not None:
+        lines.append(f"{report.entries_read} entries read and hashed")
+    if report.receipts_included or report.receipts_pending:
+        lines.append(f"{report.receipts_included} receipts kept, {report.receipts_pending} newer than the checkpoint")
+    for line in lines:
+        tool.results.print(line, markup=False, highlight=False, soft_wrap=True)
+    for difference in report.differences[:_DIFFERENCES_SHOWN]:
+        tool.results.print(str(difference), markup=False, highlight=False)
+    if len(report.differences) > _DIFFERENCES_SHOWN:
+        tool.results.print(f"… and {len(report.differences) - _DIFFERENCES_SHOWN} more (--json lists all)", highlight=False)
+    verdict = "VERIFIED" if report.verified else "DIFFERENT: the log is not what was signed; tell the auditor"
+    tool.results.print(verdict, markup=False, highlight=False)

@@ -1,0 +1,106 @@
+"""What every command of `tallystick` has at hand: the profile's exchange, and where results and remarks go."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Concatenate, ParamSpec, Self, TypeVar
+
+import click
+from rich.console import Console
+
+from tallystick.client.exceptions import FileInvalid
+from tallystick.client.exchange import Exchange
+from tallystick.client.profile import PROFILE_VARIABLE
+from tallystick.client.receipts import KeptReceipt
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass
+class Tool:
+    """The command's surroundings; tests put an exchange of their own into `open_exchange`."""
+
+    open_exchange: Callable[[Path | None], Exchange] = Exchange.from_profile
+    profile: Path | None = None
+    as_json: bool = False
+    results: Console = field(default_factory=Console)
+    """Standard output: what was asked for."""
+    remarks: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+    """Standard error: progress, and what else a person should know."""
+
+    def exchange(self) -> Exchange:
+        """The exchange of the profile."""
+        return self.open_exchange(self.profile)
+
+    def remark(self, text: str) -> None:
+        """One line on standard error."""
+        self.remarks.print(text, markup=False, soft_wrap=True)
+
+
+def command(function: Callable[Concatenate[Tool, P], R]) -> Callable[P, R]:
+    """Gives a command its Tool, and the options that every command has."""
+
+    @click.option(
+        "--profile",
+        type=click.Path(path_type=Path, file_okay=False),
+        help=f"The member's profile folder. [default: ${PROFILE_VARIABLE}]",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Write results as JSON, one object a line.")
+    @click.pass_context
+    @functools.wraps(function)
+    def wrapped(context: click.Context, /, *args: P.args, **options: P.kwargs) -> R:
+        tool = context.ensure_object(Tool)
+        values: dict[str, Any] = dict(options)
+        tool.profile = values.pop("profile", None) or tool.profile
+        tool.as_json = bool(values.pop("as_json", False)) or tool.as_json
+        return function(tool, *args, **values)
+
+    return wrapped
+
+
+class ReceiptFile:
+    """Keeps receipts as they come, each once, one JSON line each; without a path it keeps none."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+        self._last: KeptReceipt | None = None
+
+    def __enter__(self) -> Self:
+        if self._path is not None:
+            try:
+                self._path.touch(mode=0o600)
+                self._file = self._path.open("a", encoding="ascii")
+            except OSError as error:
+                raise FileInvalid(f"{self._path}: cannot be written: {error.strerror}") from None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def keep(self, receipt: KeptReceipt | None) -> None:
+        """Adds a receipt. The results of one batch share theirs, and come one after the other."""
+        if self._file is not None and receipt is not None and receipt != self._last:
+            self._file.write(receipt.to_json() + "\n")
+            self._last = receipt
+
+
+def read_receipts(path: Path) -> Iterable[KeptReceipt]:
+    """The receipts of a receipts file. Raises FileInvalid, which names the line."""
+    try:
+        with path.open(encoding="ascii") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield KeptReceipt.from_json(line)
+                except FileInvalid as error:
+                    raise FileInvalid(f"{path}: line {number}: {error}") from None
+    except OSError as error:
+        raise FileInvalid(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise FileInvalid(f"{path}: this is not a receipts file") from None

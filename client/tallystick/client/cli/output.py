@@ -1,0 +1,115 @@
+"""How results look: JSON for programs, tables for people, progress on a terminal and plain lines elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from enum import Enum, IntEnum
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+T = TypeVar("T")
+
+_PLAIN_INTERVAL = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
+def plain(value: Any) -> Any:
+    """A result as JSON has it: enums by their names in lower case, bytes in hexadecimal, times in ISO 8601."""
+    match value:
+        case IntEnum():
+            return value.name.lower()
+        case Enum():
+            return value.value
+        case None | str() | bool() | int() | float():
+            return value
+        case bytes():
+            return value.hex()
+        case datetime() | date():
+            return value.isoformat()
+        case uuid.UUID():
+            return str(value)
+        case dict():
+            return {str(key): plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [plain(each) for each in value]
+        case _ if dataclasses.is_dataclass(value):
+            shown = [each for each in dataclasses.fields(value) if each.repr]
+            return {each.name: plain(getattr(value, each.name)) for each in shown}
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
+
+
+def write_json(value: Any) -> None:
+    """One line of JSON on standard output."""
+    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table; what comes from outside is shown as it is, and never as markup."""
+    shown = Table(title=Text(title), title_justify="left", header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(visible(str(cell))) for cell in row))
+    return shown
+
+
+def visible(text: str) -> str:
+    """The text without what would steer a terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+class Counter:
+    """Counts what is done and shows it: here not at all."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def add(self) -> None:
+        """One more."""
+        self.done += 1
+
+
+@contextmanager
+def progress(console: Console, what: str) -> Iterator[Counter]:
+    """Shows how many items are done: a live line on a terminal, a plain line now and then elsewhere."""
+    if console.is_terminal:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as shown:
+            yield _Live(shown, what)
+    else:
+        yield _Lines(console, what)
+
+
+class _Live(Counter):
+    def __init__(self, shown: Progress, what: str) -> None:
+        super().__init__()
+        self._shown, self._what = shown, what
+        self._task = shown.add_task(what)
+
+    def add(self) -> None:
+        super().add()
+        self._shown.update(self._task, description=f"{self.done:,} {self._what}")
+
+
+class _Lines(Counter):
+    def __init__(self, console: Console, what: str) -> None:
+        super().__init__()
+        self._console, self._what, self._next = console, what, time.monotonic() + _PLAIN_INTERVAL
+
+    def add(self) -> None:
+        super().add()
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _PLAIN_INTERVAL
+            self._console.print(f"{self.done} {self._what}", markup=False)

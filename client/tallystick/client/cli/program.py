@@ -1,0 +1,84 @@
+"""The `tallystick` program: its commands, and the one place where an exception becomes a line of text and an exit code.
+
+0  done                           3  the exchange was not reached: run it again
+1  done, but something was        4  the exchange refused
+   rejected, or differs           5  not trusted: an answer or the log is not what it must be
+2  wrong usage, profile or file   70 a fault of this program;  130 interrupted
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from tallystick.client.cli.auditing import audit
+from tallystick.client.cli.context import Tool
+from tallystick.client.cli.inquiries import query, screen
+from tallystick.client.cli.output import visible
+from tallystick.client.cli.policy import policy
+from tallystick.client.cli.reporting import report, submissions, withdraw
+from tallystick.client.exceptions import NotReached, NotTrusted, NotUsable, Refused
+from tallystick.credit.screening import PolicyError
+
+OK, INCOMPLETE, USAGE, NOT_REACHED, REFUSED, NOT_TRUSTED, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
+TRACE_VARIABLE = "TALLYSTICK_TRACE"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--profile", type=click.Path(path_type=Path, file_okay=False), help="The member's profile folder.")
+@click.version_option(package_name="tallystick")
+@click.pass_context
+def program(context: click.Context, profile: Path | None) -> None:
+    """Report accounts to a Tallystick exchange, query credit histories, and verify the exchange.
+
+    Exit codes: 0 done; 1 something was rejected or differs; 2 wrong usage, profile or file; 3 not reached; 4 refused;
+    5 not trusted.
+    """
+    context.ensure_object(Tool).profile = profile
+
+
+for each in (report, query, screen, withdraw, submissions, audit, policy):
+    program.add_command(each)
+
+
+def main(arguments: Sequence[str] | None = None, tool: Tool | None = None) -> None:
+    """Runs the program and exits with its code. Whatever goes wrong is one line on standard error."""
+    sys.exit(run(arguments, tool))
+
+
+def run(arguments: Sequence[str] | None, tool: Tool | None = None) -> int:
+    """Runs the program; returns its exit code."""
+    try:
+        code = program.main(args=arguments, prog_name="tallystick", standalone_mode=False, obj=tool)
+    except click.ClickException as error:
+        return _complain(f"{error.format_message()} (--help tells more)", USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Standard output must not be flushed again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except NotTrusted as error:
+        return _complain(f"NOT TRUSTED ({type(error).__name__}): {error}", NOT_TRUSTED)
+    except NotReached as error:
+        return _complain(f"not reached: {error}", NOT_REACHED)
+    except Refused as error:
+        return _complain(f"refused: {error}", REFUSED)
+    except (NotUsable, PolicyError) as error:
+        return _complain(str(error), USAGE)
+    except OSError as error:
+        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", USAGE)
+    except Exception as error:  # the outermost edge: a line for the operator, the trace on demand
+        if os.environ.get(TRACE_VARIABLE):
+            raise
+        return _complain(f"a fault of this program ({type(error).__name__}); set {TRACE_VARIABLE}=1 to see where", FAULT)
+    return code if isinstance(code, int) else OK
+
+
+def _complain(text: str, code: int) -> int:
+    click.echo(f"tallystick: {visible(' '.join(text.split()))}", err=True)
+    return code

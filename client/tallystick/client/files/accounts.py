@@ -1,0 +1,265 @@
+"""Accounts files: one row an account and month; adjacent rows of one account make one report."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from tallystick.client.files import cells
+from tallystick.client.files.cells import CellInvalid, Cells
+from tallystick.client.files.tables import Row, TableReader
+from tallystick.client.reporting import Report
+from tallystick.client.subjects import ORGANISATION, PERSON, Identity
+from tallystick.credit.codes import disposition_from_code
+from tallystick.credit.enums import (
+    AccountType,
+    AnnotationType,
+    AssetQuality,
+    CollectionStage,
+    ObligorRole,
+    SpecialTransactionType,
+    SubjectKind,
+)
+from tallystick.credit.history import Account, AccountMonth, RelatedObligor, RunningOverdue, SpecialTransaction
+from tallystick.credit.violations import Violation
+
+REQUIRED = (
+    "id_kind",
+    "id_type",
+    "id_country",
+    "id_number",
+    "account_number",
+    "as_of",
+    "account_type",
+    "status",
+    "currency",
+    "opened_date",
+)
+ACCOUNT_OPTIONAL = (
+    "asset_quality",
+    "credit_limit",
+    "balance",
+    "closed_date",
+    "role",
+    "liability_amount",
+    "running_since_date",
+    "running_days_past_due",
+    "running_amount",
+    "collection_stage",
+    "special_transactions",
+    "related_obligors",
+    "annotations",
+)
+MONTH_COLUMNS = ("month", "disposition", "days_past_due", "overdue_amount", "billed_amount", "paid_amount")
+MAX_ROWS = 600
+"""Rows of one account: fifty years of months."""
+
+SUBJECT_KINDS = {PERSON: SubjectKind.PERSON, ORGANISATION: SubjectKind.ORGANISATION}
+
+_MONTH_FIELD = re.compile(r"account\.months\[(\d{1,4})\]\.?(.*)")
+_COLUMNS = {
+    "identity.kind": "id_kind",
+    "identity.type": "id_type",
+    "identity.country": "id_country",
+    "identity.number": "id_number",
+    "account.subject_kind": "id_kind",
+    "account.running_overdue": "running_since_date",
+    "account.running_overdue.since_date": "running_since_date",
+    "account.running_overdue.days_past_due": "running_days_past_due",
+    "account.running_overdue.amount": "running_amount",
+    "account.running_overdue.collection_stage": "collection_stage",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that was not taken, as it stands in the rejects file."""
+
+    row: int
+    field: str
+    """The column."""
+    reason: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRows:
+    """The rows of one account: a report, or what is wrong with them."""
+
+    rows: tuple[int, ...]
+    report: Report | None
+    rejects: tuple[Reject, ...] = ()
+
+    def reject(self, violation: Violation) -> Reject:
+        """A violation of the report as it concerns the file: its row and its column."""
+        named = _MONTH_FIELD.fullmatch(violation.field)
+        if named and int(named[1]) < len(self.rows):
+            return Reject(self.rows[int(named[1])], named[2] or "month", violation.reason, violation.description)
+        column = _COLUMNS.get(violation.field) or re.split(r"[.\[]", violation.field.removeprefix("account."))[0]
+        return Reject(self.rows[0], column, violation.reason, violation.description)
+
+
+def read_accounts(path: Path) -> Iterator[AccountRows]:
+    """The accounts of a file, in its order; one account's rows in memory at a time. Raises FileInvalid."""
+    table = TableReader(path, REQUIRED, (*ACCOUNT_OPTIONAL, *MONTH_COLUMNS))
+    positions = {name: position for position, name in enumerate(table.columns)}
+    number_of = itemgetter(positions["account_number"])
+    shared = itemgetter(*(positions[name] for name in (*REQUIRED, *ACCOUNT_OPTIONAL) if name in positions))
+    for _, rows in groupby(table, key=lambda row: number_of(row[1])):
+        yield _account_rows(positions, shared, rows)
+
+
+def _account_rows(positions: dict[str, int], shared: Callable[[list[str]], Any], rows: Iterator[Row]) -> AccountRows:
+    first_number, first = next(rows)
+    common = shared(first)
+    numbers = [first_number]
+    rejects: list[Reject] = []
+    months: list[AccountMonth] = []
+    row: Row | None = (first_number, first)
+    while row is not None:
+        number, values = row
+        try:
+            if values is not first:
+                _check_shared(numbers, common == shared(values))
+                if len(numbers) < MAX_ROWS:
+                    numbers.append(number)
+            month = _month(Cells(positions, values), alone=values is first)
+            if month is not None and len(months) < MAX_ROWS:
+                months.append(month)
+        except CellInvalid as error:
+            if len(rejects) < MAX_ROWS:
+                rejects.append(Reject(number, error.column, error.reason, error.description))
+        row = next(rows, None)
+    if rejects:
+        return AccountRows(tuple(numbers), None, tuple(rejects))
+    try:
+        return AccountRows(tuple(numbers), _report(Cells(positions, first), tuple(months)))
+    except CellInvalid as error:
+        return AccountRows(tuple(numbers), None, (Reject(first_number, error.column, error.reason, error.description),))
+
+
+def _check_shared(numbers: list[int], same: bool) -> None:
+    if not same:
+        raise CellInvalid(
+            "account_number",
+            "FIELDS_INCONSISTENT",
+            f"the row differs from row {numbers[0]} of the same account in more than the month's columns",
+        )
+    if len(numbers) >= MAX_ROWS:
+        raise CellInvalid("account_number", "FIELD_OUT_OF_RANGE", f"an account has at most {MAX_ROWS} rows")
+
+
+def _month(row: Cells, *, alone: bool) -> AccountMonth | None:
+    """The month of a row; None for an account's first row when its month's columns are empty: an account without months."""
+    if alone and not any(row.text(column) for column in MONTH_COLUMNS):
+        return None
+    return AccountMonth(
+        month=row.read("month", cells.month),
+        disposition=row.read("disposition", disposition_from_code),
+        days_past_due=row.optional("days_past_due", cells.count),
+        overdue_amount=row.optional("overdue_amount", cells.whole),
+        billed_amount=row.optional("billed_amount", cells.whole),
+        paid_amount=row.optional("paid_amount", cells.whole),
+    )
+
+
+def _report(row: Cells, months: tuple[AccountMonth, ...]) -> Report:
+    identity = read_identity(row)
+    account = Account(
+        as_of=row.read("as_of", cells.instant),
+        account_type=row.read("account_type", _ACCOUNT_TYPE),
+        status=row.read("status", cells.count),
+        currency=row.read("currency", str.upper),
+        opened_date=row.read("opened_date", cells.day),
+        subject_kind=SUBJECT_KINDS[identity.kind],
+        role=row.optional("role", _ROLE) or ObligorRole.BORROWER,
+        asset_quality=row.optional("asset_quality", _ASSET_QUALITY) or AssetQuality.UNSPECIFIED,
+        credit_limit=row.optional("credit_limit", cells.whole),
+        balance=row.optional("balance", cells.whole),
+        closed_date=row.optional("closed_date", cells.day),
+        liability_amount=row.optional("liability_amount", cells.whole),
+        months=months,
+        running_overdue=_running_overdue(row),
+        special_transactions=tuple(row.optional("special_transactions", _special_transactions) or ()),
+        related_obligors=tuple(row.optional("related_obligors", _related_obligors) or ()),
+        annotations=tuple(row.optional("annotations", _annotations) or ()),
+    )
+    return Report(identity, row.text("account_number"), account)
+
+
+def read_identity(row: Cells) -> Identity:
+    """The identity columns of any file."""
+    kind = row.read("id_kind", _subject_kind)
+    return Identity(kind, row.read("id_type", str), row.text("id_country").upper(), row.text("id_number"))
+
+
+def _running_overdue(row: Cells) -> RunningOverdue | None:
+    columns = ("running_since_date", "running_days_past_due", "running_amount", "collection_stage")
+    if not any(row.text(column) for column in columns):
+        return None
+    return RunningOverdue(
+        since_date=row.read("running_since_date", cells.day),
+        days_past_due=row.read("running_days_past_due", cells.count),
+        amount=row.optional("running_amount", cells.whole),
+        collection_stage=row.optional("collection_stage", _COLLECTION_STAGE) or CollectionStage.UNSPECIFIED,
+    )
+
+
+def _special_transactions(text: str) -> list[SpecialTransaction]:
+    return [
+        SpecialTransaction(
+            type=_SPECIAL_TRANSACTION(str(value.get("type", ""))),
+            date=_item(value, "date", cells.day) or dt.date.min,
+            amount=_item(value, "amount", cells.whole),
+            months_changed=_item(value, "months_changed", cells.whole) or 0,
+        )
+        for value in map(_only(("type", "date", "amount", "months_changed"), ("type", "date")), cells.objects(text))
+    ]
+
+
+def _related_obligors(text: str) -> list[RelatedObligor]:
+    return [
+        RelatedObligor(
+            role=_ROLE(str(value.get("role", ""))),
+            kind=SUBJECT_KINDS[_subject_kind(str(value.get("kind", "")))],
+            liability_amount=_item(value, "liability_amount", cells.whole),
+        )
+        for value in map(_only(("role", "kind", "liability_amount"), ("role", "kind")), cells.objects(text))
+    ]
+
+
+def _annotations(text: str) -> list[AnnotationType]:
+    return [_ANNOTATION(part) for part in text.split()]
+
+
+def _only(keys: tuple[str, ...], needed: tuple[str, ...]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        if not set(value) <= set(keys) or not set(needed) <= set(value):
+            raise ValueError(f"each object must have {' and '.join(needed)}, and may have only {', '.join(keys)}")
+        return value
+
+    return check
+
+
+def _item(value: dict[str, Any], key: str, parse: Callable[[str], Any]) -> Any:
+    return None if value.get(key) is None else parse(str(value[key]))
+
+
+def _subject_kind(text: str) -> str:
+    if text.lower() not in SUBJECT_KINDS:
+        raise ValueError("must be person or organisation")
+    return text.lower()
+
+
+_ACCOUNT_TYPE = cells.code(AccountType, numbers=False)
+_ASSET_QUALITY = cells.code(AssetQuality)
+_ROLE = cells.code(ObligorRole)
+_COLLECTION_STAGE = cells.code(CollectionStage, numbers=False)
+_SPECIAL_TRANSACTION = cells.code(SpecialTransactionType)
+_ANNOTATION = cells.code(AnnotationType)

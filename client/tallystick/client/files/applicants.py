@@ -1,0 +1,108 @@
+"""Applicants files, one row an applicant, and the decisions file that a screening of them writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallystick.client.exceptions import IdentityInvalid, Refused, TallystickError
+from tallystick.client.files import cells
+from tallystick.client.files.accounts import read_identity
+from tallystick.client.files.cells import CellInvalid, Cells
+from tallystick.client.files.tables import TableReader, TableWriter
+from tallystick.client.inquiries import Inquiry, QueryResult
+from tallystick.credit.codes import disposition_code
+from tallystick.credit.enums import Purpose
+from tallystick.credit.screening import Screening
+
+REQUIRED = ("applicant_id", "id_kind", "id_type", "id_country", "id_number", "purpose", "consent_reference")
+
+DECISION_COLUMNS = (
+    "applicant_id",
+    "decision",
+    "rules",
+    "reasons",
+    "outcome",
+    "records",
+    "records_overdue_now",
+    "worst_disposition",
+    "entry_index",
+    "error_field",
+    "error_reason",
+    "error",
+)
+_NUMBERS = ("records", "records_overdue_now", "entry_index")
+
+_purpose = cells.code(Purpose)
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """One row: an inquiry, or what is wrong with it."""
+
+    row: int
+    applicant_id: str
+    inquiry: Inquiry | None
+    problem: CellInvalid | None = None
+
+
+def read_applicants(path: Path) -> Iterator[Applicant]:
+    """The applicants of a file, in its order, a row at a time. Raises FileInvalid."""
+    table = TableReader(path, REQUIRED, ())
+    positions = {name: position for position, name in enumerate(table.columns)}
+    for number, values in table:
+        row = Cells(positions, values)
+        applicant_id = row.text("applicant_id")
+        try:
+            inquiry = Inquiry(
+                read_identity(row),
+                row.read("purpose", _purpose),
+                row.read("consent_reference", str),
+                row.read("applicant_id", str),
+            )
+        except CellInvalid as error:
+            yield Applicant(number, applicant_id, None, error)
+        else:
+            yield Applicant(number, applicant_id, inquiry)
+
+
+class DecisionWriter(TableWriter):
+    """Writes a decisions file. Of the applicant it holds the caller's own reference and nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, DECISION_COLUMNS, _NUMBERS)
+
+    def decided(self, applicant_id: str, result: QueryResult, screening: Screening) -> None:
+        """A row for an applicant who was screened."""
+        history = result.history
+        self.write(
+            (
+                applicant_id,
+                screening.decision.value,
+                ";".join(reason.rule for reason in screening.reasons),
+                " | ".join(reason.text for reason in screening.reasons),
+                history.outcome.name.lower(),
+                len(history.accounts),
+                history.overdue.accounts_overdue_now,
+                disposition_code(history.overdue.worst_disposition),
+                result.receipt.index,
+                "",
+                "",
+                "",
+            )
+        )
+
+    def failed(self, applicant_id: str, field: str, reason: str, description: str) -> None:
+        """A row for an applicant about whom nothing could be asked: there is no decision."""
+        self.write((applicant_id, "", "", "", "error", None, None, "", None, field, reason, description))
+
+
+def problem_of(error: TallystickError) -> tuple[str, str, str]:
+    """Column, reason and description of what is wrong with one inquiry."""
+    if isinstance(error, IdentityInvalid):
+        return f"id_{error.field}", error.reason, error.description
+    if isinstance(error, Refused) and error.violations:
+        first = error.violations[0]
+        return first.field.removeprefix("inquiry."), first.reason, first.description
+    return "", error.reason if isinstance(error, Refused) else "", str(error)

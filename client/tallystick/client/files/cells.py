@@ -1,0 +1,128 @@
+"""Cells: from text to the trade's values, naming the column that is wrong."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Callable
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any, TypeVar
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}(-01)?", re.ASCII)
+_MAX_LIST = 100
+
+V = TypeVar("V")
+E = TypeVar("E", bound=IntEnum)
+
+
+class CellInvalid(Exception):  # noqa: N818 - it becomes a row of the rejects, not a fault
+    """A cell cannot be read. `reason` is a name of ErrorReason; the text never holds the cell."""
+
+    def __init__(self, column: str, reason: str, description: str) -> None:
+        super().__init__(f"{column}: {description}")
+        self.column = column
+        self.reason = reason
+        self.description = description
+
+
+class Cells:
+    """The cells of one row, by column."""
+
+    def __init__(self, positions: dict[str, int], cells: list[str]) -> None:
+        self._positions = positions
+        self._cells = cells
+
+    def text(self, column: str) -> str:
+        """The cell's text; "" if the file has no such column."""
+        position = self._positions.get(column)
+        return "" if position is None else self._cells[position]
+
+    def read(self, column: str, parse: Callable[[str], V]) -> V:
+        """A cell that must be there; raises CellInvalid with what `parse`'s ValueError says."""
+        text = self.text(column)
+        if not text:
+            raise CellInvalid(column, "FIELD_REQUIRED", "must not be empty")
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise CellInvalid(column, "FIELD_MALFORMED", str(error)) from None
+
+    def optional(self, column: str, parse: Callable[[str], V]) -> V | None:
+        """A cell that may be empty, which is "not known"."""
+        return self.read(column, parse) if self.text(column) else None
+
+
+def whole(text: str) -> int:
+    """A whole number."""
+    if _WHOLE.fullmatch(text) is None:
+        raise ValueError("must be a whole number; amounts are in minor units (12345 is 123.45 CNY)")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """A whole number from 0."""
+    number = whole(text)
+    if number < 0 or number > 2**31:
+        raise ValueError("must be a whole number from 0")
+    return number
+
+
+@lru_cache(maxsize=4096)
+def day(text: str) -> dt.date:
+    """A day such as 2025-09-03."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a day such as 2025-09-03") from None
+
+
+@lru_cache(maxsize=1024)
+def month(text: str) -> dt.date:
+    """A month such as 2025-09, also written as its first day."""
+    if _MONTH.fullmatch(text) is None:
+        raise ValueError("must be a month such as 2025-09")
+    return day(text[:7] + "-01")
+
+
+@lru_cache(maxsize=1024)
+def instant(text: str) -> dt.datetime:
+    """An instant such as 2025-09-30T23:59:59+08:00."""
+    try:
+        value = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be an instant such as 2025-09-30T23:59:59+08:00") from None
+    if value.tzinfo is None:
+        raise ValueError("must have a time zone, such as 2025-09-30T23:59:59+08:00 or …Z")
+    return value.replace(microsecond=0)
+
+
+def code(kind: type[E], *, numbers: bool = True) -> Callable[[str], E]:
+    """A code of a list by its name, and by its number where the trade has numbers: "doubtful" or "4"."""
+    members = {member.name.lower(): member for member in kind if member}
+    if numbers:
+        members |= {str(int(member)): member for member in kind if member}
+
+    def parse(text: str) -> E:
+        try:
+            return members[text.lower().replace(" ", "_").replace("-", "_").lstrip("0")]
+        except KeyError:
+            names = ", ".join(member.name.lower() for member in kind if member)
+            raise ValueError(f"must be one of {names}{', or its number' if numbers else ''}") from None
+
+    return parse
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    """A JSON list of objects."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise ValueError('must be a JSON list of objects, such as [{"type": "extension", "date": "2025-09-03"}]')
+    if len(values) > _MAX_LIST:
+        raise ValueError(f"must not list more than {_MAX_LIST}")
+    return values

@@ -1,0 +1,284 @@
+"""Verifying a log: an honest one verifies, and whatever was done to one behind its back is named, entry by entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tallystick.client import (
+    CheckpointFalse,
+    Difference,
+    DifferenceKind,
+    EntryFilter,
+    Identity,
+    InclusionFalse,
+    KeptReceipt,
+    NotReached,
+    Purpose,
+    Server,
+)
+from tallystick.client.calls import Call, Finished, Flow, PageStream, RawFailure, advance
+from tallystick.client.checkpoints import SignedCheckpoint
+from tallystick.client.verification import Verification
+from tallystick.crypto import Checkpoint, inclusion_proof, leaf_hash, root
+from tallystick.v1 import audit_service_pb2, log_pb2
+
+SUBJECT = Identity.passport("DE", "C01X00T47")
+
+
+def fill(world: Any, count: int) -> list[KeptReceipt]:
+    """Makes entries; returns their receipts."""
+    with world.open() as exchange:
+        return [exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, f"consent-{n}").receipt for n in range(count)]
+
+
+def verify(world: Any, *arguments: Any, **options: Any) -> Any:
+    with world.open() as exchange:
+        return exchange.audit_verify(*arguments, **options)
+
+
+def differences(report: Any) -> list[str]:
+    return [str(difference) for difference in report.differences]
+
+
+def test_an_honest_log_verifies_again_and_again(world: Any) -> None:
+    receipts = fill(world, 11)
+    first = verify(world, receipts)
+    assert first.verified
+    assert (first.entries_read, first.receipts_included, first.previous) == (11, 11, None)
+    assert first.recomputed_root == first.checkpoint.root
+    fill(world, 5)
+    second = verify(world, receipts)
+    assert second.verified
+    assert second.previous == first.checkpoint
+    assert second.checkpoint.size > first.checkpoint.size
+    assert verify(world, read_entries=False, server=Server.TOKEN_AUTHORITY).verified
+
+
+def test_an_empty_log_verifies(world: Any) -> None:
+    assert verify(world).verified
+
+
+@pytest.mark.parametrize("changed", [[0], [6], [10], [2, 3], [0, 5, 10]])
+def test_changed_entries_are_named(world: Any, changed: list[int]) -> None:
+    fill(world, 11)
+    for index in changed:
+        entry = log_pb2.AuditEntry.FromString(world.exchange.log[index].leaf)
+        entry.member_id = "bank-b"
+        world.exchange.log[index].leaf = entry.SerializeToString()
+    report = verify(world)
+    assert not report.verified
+    assert differences(report) == [f"entry {index}: changed" for index in changed]
+    assert not (world.folder / "state" / "exchange.checkpoint").exists()
+
+
+def test_a_missing_entry_and_a_doubled_one_are_named(world: Any) -> None:
+    fill(world, 11)
+    original = world.exchange.export
+
+    def export(request: Any) -> Any:
+        for page in original(request):
+            entries = [entry for entry in page.entries if entry.index not in (5, 6)]
+            entries += [entry for entry in entries if entry.index == 8]
+            yield audit_service_pb2.AuditEntryPage(entries=entries, end_index=page.end_index)
+
+    world.exchange.export = export
+    assert differences(verify(world)) == ["entries 5 to 6: missing", "entry 8: duplicated"]
+
+
+def test_an_export_that_ends_early_leaves_entries_missing(world: Any) -> None:
+    fill(world, 11)
+    original = world.exchange.export
+    world.exchange.export = lambda request: list(original(request))[:2]
+    assert differences(verify(world)) == ["entries 8 to 10: missing"]
+
+
+def test_an_entry_that_cannot_be_read_is_named_even_if_it_was_logged_so(world: Any) -> None:
+    fill(world, 6)
+    logged = world.exchange.log[3]
+    logged.leaf = b"\xff\xff\xff"
+    logged.hash = leaf_hash(logged.leaf)
+    assert differences(verify(world)) == ["entry 3: malformed"]
+
+
+def test_a_rewritten_log_does_not_continue_what_was_verified(world: Any) -> None:
+    receipts = fill(world, 11)
+    assert verify(world).verified
+    logged = world.exchange.log[4]
+    entry = log_pb2.AuditEntry.FromString(logged.leaf)
+    entry.method = "/tallystick.v1.InquiryService/Harmless"
+    logged.leaf = entry.SerializeToString()
+    logged.hash = leaf_hash(logged.leaf)
+    report = verify(world, receipts)
+    assert differences(report) == ["entries 0 to 10: rewritten", "entry 4: not included"]
+    assert report.receipts_included == 10
+
+
+def test_a_log_that_shrank_is_rewritten(world: Any) -> None:
+    fill(world, 11)
+    assert verify(world).verified
+    del world.exchange.log[7:]
+    assert differences(verify(world)) == ["entries 0 to 10: rewritten"]
+
+
+def test_what_the_server_cannot_prove_is_narrowed_down(world: Any) -> None:
+    fill(world, 16)
+    signed = root(world.exchange.hashes(16))
+    for index in (5,):
+        entry = log_pb2.AuditEntry.FromString(world.exchange.log[index].leaf)
+        entry.member_id = "bank-b"
+        world.exchange.log[index].leaf = entry.SerializeToString()
+    intact = world.exchange.hashes(16)
+    broken = [*intact[:4], *(leaf_hash(world.exchange.log[5].leaf),) * 4, *intact[8:]]
+
+    def prove(request: Any) -> Message:
+        hashes = broken if 4 <= request.index < 8 else intact
+        return audit_service_pb2.GetInclusionProofResponse(
+            leaf_hash=hashes[request.index], hashes=inclusion_proof(request.index, hashes)
+        )
+
+    prove.__name__ = "GetInclusionProof"
+    world.exchange.GetInclusionProof = prove
+    report = verify(world)
+    assert report.checkpoint.root == signed
+    assert differences(report) == ["entries 4 to 7: unprovable"]
+
+
+def test_a_stream_that_breaks_is_taken_up_where_it_broke(world: Any) -> None:
+    fill(world, 11)
+    world.exchange.break_after_pages = 1
+    report = verify(world)
+    assert report.verified
+    assert report.entries_read == 11
+    starts = [
+        audit_service_pb2.ExportAuditEntriesRequest.FromString(message).start_index
+        for name, message, _ in world.exchange.calls
+        if name == "ExportAuditEntries"
+    ]
+    assert starts == [0, 4]
+
+
+def test_a_stream_that_does_not_begin_is_tried_again_and_then_given_up(world: Any) -> None:
+    fill(world, 3)
+    before = len(world.exchange.calls)
+    failure = RawFailure("UNAVAILABLE", "connection refused")
+    world.exchange.faults = [lambda: None, lambda: failure, lambda: failure]
+    assert verify(world).verified
+    assert [name for name, _, _ in world.exchange.calls[before:]].count("ExportAuditEntries") == 3
+    world.exchange.faults = [lambda: None] + [lambda: failure] * 99
+    with pytest.raises(NotReached):
+        verify(world)
+
+
+def test_a_checkpoint_of_another_key_or_log_is_refused(world: Any) -> None:
+    fill(world, 3)
+    world.exchange.checkpoint_key = world.authority.checkpoint_key
+    with pytest.raises(CheckpointFalse):
+        verify(world)
+
+
+def test_a_damaged_memory_of_the_last_checkpoint_is_not_passed_over(world: Any) -> None:
+    fill(world, 3)
+    assert verify(world).verified
+    (world.folder / "state" / "exchange.checkpoint").write_text("nothing")
+    with pytest.raises(CheckpointFalse, match="last checkpoint"):
+        verify(world)
+
+
+def test_receipts_newer_than_the_checkpoint_are_pending_and_those_of_another_log_refused(world: Any) -> None:
+    receipts = fill(world, 3)
+    with world.open() as exchange:
+        old = exchange.checkpoint()
+        newer = exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent").receipt
+        assert exchange.verify_included([*receipts, newer], old) == ()
+        other = KeptReceipt("elsewhere.test/log", 0, bytes(32), newer.create_time, b"")
+        with pytest.raises(InclusionFalse):
+            exchange.verify_included([other], old)
+        forged = KeptReceipt(newer.origin, 1, bytes(32), newer.create_time, b"")
+        assert exchange.verify_included([forged], old) == (Difference(DifferenceKind.NOT_INCLUDED, 1, 2),)
+
+
+def test_entries_are_listed_by_subject_with_purpose_and_consent(world: Any) -> None:
+    fill(world, 7)
+    with world.open() as exchange:
+        exchange.query(Identity.passport("DE", "C01X00T48"), Purpose.POST_LOAN_MANAGEMENT, "other")
+        listed = list(exchange.audit_list(EntryFilter(identity=SUBJECT)))
+        assert [entry.consent_reference for entry in listed if entry.purpose] == [f"consent-{n}" for n in range(6, -1, -1)]
+        element = exchange.audit_show(7).subjects[0].element
+        assert [e.consent_reference for e in exchange.audit_list(EntryFilter(element=element)) if e.purpose] == ["other"]
+        everything = list(exchange.audit_list())
+    assert [entry.index for entry in everything] == list(range(everything[0].index, -1, -1))
+
+
+class _Server:
+    """Answers the calls of a verification flow from a list of leaf hashes, and exports other leaves."""
+
+    def __init__(self, leaves: list[bytes], exported: dict[int, bytes]) -> None:
+        self.hashes = [leaf_hash(leaf) for leaf in leaves]
+        self.exported = exported
+
+    def drive(self, flow: Flow[Any]) -> Any:
+        step = advance(flow)
+        while not isinstance(step, Finished):
+            if isinstance(step, PageStream):
+                page = audit_service_pb2.AuditEntryPage()
+                for index, leaf in sorted(self.exported.items()):
+                    page.entries.add(index=index, entry=leaf)
+                step.take(page.SerializeToString())
+            step = advance(flow, None)
+        return step.result
+
+
+class _Checkpoints:
+    """The part of Checkpoints that asks a server, answered here."""
+
+    def __init__(self, hashes: list[bytes]) -> None:
+        self.hashes = hashes
+
+    def last_verified(self, server: Server) -> None:
+        return None
+
+    def remember(self, server: Server, signed: SignedCheckpoint) -> None:
+        pass
+
+    def fetch(self, server: Server) -> Flow[SignedCheckpoint]:
+        yield from ()
+        return SignedCheckpoint(Checkpoint("log.test", len(self.hashes), root(self.hashes)), "")
+
+    def inclusion_proof(self, server: Server, index: int, size: int) -> Flow[Any]:
+        yield from ()
+        return audit_service_pb2.GetInclusionProofResponse(leaf_hash=self.hashes[index], hashes=inclusion_proof(index, self.hashes))
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@given(st.data())
+def test_exactly_the_changed_and_missing_entries_are_named_in_a_log_of_any_size(data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, 150))
+    leaves = [log_pb2.AuditEntry(format_version=1, member_id=f"m{n}").SerializeToString() for n in range(size)]
+    places = st.sets(st.integers(0, size - 1), max_size=8)
+    changed = data.draw(places)
+    missing = data.draw(places) - changed
+    exported = {n: leaf for n, leaf in enumerate(leaves) if n not in missing}
+    for n in changed:
+        exported[n] += log_pb2.AuditEntry(method="changed").SerializeToString()
+    server = _Server(leaves, exported)
+    verification = Verification(_Checkpoints(server.hashes))  # type: ignore[arg-type]  # a double of its flows alone
+    report = server.drive(verification.verify_log(Server.EXCHANGE, [], read_entries=True))
+    found: dict[DifferenceKind, set[int]] = {}
+    for difference in report.differences:
+        found.setdefault(difference.kind, set()).update(range(difference.begin, difference.end))
+    assert found.get(DifferenceKind.CHANGED, set()) == changed
+    assert found.get(DifferenceKind.MISSING, set()) == missing
+    assert set(found) <= {DifferenceKind.CHANGED, DifferenceKind.MISSING}
+    assert report.verified == (not changed and not missing)
+
+
+def test_the_flow_asks_for_nothing_but_calls() -> None:
+    flow = Verification(_Checkpoints([leaf_hash(b"")])).verify_log(  # type: ignore[arg-type]  # a double of its flows alone
+        Server.EXCHANGE, [], read_entries=True
+    )
+    assert isinstance(advance(flow), Call | PageStream)

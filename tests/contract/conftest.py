@@ -1,0 +1,111 @@
+"""The whole system for the contract tests: PostgreSQL, a token authority, an exchange, and members that talk to them by gRPC.
+
+new_database          session   makes a database of one's own for the time of a with block
+authority, exchange   session   the two servers, with a worker process each
+second_worker         session   the address of another worker process of the exchange, on a port of its own
+world                 session   both servers and everybody who is admitted
+sdk                   session   the SDK's Exchange of a member, by member_id
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from sqlalchemy import make_url
+from tallystick.client import Exchange
+
+from tests.contract.installation import Installation
+from tests.contract.stored import Stored
+from tests.contract.world import Running, World
+
+NewDatabase = Callable[[], AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="session")
+def new_database(postgresql: str, _template: str) -> NewDatabase:
+    """Makes a database at the newest revision."""
+
+    @contextmanager
+    def make() -> Iterator[str]:
+        name = sql.Identifier(f"tallystick_test_{secrets.token_hex(6)}")
+        server = psycopg2.connect(postgresql)
+        server.autocommit = True
+        template = make_url(_template).database
+        assert template is not None
+        with server.cursor() as cursor:
+            cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
+            try:
+                yield make_url(postgresql).set(database=name.string).render_as_string(hide_password=False)
+            finally:
+                cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        server.close()
+
+    return make
+
+
+@contextmanager
+def running(installation: Installation) -> Iterator[Running]:
+    """A server with one worker, which at the end finishes in order and leaves a log that is whole."""
+    stored = Stored(installation.database)
+    worker = installation.start()
+    try:
+        yield Running(installation, worker, stored)
+    finally:
+        code = worker.stop()
+        assert code == 0, worker.log.read_text()[-2000:]
+        stored.check_log()
+        stored.close()
+
+
+@pytest.fixture(scope="session")
+def authority(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The token authority."""
+    with new_database() as url:
+        folder = tmp_path_factory.mktemp("authority") / "server"
+        with running(Installation(folder, "token-authority", url)) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def exchange(new_database: NewDatabase, authority: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The exchange, which takes that authority's tokens."""
+    with new_database() as url:
+        folder = tmp_path_factory.mktemp("exchange") / "server"
+        with running(Installation(folder, "exchange", url, authority.installation.token_key)) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def second_worker(exchange: Running) -> Iterator[str]:
+    """The address of a second worker of the exchange: it shares with the first one the database, and nothing else."""
+    worker = exchange.installation.start()
+    yield worker.address
+    assert worker.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def world(authority: Running, exchange: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Both servers and all members."""
+    everybody = World(authority, exchange, tmp_path_factory.mktemp("profiles"))
+    yield everybody
+    everybody.close()
+
+
+@pytest.fixture(scope="session")
+def sdk(world: World) -> Iterator[Callable[[str], Exchange]]:
+    """The SDK as a member uses it: made from the member's profile folder, once."""
+    made: dict[str, Exchange] = {}
+
+    def of(member_id: str) -> Exchange:
+        if member_id not in made:
+            made[member_id] = Exchange.from_profile(world[member_id].folder)
+        return made[member_id]
+
+    yield of
+    for exchange in made.values():
+        exchange.close()

@@ -1,0 +1,167 @@
+"""Requests as a member would make them, to be spoilt one field at a time."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from tallystick.crypto import Identity, blind, evaluate, normalise, resident_id_check_digit, unblind
+from tallystick.server.keys import TokenPrivateKey
+from tallystick.v1 import account_pb2, codes_pb2, inquiry_service_pb2, reporting_service_pb2, subject_pb2
+
+QUERY = "InquiryService/QueryCreditHistory"
+BATCH_QUERY = "InquiryService/BatchQueryCreditHistories"
+SUBMIT = "ReportingService/SubmitReports"
+WITHDRAW = "ReportingService/WithdrawAccount"
+LIST_SUBMISSIONS = "ReportingService/ListSubmissions"
+GET_SUBMISSION = "ReportingService/GetSubmission"
+EVALUATE = "SubjectTokenService/EvaluateTokens"
+LIST_ENTRIES = "AuditService/ListAuditEntries"
+GET_ENTRY = "AuditService/GetAuditEntry"
+EXPORT = "AuditService/ExportAuditEntries"
+ERASE = "AuditService/EraseSubject"
+CREATE_MEMBER = "MembershipService/CreateMember"
+UPDATE_MEMBER = "MembershipService/UpdateMember"
+LIST_MEMBERS = "MembershipService/ListMembers"
+ADD_KEY = "MembershipService/AddMemberKey"
+REVOKE_KEY = "MembershipService/RevokeMemberKey"
+
+LOAN_APPROVAL = codes_pb2.PURPOSE_LOAN_APPROVAL
+_serial = iter(range(10**9))
+
+
+def resident_number(serial: int) -> str:
+    """A valid and artificial resident ID; a million different ones."""
+    first17 = f"110101{1950 + serial // 12_000 % 60}{serial // 1000 % 12 + 1:02d}01{serial % 1000:03d}"
+    return first17 + resident_id_check_digit(first17)
+
+
+def resident(serial: int) -> Identity:
+    """Its identity, normalised."""
+    return normalise("person", "10", "CN", resident_number(serial))
+
+
+class TokenMint:
+    """Makes tokens as the authority would, without asking it: quick, and nothing of it is in a log."""
+
+    def __init__(self, key: TokenPrivateKey) -> None:
+        self._key = key
+
+    @property
+    def epoch_id(self) -> bytes:
+        """The epoch of its tokens."""
+        return self._key.epoch_id
+
+    def token(self, identity: Identity) -> subject_pb2.SubjectToken:
+        """An identity's token."""
+        blinded = blind(identity.canonical_bytes())
+        (evaluated,), _ = evaluate(self._key.private_key, self._key.public_key, [blinded.element])
+        return subject_pb2.SubjectToken(element=unblind(blinded.blind, evaluated), epoch_id=self._key.epoch_id)
+
+    def stranger(self) -> subject_pb2.SubjectToken:
+        """The token of somebody whom no other test knows."""
+        return self.token(normalise("person", "X", "CN", f"STRANGER{next(_serial)}"))
+
+
+def request_id() -> bytes:
+    """A fresh one."""
+    return secrets.token_bytes(16)
+
+
+def inquiry(subject: subject_pb2.SubjectToken, purpose: int = LOAN_APPROVAL, consent: str = "consent-1") -> Any:
+    """One inquiry. `purpose` may be any number."""
+    message: Any = inquiry_service_pb2.Inquiry(subject=subject, consent_reference=consent)
+    message.purpose = purpose
+    return message
+
+
+def query(subject: subject_pb2.SubjectToken, purpose: int = LOAN_APPROVAL, consent: str = "consent-1") -> Any:
+    """A request to query one subject."""
+    return inquiry_service_pb2.QueryCreditHistoryRequest(request_id=request_id(), inquiry=inquiry(subject, purpose, consent))
+
+
+def batch_query(inquiries: Iterable[Any]) -> Any:
+    """A request to query several."""
+    return inquiry_service_pb2.BatchQueryCreditHistoriesRequest(request_id=request_id(), inquiries=inquiries)
+
+
+def account(*, as_of: datetime | None = None, months: Sequence[Any] = (), **changes: Any) -> Any:
+    """A good account; `changes` are fields that are set to something else."""
+    message: Any = account_pb2.Account(
+        account_type=codes_pb2.ACCOUNT_TYPE_R2,
+        status=1,
+        currency="CNY",
+        balance=120_000,
+        opened_date=20200101,
+        subject_kind=subject_pb2.SUBJECT_KIND_PERSON,
+        role=codes_pb2.OBLIGOR_ROLE_BORROWER,
+        months=months,
+    )
+    message.as_of.FromDatetime((as_of or datetime.now(UTC)).replace(microsecond=0))
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def month(number: int, disposition: int = codes_pb2.DISPOSITION_PAID_AS_AGREED, **fields: int) -> Any:
+    """One month of an account."""
+    message: Any = account_pb2.AccountMonth(month=number, **fields)
+    message.disposition = disposition
+    return message
+
+
+def months_back(count: int) -> list[int]:
+    """The last `count` months, this one included, newest first."""
+    today = datetime.now(UTC).date()
+    numbers = [today.year * 12 + today.month - 1 - back for back in range(count)]
+    return [number // 12 * 10_000 + (number % 12 + 1) * 100 + 1 for number in numbers]
+
+
+def next_month() -> int:
+    """The month after this one."""
+    today = datetime.now(UTC).date()
+    following = date(today.year + today.month // 12, today.month % 12 + 1, 1)
+    return int(f"{following:%Y%m%d}")
+
+
+def reference(number: int | None = None) -> account_pb2.AccountReference:
+    """An account reference: the same for the same number, a new one without."""
+    digest = secrets.token_bytes(32) if number is None else number.to_bytes(32, "big")
+    return account_pb2.AccountReference(secret_id=b"secretid", digest=digest)
+
+
+def report(
+    subject: subject_pb2.SubjectToken, state: Any | None = None, of: account_pb2.AccountReference | None = None
+) -> reporting_service_pb2.AccountReport:
+    """One report."""
+    return reporting_service_pb2.AccountReport(
+        subject=subject, account_reference=of or reference(), account=account() if state is None else state
+    )
+
+
+def submission(reports: Iterable[reporting_service_pb2.AccountReport]) -> Any:
+    """A request to take reports."""
+    return reporting_service_pb2.SubmitReportsRequest(request_id=request_id(), reports=reports)
+
+
+def withdrawal(subject: subject_pb2.SubjectToken, of: account_pb2.AccountReference, as_of: datetime) -> Any:
+    """A request to withdraw an account."""
+    message = reporting_service_pb2.WithdrawAccountRequest(
+        request_id=request_id(),
+        subject=subject,
+        account_reference=of,
+        reason=reporting_service_pb2.WITHDRAWAL_REASON_REPORTED_IN_ERROR,
+    )
+    message.as_of.FromDatetime(as_of.replace(microsecond=0))
+    return message
+
+
+def wait_until(condition: Any, seconds: float = 15) -> None:
+    """Waits for something that another process is about to do."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)

@@ -1,0 +1,422 @@
+"""The command `tallystickd`: what it makes, what it prints, and the exit code of each failure."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg2
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tallystick.crypto import key_statement, keyid
+from tallystick.server.cli.program import run
+from tallystick.server.config import Settings
+from tallystick.server.storage import migration
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def tallystickd(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command in this process; returns exit code, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = run([str(argument) for argument in arguments])
+        output, errors = capsys.readouterr()
+        return code, output, errors
+
+    return call
+
+
+@pytest.fixture
+def server(tallystickd: Run, tmp_path: Path, empty_database: str) -> Path:
+    """The configuration file of a new token authority."""
+    code, _, errors = tallystickd(
+        *("init", tmp_path / "server", "--role", "token-authority", "--origin", "authority.example/log"),
+        *("--listen", "127.0.0.1:1", "--database", empty_database),
+    )
+    assert (code, errors) == (0, "")
+    return tmp_path / "server" / "tallystickd.toml"
+
+
+def entries(url: str) -> list[str]:
+    """The methods in the log, in its order."""
+    connection = psycopg2.connect(url)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT method FROM audit_entry ORDER BY index")
+            return [method.rpartition("/")[2] for (method,) in cursor.fetchall()]
+    finally:
+        connection.close()
+
+
+def raw(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def test_init_makes_a_whole_server(server: Path, empty_database: str) -> None:
+    settings = Settings.load(server)
+    for path in (settings.tls_certificate, settings.tls_key, settings.tls_client_ca, settings.key_folder / "token.key"):
+        assert path.is_file()
+    assert server.stat().st_mode & 0o077 == 0
+    assert migration.is_at_head(empty_database)
+    assert entries(empty_database) == ["CreateMember", "AddMemberKey"]
+
+
+def test_init_does_not_touch_what_exists(server: Path, tallystickd: Run) -> None:
+    before = {path: path.read_bytes() for path in server.parent.rglob("*") if path.is_file()}
+    code, _, errors = tallystickd("init", server.parent, "--role", "token-authority", "--origin", "x/y")
+    assert code == 1
+    assert "exists already" in errors
+    assert {path: path.read_bytes() for path in server.parent.rglob("*") if path.is_file()} == before
+
+
+def test_an_interrupted_init_is_finished_by_the_next(server: Path, tallystickd: Run, empty_database: str) -> None:
+    kept = {path: path.read_bytes() for path in (server.parent / "keys").glob("*.key") if path.name != "tls-server.key"}
+    server.unlink()
+    (server.parent / "tls/server.crt").unlink()
+    code, _, errors = tallystickd(
+        *("init", server.parent, "--role", "token-authority", "--origin", "authority.example/log"),
+        *("--database", empty_database),
+    )
+    assert (code, errors) == (0, "")
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert tallystickd("doctor", "--config", server)[0] in (0, 1)
+    assert entries(empty_database)[:2] == ["CreateMember", "AddMemberKey"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--origin", "a b"], "origin: "),
+        (["--origin", "a/b", "--listen", "nowhere"], "listen: "),
+        (["--origin", "a/b"], "token_public_key: "),
+        (["--origin", "a/b", "--authority-public-key", "00" * 32], "not a public key"),
+    ],
+)
+def test_init_judges_before_it_makes(tallystickd: Run, tmp_path: Path, options: list[str], said: str) -> None:
+    code, _, errors = tallystickd("init", tmp_path / "new", "--role", "exchange", *options)
+    assert code == 1
+    assert said in errors
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_exchange_takes_its_authority_s_key(server: Path, tallystickd: Run, tmp_path: Path) -> None:
+    code, output, _ = tallystickd("--config", server, "public", "--json")
+    assert code == 0
+    known = json.loads(output)
+    assert known["origin"] == "authority.example/log"
+    code, output, _ = tallystickd(
+        *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log", "--no-migrate"),
+        *("--authority-public-key", known["public_key"], "--authority-sequence", known["sequence"]),
+    )
+    assert code == 0
+    settings = Settings.load(tmp_path / "exchange" / "tallystickd.toml")
+    assert (settings.token_public_key, settings.token_sequence) == (known["public_key"], 1)
+    assert not (settings.key_folder / "token.key").exists()
+    assert "migrate" in output
+
+
+def test_migrate_is_repeatable(server: Path, tallystickd: Run, empty_database: str) -> None:
+    code, output, _ = tallystickd("migrate", "--config", server)
+    assert (code, output) == (0, f"schema is at revision {migration.head()}\n")
+    assert entries(empty_database) == ["CreateMember", "AddMemberKey"]
+
+
+def test_members(server: Path, tallystickd: Run, empty_database: str) -> None:
+    def listed() -> dict[str, Any]:
+        code, output, _ = tallystickd("member", "list", "--json", "--config", server)
+        assert code == 0
+        return {member["member_id"]: member for member in json.loads(output)}
+
+    create = ("member", "create", "bank-a", "--name", "Bank A", "--roles", "token-requester", "--daily-evaluations", 50)
+    assert tallystickd(*create, "--config", server)[0] == 0
+    assert listed().keys() == {"bank-a", "operator"}
+    update = ("member", "update", "bank-a", "--purposes", "loan-approval,limit-approval", "--roles", "auditor")
+    assert tallystickd(*update, "--config", server)[0] == 0
+    member = listed()["bank-a"]
+    assert (member["display_name"], member["daily_evaluations"], member["state"]) == ("Bank A", 50, "active")
+    assert (member["roles"], sorted(member["purposes"])) == (["auditor"], ["limit-approval", "loan-approval"])
+    assert tallystickd("member", "suspend", "bank-a", "--config", server)[0] == 0
+    assert listed()["bank-a"]["state"] == "suspended"
+    assert tallystickd("member", "activate", "bank-a", "--config", server)[0] == 0
+    output = tallystickd("member", "list", "--config", server)[1]
+    assert "bank-a  active  Bank A" in output
+    logged = [method for method in entries(empty_database)[2:] if method != "ListMembers"]
+    assert logged == ["CreateMember", "UpdateMember", "UpdateMember", "UpdateMember"]
+
+
+def test_a_refusal_has_its_own_exit_code_and_is_logged(server: Path, tallystickd: Run, empty_database: str) -> None:
+    create = ("member", "create", "operator", "--name", "Again", "--roles", "auditor", "--config", server)
+    code, _, errors = tallystickd(*create)
+    assert code == 3
+    assert errors.startswith("tallystickd: refused: ALREADY_EXISTS")
+    assert entries(empty_database)[-1] == "CreateMember"
+
+
+def test_the_last_operator_stays(server: Path, tallystickd: Run) -> None:
+    code, _, errors = tallystickd("member", "suspend", "operator", "--config", server)
+    assert code == 3
+    assert "STATE_CONFLICT" in errors
+
+
+def test_a_development_profile(server: Path, tallystickd: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "bank-a"
+    create = ("member", "create", "bank-a", "--name", "Bank A", "--roles", "token-requester", "--config", server)
+    code, _, errors = tallystickd(*create, "--dev-profile", folder)
+    assert (code, errors) == (0, "")
+    member = tomllib.loads((folder / "member.toml").read_text())
+    assert member == {"member_id": "bank-a", "signing_key": "signing.key", "account_secret": "account.secret"}
+    assert len(bytes.fromhex((folder / "account.secret").read_text())) == 32
+    key = load_pem_private_key((folder / "signing.key").read_bytes(), None)
+    assert isinstance(key, Ed25519PrivateKey)
+    profile = tomllib.loads((folder / "token-authority.toml").read_text())
+    known = json.loads(tallystickd("public", "--json", "--config", server)[1])
+    assert {name: profile[name] for name in known} == known
+    assert profile["address"] == "127.0.0.1:1"
+    assert all((folder / profile[name]).is_file() for name in ("ca", "certificate", "key"))
+    secret = {"signing.key", "account.secret", profile["key"]}
+    assert {path.name for path in folder.iterdir() if path.stat().st_mode & 0o077 == 0} == secret
+    listed = json.loads(tallystickd("key", "list", "bank-a", "--json", "--config", server)[1])
+    assert [entry["public_key"] for entry in listed] == [raw(key).hex()]
+
+
+def test_a_profile_of_another_member_is_refused(server: Path, tallystickd: Run, tmp_path: Path) -> None:
+    create = ("--name", "A bank", "--roles", "auditor", "--config", server, "--dev-profile", tmp_path / "profile")
+    assert tallystickd("member", "create", "bank-a", *create)[0] == 0
+    code, _, errors = tallystickd("member", "create", "bank-b", *create)
+    assert code == 1
+    assert "is the profile of bank-a" in errors
+    assert "bank-b" not in tallystickd("member", "list", "--config", server)[1]
+
+
+def test_keys(server: Path, tallystickd: Run) -> None:
+    assert tallystickd("member", "create", "bank-a", "--name", "A", "--roles", "auditor", "--config", server)[0] == 0
+    first, second = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+
+    def add(key: Ed25519PrivateKey, *endorsement: str) -> tuple[int, str, str]:
+        statement = key_statement("authority.example/log", "bank-a", raw(key))
+        possession = ("--public-key", raw(key).hex(), "--possession-signature", key.sign(statement).hex())
+        return tallystickd("key", "add", "bank-a", "--config", server, *possession, *endorsement)
+
+    assert add(first)[0] == 0
+    code, _, errors = add(second)
+    assert (code, "FIELD_REQUIRED" in errors) == (3, True)
+    endorsement = first.sign(key_statement("authority.example/log", "bank-a", raw(second))).hex()
+    assert add(second, "--endorsement", endorsement)[0] == 0
+    assert tallystickd("key", "revoke", "bank-a", keyid(raw(first)).hex(), "--config", server)[0] == 0
+    listed = json.loads(tallystickd("key", "list", "--json", "--config", server)[1])
+    revoked = {entry["keyid"]: entry["revoke_time"] is not None for entry in listed if entry["member_id"] == "bank-a"}
+    assert revoked == {keyid(raw(first)).hex(): True, keyid(raw(second)).hex(): False}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["key", "add", "bank-a", "--public-key", "abc"],
+        ["key", "add", "bank-a"],
+        ["member", "create", "bank-a", "--name", "A", "--roles", "reportr"],
+        ["member", "create", "bank-a", "--name", "A", "--roles", "auditor", "--daily-evaluations", "-1"],
+        ["nothing"],
+    ],
+)
+def test_a_wrong_command_line(server: Path, tallystickd: Run, arguments: list[str]) -> None:
+    assert tallystickd("--config", server, *arguments)[0] == 2
+
+
+def test_a_member_that_is_not_there(server: Path, tallystickd: Run) -> None:
+    code, _, errors = tallystickd("member", "suspend", "nobody", "--config", server)
+    assert (code, errors) == (1, "tallystickd: there is no member nobody: see tallystickd member list\n")
+
+
+def test_certificates(server: Path, tallystickd: Run, tmp_path: Path) -> None:
+    assert tallystickd("certificate", "client", "bank-a", "--to", tmp_path / "out", "--config", server)[0] == 0
+    assert tallystickd("certificate", "server", "--name", "x.example", "--to", tmp_path / "out", "--config", server)[0] == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"bank-a.crt", "bank-a.key", "server.crt", "server.key"}
+
+
+def test_config_is_shown_without_passwords(server: Path, tallystickd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TALLYSTICK_DATABASE", "postgresql://u:hunter2@db.example/name")
+    code, output, _ = tallystickd("config", "--config", server)
+    assert code == 0
+    assert 'database = "postgresql://u:***@db.example/name"  # environment TALLYSTICK_DATABASE' in output
+    code, as_json, _ = tallystickd("config", "--json", "--config", server)
+    assert json.loads(as_json)["role"] == {"value": "token-authority", "source": str(server)}
+    assert "hunter2" not in output + as_json
+
+
+def test_a_healthy_server(server: Path, tallystickd: Run) -> None:
+    code, output, _ = tallystickd("doctor", "--json", "--config", server)
+    findings = {finding["check"]: finding for finding in json.loads(output)}
+    bad = [finding for finding in findings.values() if not finding["ok"]]
+    # The tests' own PostgreSQL does not flush its writes.
+    assert [finding["check"] for finding in bad] in ([], ["database"])
+    assert code == (1 if bad else 0)
+
+
+def _broken(server: Path, url: str, how: str) -> None:
+    folder = server.parent
+    if how == "modes":
+        (folder / "keys/operator.key").chmod(0o644)
+    elif how == "certificate":
+        shutil.copy(folder / "tls/ca.crt", folder / "tls/server.crt")
+    elif how == "authority":
+        shutil.copy(folder / "tls/server.crt", folder / "tls/ca.crt")
+    else:
+        connection = psycopg2.connect(url)
+        with connection, connection.cursor() as cursor:
+            cursor.execute(how)
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("how", "check", "advice"),
+    [
+        ("modes", "keys", "chmod 600"),
+        ("certificate", "server certificate", "is not the key of"),
+        ("authority", "client authority", "not a certificate authority"),
+        ("UPDATE alembic_version SET version_num = '0000'", "database", "tallystickd migrate"),
+        ("UPDATE member SET state = 2", "operator", "may not administer"),
+        ("DELETE FROM member_key", "operator", "not registered"),
+        ("UPDATE log_head SET size = 3", "log", "damaged"),
+        ("DELETE FROM audit_entry WHERE index = 1", "log", "restore from a backup"),
+        ("UPDATE audit_entry SET leaf = leaf || 'x' WHERE index = 0", "log", "not those of the head"),
+        ("DROP TABLE evidence CASCADE; CREATE TABLE evidence (month date)", "evidence partitions", "tallystickd migrate"),
+    ],
+)
+def test_doctor_finds_what_is_wrong(
+    server: Path,
+    tallystickd: Run,
+    empty_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    check: str,
+    advice: str,
+) -> None:
+    monkeypatch.setattr("tallystick.server.cli.doctor.DURABLE_SETTINGS", ())
+    _broken(server, empty_database, how)
+    code, output, _ = tallystickd("doctor", "--config", server)
+    assert code == 1
+    (line,) = [line for line in output.splitlines() if line.startswith("problem") and f"  {check}: " in line]
+    assert advice in line
+
+
+def test_a_database_that_would_lose_answers_is_told(server: Path, tallystickd: Run, empty_database: str) -> None:
+    connection = psycopg2.connect(empty_database)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        (name,) = cursor.fetchone() or ("",)
+        cursor.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    connection.close()
+    code, output, _ = tallystickd("doctor", "--config", server)
+    assert code == 1
+    assert "an answered request may be lost" in output
+
+
+@pytest.mark.parametrize("command", [["member", "list"], ["serve"], ["doctor"], ["migrate"]])
+def test_a_database_that_is_not_there(server: Path, tallystickd: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    monkeypatch.setenv("TALLYSTICK_DATABASE", f"postgresql://u:hunter2@/name?host={server.parent}")
+    code, output, errors = tallystickd(*command, "--config", server)
+    assert code == 1
+    assert "hunter2" not in output + errors
+    assert "Traceback" not in errors
+    assert len(errors.splitlines()) == (0 if command == ["doctor"] else 1)
+
+
+def test_an_unmigrated_database(server: Path, tallystickd: Run, empty_database: str) -> None:
+    migration.downgrade(empty_database)
+    for command in (["member", "list"], ["serve"]):
+        code, _, errors = tallystickd(*command, "--config", server)
+        assert code == 1
+        assert "run tallystickd migrate" in errors
+
+
+def test_no_configuration(tallystickd: Run, tmp_path: Path) -> None:
+    code, _, errors = tallystickd("--config", tmp_path / "none.toml", "serve")
+    assert code == 1
+    assert "tallystickd init" in errors
+
+
+def test_a_fault_is_one_line(server: Path, tallystickd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr("tallystick.server.cli.inspection.public_values", fail)
+    code, _, errors = tallystickd("public", "--config", server)
+    assert code == 70
+    assert errors == "tallystickd: a fault of the program (RuntimeError): run again with TALLYSTICK_TRACEBACK=1\n"
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for the embedded database's socket."""
+    folder = Path(tempfile.mkdtemp(prefix="tallystick-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_server_from_nothing_to_its_end(tallystickd: Run, short_folder: Path) -> None:
+    """init with the embedded database, a member, two workers over TLS, metrics, doctor, and an orderly end."""
+    folder = short_folder / "server"
+    code, output, _ = tallystickd(
+        "init", folder, "--role", "token-authority", "--origin", "a.example/log", "--listen", "127.0.0.1:0"
+    )
+    assert code == 0
+    assert "--authority-public-key" in output
+    file = folder / "tallystickd.toml"
+    create = ("member", "create", "bank-a", "--name", "A", "--roles", "auditor", "--config", file, "--address", "localhost:1")
+    assert tallystickd(*create, "--dev-profile", short_folder / "bank-a")[0] == 0
+    environment = {**os.environ, "TALLYSTICK_METRICS_LISTEN": f"127.0.0.1:{_free_port()}"}
+    command = [sys.executable, "-c", "from tallystick.server.cli import main; main()", "serve", "--workers", "2"]
+    process = subprocess.Popen([*command, "--config", file], stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        assert line.endswith(", 2 workers")
+        address = line.removeprefix("serving on ").removesuffix(", 2 workers")
+        assert _health(address, short_folder / "bank-a") == health_pb2.HealthCheckResponse.SERVING
+        with urllib.request.urlopen(f"http://{environment['TALLYSTICK_METRICS_LISTEN']}/metrics") as answer:
+            assert b"tallystick_batch_requests_count 0.0" in answer.read()
+        code, output, _ = tallystickd("doctor", "--config", file)
+        assert code == 0, output
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert not (folder / "database/postmaster.pid").exists()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _health(address: str, profile: Path) -> int:
+    """What the server says of itself, asked with the profile's certificate; waits while it does not know yet."""
+    values = tomllib.loads((profile / "token-authority.toml").read_text())
+    read = {name: (profile / values[name]).read_bytes() for name in ("ca", "key", "certificate")}
+    credentials = grpc.ssl_channel_credentials(read["ca"], read["key"], read["certificate"])
+    with grpc.secure_channel(address, credentials) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        deadline = time.monotonic() + 10
+        while True:
+            status = int(stub.Check(health_pb2.HealthCheckRequest(), timeout=5).status)
+            if status == health_pb2.HealthCheckResponse.SERVING or time.monotonic() > deadline:
+                return status
+            time.sleep(0.05)
