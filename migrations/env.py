@@ -2,6 +2,7 @@
 
 from alembic import context
 from sqlalchemy import Connection, text
+
 from tallystick.server.storage.tables import metadata
 
 LOCK = 0x74616C6C796D

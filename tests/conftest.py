@@ -18,6 +18,7 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 from sqlalchemy import make_url
+
 from tallystick.server.embedded import SETTINGS, embedded_postgresql
 from tallystick.server.storage import migration
 

@@ -139,9 +139,7 @@ def create_accounts() -> None:
             comment="subject key: keyed digest of a token; the key is not in the database",
         ),
         sa.Column("member", sa.BigInteger, nullable=False),
-        sa.Column(
-            "account_reference", sa.LargeBinary, nullable=False, comment="secret id, then digest: the member's own"
-        ),
+        sa.Column("account_reference", sa.LargeBinary, nullable=False, comment="secret id, then digest: the member's own"),
         sa.Column(
             "record",
             sa.LargeBinary,
@@ -153,9 +151,7 @@ def create_accounts() -> None:
             nullable=False,
             comment="serialised tallystick.v1.AccountVersions: what merging needs beside the record",
         ),
-        sa.Column(
-            "overdue", sa.Boolean, nullable=False, comment="whether the record holds any overdue, running or past"
-        ),
+        sa.Column("overdue", sa.Boolean, nullable=False, comment="whether the record holds any overdue, running or past"),
         sa.Column("update_time", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("subject", "member", "account_reference", name="account_pkey"),
     )
@@ -167,9 +163,7 @@ def create_log() -> None:
         "log_head",
         sa.Column("singleton", sa.Boolean, nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
-        sa.Column(
-            "compact_range", sa.LargeBinary, nullable=False, comment="hashes of the complete subtrees, largest first"
-        ),
+        sa.Column("compact_range", sa.LargeBinary, nullable=False, comment="hashes of the complete subtrees, largest first"),
         sa.Column("last_time", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("singleton", name="log_head_pkey"),
         sa.CheckConstraint("singleton", name=op.f("log_head_singleton_check")),
@@ -204,9 +198,7 @@ def create_log() -> None:
             nullable=False,
             comment="256 hashes of tree level 8 x level; full tiles only",
         ),
-        sa.Column(
-            "root", sa.LargeBinary, nullable=False, comment="the hash above them: one hash of the tile a level up"
-        ),
+        sa.Column("root", sa.LargeBinary, nullable=False, comment="the hash above them: one hash of the tile a level up"),
         sa.PrimaryKeyConstraint("level", "index", name="log_tile_pkey"),
     )
     op.create_table(

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf.message import Message
 from tallystick.crypto import key_statement
 from tallystick.v1 import log_pb2
 from tallystick.v1 import membership_service_pb2 as membership
@@ -135,14 +136,28 @@ class World:
     def expect_refusal(
         self,
         caller: RawCaller,
+        method: str,
+        message: Message | bytes,
+        code: grpc.StatusCode,
+        reason: str,
+        *fields: str,
+        logged: bool = True,
+        **signing: Any,
+    ) -> Reply:
+        """Signs and sends a request that must be refused: see expect_refused."""
+        return self.expect_refused(caller, lambda: caller.call(method, message, **signing), code, reason, *fields, logged=logged)
+
+    def expect_refused(
+        self,
+        caller: RawCaller,
         send: Callable[[], Reply],
         code: grpc.StatusCode,
         reason: str,
         *fields: str,
         logged: bool = True,
     ) -> Reply:
-        """Sends, and asserts all that holds of a refusal: its code, reason and fields; that nothing but the log has changed, and the
-        log by one entry with its receipt, or not at all; and that the server goes on."""
+        """Asserts all that holds of a refusal: its code, reason and fields; that nothing but the log has changed, and the log by one
+        entry with its receipt, or not at all; and that the server goes on."""
         stored = self.stored(caller)
         state, size = stored.state(), stored.size
         reply = send()

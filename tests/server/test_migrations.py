@@ -8,6 +8,7 @@ from typing import Any
 import psycopg2
 import pytest
 from sqlalchemy import create_engine, make_url
+
 from tallystick.server.storage import migration
 from tallystick.server.storage.partitions import MONTHS_AHEAD, evidence_months
 from tallystick.server.storage.tables import metadata

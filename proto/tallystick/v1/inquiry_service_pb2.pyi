@@ -328,7 +328,7 @@ class OverdueWindow(_message.Message):
     worst_disposition: _codes_pb2.Disposition.ValueType
     """The worst disposition in the window; unspecified when there was no overdue."""
     max_days_past_due: _builtins.int
-    """The most days past due that is known; absent when there was an overdue whose days nobody told, or none at all."""
+    """The most days past due of those that are known; absent when none is known. An overdue whose days nobody told may be longer."""
     @_builtins.property
     def max_overdue_amounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyAmount]:
         """The largest overdue amount of one account in one month that is known, one for each currency."""

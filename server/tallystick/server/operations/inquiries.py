@@ -166,7 +166,8 @@ def _purpose_refusal(work: Work) -> Refusal | None:
     for i, subject in enumerate(work.subjects):
         if subject.purpose not in work.caller.purposes:
             name = codes_pb2.Purpose.Name(codes_pb2.Purpose.ValueType(subject.purpose)).removeprefix("PURPOSE_")
-            where = "inquiry.purpose" if len(work.subjects) == 1 else f"inquiries[{i}].purpose"
+            single = isinstance(work.message, inquiry_service_pb2.QueryCreditHistoryRequest)
+            where = "inquiry.purpose" if single else f"inquiries[{i}].purpose"
             return Refusal.of_field(
                 errors.ERROR_REASON_PURPOSE_NOT_ALLOWED,
                 where,

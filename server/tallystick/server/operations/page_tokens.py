@@ -45,9 +45,10 @@ class PageTokens:
             raw = b""
         mac, position = raw[:MAC_LENGTH], raw[MAC_LENGTH:]
         if not hmac.compare_digest(mac, self._mac(work, position)):
-            raise Refusal(
+            raise Refusal.of_field(
                 errors_pb2.ERROR_REASON_PAGE_TOKEN_INVALID,
-                "page_token was not made for this request: send the filters of the first page, or begin without it",
+                "page_token",
+                "was not made for this request: send the filters of the first page, or begin without it",
             )
         return position
 

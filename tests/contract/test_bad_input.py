@@ -1,0 +1,430 @@
+"""Bad requests: each is refused with its canonical code, its reason and its field, changes nothing, and is logged.
+
+What is wrong with one record of a report is that record's verdict, and no refusal: its neighbours are taken.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import grpc
+import pytest
+from tallystick.client import Exchange, Identity, IdentityInvalid, Inquiry, Purpose, Report, ReportOutcome
+from tallystick.credit.enums import AccountType, SubjectKind
+from tallystick.credit.history import Account
+from tallystick.v1 import account_pb2, audit_service_pb2, codes_pb2, subject_pb2
+from tallystick.v1 import membership_service_pb2 as membership
+from tallystick.v1 import reporting_service_pb2 as reporting
+from tallystick.v1 import subject_token_service_pb2 as tokens
+
+from tests.contract import requests
+from tests.contract.raw_caller import Reply
+from tests.contract.requests import BATCH_QUERY, EVALUATE, QUERY, SUBMIT, WITHDRAW
+from tests.contract.world import World
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+DENIED = grpc.StatusCode.PERMISSION_DENIED
+MIB = 1024 * 1024
+
+
+def refused_query(
+    world: World, request: Any, reason: str, *fields: str, code: grpc.StatusCode = INVALID, by: str = "bank-a"
+) -> Reply:
+    caller = world[by].exchange
+    return world.expect_refusal(caller, QUERY, request, code, reason, *fields)
+
+
+# --- Before anything leaves the member ------------------------------------------------------------------------------------------
+
+
+def test_wrong_check_digit_stops_at_the_member(world: World, sdk: Callable[[str], Exchange]) -> None:
+    number = requests.resident_number(1)
+    wrong = Identity.resident_id(number[:-1] + ("0" if number[-1] != "0" else "1"))
+    sizes = world.exchange.stored.size, world.authority.stored.size
+    bank = sdk("bank-a")
+
+    with pytest.raises(IdentityInvalid) as caught:
+        bank.query(wrong, Purpose.LOAN_APPROVAL, "consent-1")
+    assert (caught.value.field, caught.value.reason) == ("number", "FIELD_MALFORMED")
+    account = Account(
+        as_of=datetime.now(UTC),
+        account_type=AccountType.R2,
+        status=1,
+        currency="CNY",
+        opened_date=date(2020, 1, 1),
+        subject_kind=SubjectKind.PERSON,
+    )
+    result = bank.report(Report(wrong, "account-1", account))
+    assert result.outcome is ReportOutcome.REJECTED
+    assert [(each.field, each.reason) for each in result.violations] == [("identity.number", "FIELD_MALFORMED")]
+    (outcome,) = bank.query_many([Inquiry(wrong, Purpose.LOAN_APPROVAL, "consent-1")])
+    assert isinstance(outcome.error, IdentityInvalid)
+
+    assert (world.exchange.stored.size, world.authority.stored.size) == sizes
+
+
+# --- Queries --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("purpose", [4, 92, 2**31 - 1, -1, -(2**31)])
+def test_unknown_purpose(world: World, purpose: int) -> None:
+    refused_query(world, requests.query(world.mint.stranger(), purpose), "CODE_UNKNOWN", "inquiry.purpose")
+
+
+def test_no_purpose(world: World) -> None:
+    refused_query(world, requests.query(world.mint.stranger(), 0), "FIELD_REQUIRED", "inquiry.purpose")
+
+
+def test_purpose_that_is_not_allowed_to_the_member(world: World) -> None:
+    request = requests.query(world.mint.stranger(), codes_pb2.PURPOSE_POST_LOAN_MANAGEMENT)
+    refused_query(world, request, "PURPOSE_NOT_ALLOWED", "inquiry.purpose", code=DENIED, by="lender-c")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_purpose_that_is_not_allowed_in_a_batch(world: World, count: int) -> None:
+    caller = world["lender-c"].exchange
+    allowed = [requests.inquiry(world.mint.stranger()) for _ in range(count - 1)]
+    request = requests.batch_query([*allowed, requests.inquiry(world.mint.stranger(), 1)])
+    world.expect_refusal(caller, BATCH_QUERY, request, DENIED, "PURPOSE_NOT_ALLOWED", f"inquiries[{count - 1}].purpose")
+
+
+def test_missing_consent(world: World) -> None:
+    request = requests.query(world.mint.stranger(), consent="")
+    refused_query(world, request, "FIELD_REQUIRED", "inquiry.consent_reference")
+
+
+@pytest.mark.parametrize(
+    "consent", ["\x00", "consent\x00-1", "two words", "line\nfeed", "\x7f", "同意书", "\u202egpj", "x" * 65, "x" * 100_000]
+)
+def test_consent_that_is_no_reference(world: World, consent: str) -> None:
+    request = requests.query(world.mint.stranger(), consent=consent)
+    refused_query(world, request, "FIELD_MALFORMED", "inquiry.consent_reference")
+
+
+def test_no_inquiry_at_all(world: World) -> None:
+    request = requests.query(world.mint.stranger())
+    request.ClearField("inquiry")
+    refused_query(world, request, "FIELD_REQUIRED", "inquiry.subject", "inquiry.purpose", "inquiry.consent_reference")
+
+
+def test_one_faulty_inquiry_refuses_its_batch_and_leaves_no_footprint(world: World) -> None:
+    caller, subject = world["bank-a"].exchange, world.mint.stranger()
+    request = requests.batch_query([requests.inquiry(subject), requests.inquiry(subject, consent="")])
+    world.expect_refusal(caller, BATCH_QUERY, request, INVALID, "FIELD_REQUIRED", "inquiries[1].consent_reference")
+    reply = world["bank-b"].exchange.call(QUERY, requests.query(subject))
+    assert reply.message.credit_history.inquiry_summary.count_1_month == 0
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 17, 4096])
+def test_request_id_that_is_no_uuid(world: World, length: int) -> None:
+    request = requests.query(world.mint.stranger())
+    request.request_id = bytes(length)
+    refused_query(world, request, "FIELD_MALFORMED" if length else "FIELD_REQUIRED", "request_id")
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff", b"\x0a\xff\xff\xff\xff\x7f", b"\x12\x05\x1a\x03\xff\xfe\xfd", secrets.token_bytes(64) + b"\x07"]
+)
+def test_bytes_that_are_no_message(world: World, data: bytes) -> None:
+    caller = world["bank-a"].exchange
+    world.expect_refusal(caller, QUERY, data, INVALID, "MESSAGE_MALFORMED")
+
+
+def test_unknown_fields_are_signed_logged_and_otherwise_passed_over(world: World) -> None:
+    caller = world["bank-a"].exchange
+    size = world.exchange.stored.size
+    data = requests.query(world.mint.stranger()).SerializeToString() + b"\xf8\x07\x01"
+    reply = caller.call(QUERY, data)
+    assert reply.ok
+    world.expect_entry(caller, reply, size, refused=False)
+
+
+# --- Tokens ---------------------------------------------------------------------------------------------------------------------
+
+NO_ELEMENTS = {
+    "the identity": bytes(32),
+    "no field element": b"\xff" * 32,
+    "negative": b"\x01" + bytes(31),
+    "highest bit set": bytes(31) + b"\x80",
+    "no point": bytes.fromhex("26948d35ca62e643e26a83177332e6b6afeb9d08e4268b650f1f5bbd8d81d371"),
+}
+
+
+@pytest.mark.parametrize("element", NO_ELEMENTS.values(), ids=NO_ELEMENTS)
+def test_token_that_is_no_group_element(world: World, element: bytes) -> None:
+    subject = subject_pb2.SubjectToken(element=element, epoch_id=world.mint.epoch_id)
+    refused_query(world, requests.query(subject), "ELEMENT_INVALID", "inquiry.subject.element")
+    reporter = world["bank-a"].exchange
+    request = requests.withdrawal(subject, requests.reference(), datetime.now(UTC))
+    world.expect_refusal(reporter, WITHDRAW, request, INVALID, "ELEMENT_INVALID", "subject.element")
+
+
+@pytest.mark.parametrize("length", [0, 31, 33, 1000])
+def test_token_of_another_length(world: World, length: int) -> None:
+    reason = "FIELD_MALFORMED" if length else "FIELD_REQUIRED"
+    good = world.mint.stranger()
+    wrong = subject_pb2.SubjectToken(element=bytes(length), epoch_id=good.epoch_id)
+    refused_query(world, requests.query(wrong), reason, "inquiry.subject.element")
+    wrong = subject_pb2.SubjectToken(element=good.element, epoch_id=bytes(length))
+    refused_query(world, requests.query(wrong), reason, "inquiry.subject.epoch_id")
+
+
+def test_token_of_another_key_epoch(world: World) -> None:
+    precondition = grpc.StatusCode.FAILED_PRECONDITION
+    good = world.mint.stranger()
+    other = subject_pb2.SubjectToken(element=good.element, epoch_id=b"\x00\x00\x00\x02" + good.epoch_id[4:])
+    refused_query(world, requests.query(other), "TOKEN_EPOCH_MISMATCH", "inquiry.subject.epoch_id", code=precondition)
+    caller = world["bank-a"].exchange
+    withdrawal = requests.withdrawal(other, requests.reference(), datetime.now(UTC))
+    world.expect_refusal(caller, WITHDRAW, withdrawal, precondition, "TOKEN_EPOCH_MISMATCH", "subject.epoch_id")
+    verdicts = caller.call(SUBMIT, requests.submission([requests.report(good), requests.report(other)])).message.verdicts
+    assert [each.outcome for each in verdicts] == [reporting.REPORT_OUTCOME_ACCEPTED, reporting.REPORT_OUTCOME_REJECTED]
+    assert [(v.field, v.reason) for v in verdicts[1].violations] == [("reports[1].subject.epoch_id", "TOKEN_EPOCH_MISMATCH")]
+
+
+def test_blinded_elements_that_are_none(world: World) -> None:
+    caller = world["bank-a"].authority
+    good = world.mint.stranger().element
+    request = tokens.EvaluateTokensRequest(request_id=requests.request_id(), epoch_id=world.mint.epoch_id)
+    request.blinded_elements.extend([good, *NO_ELEMENTS.values()])
+    wrong = [f"blinded_elements[{i}]" for i in range(1, len(NO_ELEMENTS) + 1)]
+    world.expect_refusal(caller, EVALUATE, request, INVALID, "ELEMENT_INVALID", *wrong)
+    request.epoch_id = b"\x00\x00\x00\x02" + request.epoch_id[4:]
+    world.expect_refusal(caller, EVALUATE, request, grpc.StatusCode.FAILED_PRECONDITION, "TOKEN_EPOCH_MISMATCH", "epoch_id")
+
+
+def test_more_blinded_elements_than_a_batch_holds(world: World) -> None:
+    caller = world["bank-a"].authority
+    request = tokens.EvaluateTokensRequest(request_id=requests.request_id(), epoch_id=world.mint.epoch_id)
+    request.blinded_elements.extend([world.mint.stranger().element] * 1001)
+    world.expect_refusal(caller, EVALUATE, request, INVALID, "BATCH_TOO_LARGE", "blinded_elements")
+
+
+# --- Records of a report --------------------------------------------------------------------------------------------------------
+
+FUTURE = datetime.now(UTC) + timedelta(days=2)
+FAULTY_ACCOUNTS: dict[str, tuple[Callable[[], Any], str, str]] = {
+    "month in the future": (
+        lambda: requests.account(months=[requests.month(requests.next_month())]),
+        "months[0].month",
+        "FIELD_OUT_OF_RANGE",
+    ),
+    "as_of in the future": (lambda: requests.account(as_of=FUTURE), "as_of", "FIELD_OUT_OF_RANGE"),
+    "negative balance": (lambda: requests.account(balance=-1), "balance", "FIELD_OUT_OF_RANGE"),
+    "least balance": (lambda: requests.account(balance=-(2**63)), "balance", "FIELD_OUT_OF_RANGE"),
+    "negative overdue": (
+        lambda: requests.account(months=[requests.month(20250901, 1, overdue_amount=-500)]),
+        "months[0].overdue_amount",
+        "FIELD_OUT_OF_RANGE",
+    ),
+    "no such currency": (lambda: requests.account(currency="QQQ"), "currency", "CODE_UNKNOWN"),
+    "currency in small letters": (lambda: requests.account(currency="cny"), "currency", "FIELD_MALFORMED"),
+    "currency with NUL": (lambda: requests.account(currency="CN\x00"), "currency", "FIELD_MALFORMED"),
+    "status of another type": (lambda: requests.account(status=77), "status", "FIELDS_INCONSISTENT"),
+    "a person's discounting": (
+        lambda: requests.account(account_type=codes_pb2.ACCOUNT_TYPE_D2, status=1),
+        "account_type",
+        "FIELDS_INCONSISTENT",
+    ),
+    "unknown account type": (lambda: requests.account(account_type=2**31 - 1), "account_type", "CODE_UNKNOWN"),
+    "negative account type": (lambda: requests.account(account_type=-1), "account_type", "CODE_UNKNOWN"),
+    "unknown disposition": (
+        lambda: requests.account(months=[requests.month(20250901, -7)]),
+        "months[0].disposition",
+        "CODE_UNKNOWN",
+    ),
+    "no month": (lambda: requests.account(months=[requests.month(20251301)]), "months[0].month", "FIELD_MALFORMED"),
+    "a month twice": (
+        lambda: requests.account(months=[requests.month(20250901)] * 2),
+        "months[1].month",
+        "FIELDS_INCONSISTENT",
+    ),
+    "no account": (account_pb2.Account, "as_of", "FIELD_REQUIRED"),
+}
+
+
+@pytest.mark.parametrize(("make", "field", "reason"), FAULTY_ACCOUNTS.values(), ids=FAULTY_ACCOUNTS)
+def test_faulty_record_is_rejected_and_its_neighbours_are_taken(
+    world: World, make: Callable[[], Any], field: str, reason: str
+) -> None:
+    caller, subjects = world["bank-a"].exchange, [world.mint.stranger() for _ in range(3)]
+    size = world.exchange.stored.size
+    reports = [requests.report(subjects[0]), requests.report(subjects[1], make()), requests.report(subjects[2])]
+    reply = caller.call(SUBMIT, requests.submission(reports))
+    world.expect_entry(caller, reply, size, refused=False)
+    answer = reply.message
+    assert [verdict.outcome for verdict in answer.verdicts] == [1, 3, 1]
+    assert (answer.accepted_count, answer.rejected_count) == (2, 1)
+    assert (f"reports[1].account.{field}", reason) in [(v.field, v.reason) for v in answer.verdicts[1].violations]
+    histories = world["bank-b"].exchange.call(BATCH_QUERY, requests.batch_query(map(requests.inquiry, subjects)))
+    assert [len(each.accounts) for each in histories.message.credit_histories] == [1, 0, 1]
+
+
+def test_four_hundred_faulty_records_in_a_batch_of_a_thousand(world: World) -> None:
+    caller, subject = world["bank-a"].exchange, world.mint.stranger()
+    faulty = {i for i in range(1000) if i % 5 in (1, 3)}
+    states = [requests.account(currency="QQQ", status=77) if i in faulty else requests.account() for i in range(1000)]
+    before = len(world.exchange.stored.rows("SELECT 1 FROM account"))
+    reply = caller.call(SUBMIT, requests.submission(requests.report(subject, state) for state in states))
+    answer = reply.message
+    assert (answer.accepted_count, answer.rejected_count) == (600, 400)
+    for i, verdict in enumerate(answer.verdicts):
+        assert verdict.outcome == (3 if i in faulty else 1)
+        expected = {(f"reports[{i}].account.status", "FIELDS_INCONSISTENT"), (f"reports[{i}].account.currency", "CODE_UNKNOWN")}
+        assert {(v.field, v.reason) for v in verdict.violations} == (expected if i in faulty else set())
+    assert len(world.exchange.stored.rows("SELECT 1 FROM account")) == before + 600
+    caller.verified_receipt(reply)
+
+
+def test_five_thousand_records_in_a_batch_of_a_thousand(world: World) -> None:
+    caller = world["bank-a"].exchange
+    request = requests.submission([requests.report(world.mint.stranger())] * 5000)
+    assert request.ByteSize() < 4 * MIB
+    world.expect_refusal(caller, SUBMIT, request, INVALID, "BATCH_TOO_LARGE", "reports")
+
+
+@pytest.mark.parametrize("count", [0, 201])
+def test_batches_of_the_wrong_size(world: World, count: int) -> None:
+    caller = world["bank-a"].exchange
+    queries = requests.batch_query([requests.inquiry(world.mint.stranger())] * count)
+    reason = "BATCH_TOO_LARGE" if count else "FIELD_REQUIRED"
+    world.expect_refusal(caller, BATCH_QUERY, queries, INVALID, reason, "inquiries")
+    if not count:
+        world.expect_refusal(caller, SUBMIT, requests.submission([]), INVALID, "FIELD_REQUIRED", "reports")
+
+
+def test_report_older_than_a_withdrawal_stays_dead(world: World) -> None:
+    caller, subject, account = world["bank-a"].exchange, world.mint.stranger(), requests.reference()
+    withdrawn = datetime.now(UTC) - timedelta(minutes=5)
+    older = requests.report(subject, requests.account(as_of=withdrawn - timedelta(seconds=1)), account)
+    equal = requests.report(subject, requests.account(as_of=withdrawn), account)
+    newer = requests.report(subject, requests.account(as_of=withdrawn + timedelta(seconds=1)), account)
+
+    def visible() -> int:
+        return len(world["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history.accounts)
+
+    assert caller.call(SUBMIT, requests.submission([older])).message.verdicts[0].outcome == 1
+    assert caller.call(WITHDRAW, requests.withdrawal(subject, account, withdrawn)).message.withdrawn
+    for dead in (older, equal):
+        verdict = caller.call(SUBMIT, requests.submission([dead])).message.verdicts[0]
+        assert verdict.outcome == reporting.REPORT_OUTCOME_SUPERSEDED
+        assert visible() == 0
+    assert caller.call(SUBMIT, requests.submission([newer])).message.verdicts[0].outcome == 1
+    assert visible() == 1
+
+
+# --- Sizes ----------------------------------------------------------------------------------------------------------------------
+
+
+def sized_query(world: World, size: int) -> bytes:
+    """A request of exactly that many bytes: a consent reference that is far too long fills it up."""
+    request = requests.query(world.mint.stranger(), consent="x" * (size - 200))
+    request.inquiry.consent_reference += "x" * (size - request.ByteSize())
+    assert request.ByteSize() == size
+    return bytes(request.SerializeToString())
+
+
+def test_largest_message_reaches_the_log(world: World) -> None:
+    caller, data = world["bank-a"].exchange, sized_query(world, 4 * MIB)
+    world.expect_refusal(caller, QUERY, data, INVALID, "FIELD_MALFORMED", "inquiry.consent_reference")
+
+
+@pytest.mark.parametrize("size", [4 * MIB + 1, 5 * MIB])
+def test_message_above_the_limit(world: World, size: int) -> None:
+    caller, data = world["bank-a"].exchange, sized_query(world, size)
+    world.expect_refusal(caller, QUERY, data, EXHAUSTED, "MESSAGE_TOO_LARGE", logged=False)
+
+
+def test_message_above_the_transport_s_limit(world: World) -> None:
+    caller, data = world["bank-a"].exchange, sized_query(world, 9 * MIB)
+    world.expect_refusal(caller, QUERY, data, EXHAUSTED, "", logged=False)
+
+
+def test_answer_above_the_limit(world: World) -> None:
+    reporter, inquirer, subject = world["bank-b"].exchange, world["bank-a"].exchange, world.mint.stranger()
+    large = 10**14
+    state = requests.account(
+        opened_date=20150101,
+        months=[
+            requests.month(number, 1, days_past_due=30, overdue_amount=large, billed_amount=large, paid_amount=large)
+            for number in requests.months_back(60)
+        ],
+    )
+    sent = reporter.call(SUBMIT, requests.submission(requests.report(subject, state) for _ in range(12)))
+    assert sent.message.accepted_count == 12
+    fits = inquirer.call(BATCH_QUERY, requests.batch_query(requests.inquiry(subject, consent=f"c{i}") for i in range(20)))
+    assert len(fits.answer) * 10 > 4 * MIB
+
+    request = requests.batch_query(requests.inquiry(subject, consent=f"c{i}") for i in range(200))
+    world.expect_refusal(inquirer, BATCH_QUERY, request, EXHAUSTED, "ANSWER_TOO_LARGE")
+
+
+def test_subject_with_more_accounts_than_an_answer_holds(world: World) -> None:
+    reporter, inquirer, subject = world["bank-b"].exchange, world["bank-a"].exchange, world.mint.stranger()
+    sent = reporter.call(SUBMIT, requests.submission(requests.report(subject) for _ in range(500)))
+    assert sent.message.accepted_count == 500
+    most = inquirer.call(QUERY, requests.query(subject))
+    assert len(most.message.credit_history.accounts) == 500
+
+    assert reporter.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
+    request = requests.query(subject)
+    world.expect_refusal(inquirer, QUERY, request, EXHAUSTED, "ANSWER_TOO_LARGE")
+
+
+# --- Roles and page tokens ------------------------------------------------------------------------------------------------------
+
+
+def forbidden(world: World) -> dict[str, tuple[str, Any]]:
+    """For some member a request that its roles do not allow."""
+    member = membership.Member(member_id="intruder", display_name="x", roles=[1], state=membership.MEMBER_STATE_ACTIVE)
+    subject = world.mint.stranger()
+    return {
+        "lender-c": (SUBMIT, requests.submission([requests.report(subject)])),
+        "reporter-d": (QUERY, requests.query(subject)),
+        "auditor": (BATCH_QUERY, requests.batch_query([requests.inquiry(subject)])),
+        "bank-a": (requests.CREATE_MEMBER, membership.CreateMemberRequest(request_id=requests.request_id(), member=member)),
+        "bank-b": (requests.ERASE, audit_service_pb2.EraseSubjectRequest(request_id=requests.request_id(), subject=subject)),
+    }
+
+
+@pytest.mark.parametrize("member", ["lender-c", "reporter-d", "auditor", "bank-a", "bank-b"])
+def test_role_that_does_not_allow_it(world: World, member: str) -> None:
+    caller = world[member].exchange
+    method, request = forbidden(world)[member]
+    world.expect_refusal(caller, method, request, DENIED, "ROLE_MISSING")
+
+
+def test_list_by_subject_is_for_auditors(world: World) -> None:
+    caller = world["bank-a"].exchange
+    request = audit_service_pb2.ListAuditEntriesRequest(subject=world.mint.stranger())
+    world.expect_refusal(caller, requests.LIST_ENTRIES, request, DENIED, "ROLE_MISSING")
+
+
+def test_a_fault_is_not_told_to_who_lacks_the_role(world: World) -> None:
+    caller = world["reporter-d"].exchange
+    reply = world.expect_refusal(caller, QUERY, requests.query(world.mint.stranger(), 0), DENIED, "ROLE_MISSING")
+    assert reply.violations == ()
+
+
+def test_forged_page_tokens(world: World) -> None:
+    bank, other = world["bank-a"].exchange, world["bank-b"].exchange
+    for caller in (bank, other):
+        for _ in range(2):
+            assert caller.call(SUBMIT, requests.submission([requests.report(world.mint.stranger())])).ok
+    page = bank.call(requests.LIST_SUBMISSIONS, reporting.ListSubmissionsRequest(page_size=1)).message
+    good = page.next_page_token
+    following = bank.call(requests.LIST_SUBMISSIONS, reporting.ListSubmissionsRequest(page_size=1, page_token=good)).message
+    assert following.submissions[0].entry_index < page.submissions[0].entry_index
+
+    flipped = ("A" if good[0] != "A" else "B") + good[1:]
+    for token in (flipped, good[:-4], good + "AAAA", "A" * 32, "no base64 \x00", "x" * 10_000):
+        request = reporting.ListSubmissionsRequest(page_size=1, page_token=token)
+        world.expect_refusal(bank, requests.LIST_SUBMISSIONS, request, INVALID, "PAGE_TOKEN_INVALID", "page_token")
+    stolen = reporting.ListSubmissionsRequest(page_size=1, page_token=good)
+    world.expect_refusal(other, requests.LIST_SUBMISSIONS, stolen, INVALID, "PAGE_TOKEN_INVALID", "page_token")
+    elsewhere = audit_service_pb2.ListAuditEntriesRequest(page_size=1, page_token=good)
+    world.expect_refusal(bank, requests.LIST_ENTRIES, elsewhere, INVALID, "PAGE_TOKEN_INVALID", "page_token")
