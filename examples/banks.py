@@ -11,7 +11,7 @@ from pathlib import Path
 from examples.artificial_ids import artificial_identity
 from examples.card_file import CardClient
 from examples.reported_accounts import account_of
-from examples.screen import DemoFailed, must
+from examples.screen import DemoError, must
 from tallystick.client import Exchange, Inquiry, Purpose, Report, ReportOutcome
 from tallystick.credit.decisions import Decision
 from tallystick.credit.enums import HistoryOutcome
@@ -130,4 +130,4 @@ def _compare(applicant: Applicant, history: CreditHistory, months: tuple[date, .
         return
     expected = account_of(applicant.client, months)
     if [told.account for told in history.accounts] != [expected]:
-        raise DemoFailed(f"the answer about client {applicant.serial} is not what was reported")
+        raise DemoError(f"the answer about client {applicant.serial} is not what was reported")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from examples.screen import DemoFailed, Screen
+from examples.screen import DemoError, Screen
 
 TIMEOUT = 120.0
 """Seconds; none of the commands takes more than a few."""
@@ -24,19 +24,20 @@ class Commands:
         # Room for the commands' own tables, which stand indented here.
         self._environment = {**os.environ, "COLUMNS": str(screen.width - 2), "PYTHONUNBUFFERED": "1"}
 
-    def run(self, *arguments: str, given: str = "", expected: int = 0) -> str:
-        """Runs a command and shows it with its output, which is returned; raises DemoFailed unless it exits as expected.
+    def run(self, *arguments: str, given: str = "", expected: int = 0, shown: bool = True) -> str:
+        """Runs a command and shows it with its output, which is returned; raises DemoError unless it exits as expected.
 
-        `given` is its standard input.
+        `given` is its standard input. With `shown` false the caller shows the output in another form.
         """
         code, output = self._run(arguments, given)
         self._screen.command(_line(arguments, given))
-        self._screen.output(output)
+        if shown:
+            self._screen.output(output)
         _judge(arguments, code, output, expected)
         return output
 
     def run_quietly(self, *arguments: str) -> str:
-        """Runs a command and returns the line that shows it; raises DemoFailed unless it exits with 0."""
+        """Runs a command and returns the line that shows it; raises DemoError unless it exits with 0."""
         code, output = self._run(arguments, "")
         _judge(arguments, code, output, 0)
         return _line(arguments, "")
@@ -63,7 +64,7 @@ class Commands:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise DemoFailed(f"{_line(arguments, '')} did not end within {TIMEOUT:.0f} seconds") from None
+            raise DemoError(f"{_line(arguments, '')} did not end within {TIMEOUT:.0f} seconds") from None
         return done.returncode, done.stdout
 
 
@@ -80,4 +81,4 @@ def _line(arguments: Sequence[str], given: str) -> str:
 
 def _judge(arguments: Sequence[str], code: int, output: str, expected: int) -> None:
     if code != expected:
-        raise DemoFailed(f"{_line(arguments, '')} exited with {code}, not {expected}:\n{output.rstrip()}")
+        raise DemoError(f"{_line(arguments, '')} exited with {code}, not {expected}:\n{output.rstrip()}")

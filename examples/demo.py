@@ -26,8 +26,8 @@ from examples.commands import Commands
 from examples.market import Market
 from examples.outcomes import Group, groups, rule_counts
 from examples.reported_accounts import reporting_months
-from examples.screen import DemoFailed, Screen, must
-from examples.servers import EXCHANGE_WORKERS, admit, make_servers, serving
+from examples.screen import DemoError, Screen, must
+from examples.servers import admit, make_servers, serving
 from tallystick.client import TallystickError
 from tallystick.credit.decisions import Decision
 from tallystick.server.problems import Problem
@@ -47,7 +47,7 @@ def main() -> int:
     try:
         with _emptied(FOLDER):
             _tell(screen)
-    except (DemoFailed, CardFileError, TallystickError, Problem) as error:
+    except (DemoError, CardFileError, TallystickError, Problem) as error:
         screen.failed(str(error))
         return 1
     except KeyboardInterrupt:
@@ -90,8 +90,8 @@ def _tell(screen: Screen) -> None:
 def _introduce(screen: Screen, clients: Sequence[CardClient], months: tuple[date, ...]) -> None:
     defaults = sum(client.defaulted for client in clients)
     screen.say(
-        f"{len(clients):,} credit-card clients of a bank in Taiwan, April to September 2005 (UCI data set 350, CC BY 4.0): limit, and "
-        f"for each month repayment status, bill and payment. {defaults:,} of them defaulted in October."
+        f"{len(clients):,} credit-card clients of a bank in Taiwan, April to September 2005 (UCI data set 350, CC BY 4.0): limit, "
+        f"and for each month repayment status, bill and payment. {defaults:,} of them defaulted in October."
     )
     screen.say("What is constructed (examples/README.md has the details):")
     screen.say(
@@ -116,8 +116,7 @@ def _show_rates(screen: Screen, day: Market) -> None:
 
     screened = day.screening
     screen.table(
-        f"Everything on this machine ({os.cpu_count()} processors): banks, authority, exchange ({EXCHANGE_WORKERS} workers), "
-        "two PostgreSQL",
+        f"On {os.cpu_count()} processors: banks, authority, exchange, two PostgreSQL",
         ("what", ">count", "unit", ">seconds", ">per second"),
         (
             row("banks A and B tokenise their clients", day.reporters_tokens, "tokens"),
@@ -138,8 +137,8 @@ def _show_outcomes(screen: Screen, screened: Sequence[Screened]) -> None:
         [_group_row(group, len(screened)) for group in found],
     )
     screen.table(
-        "Why: how often each rule spoke, and for how many it called for what was decided",
-        ("calls for", "rule", ">applicants", ">deciding"),
+        "Why: how often each rule spoke, and how often as decided",
+        ("calls for", "rule", ">applicants", ">as decided"),
         [(count.decision.value, count.rule, str(count.applicants), str(count.deciding)) for count in rule_counts(screened)],
     )
     _check_outcomes(screened, found)
@@ -167,13 +166,13 @@ def _check_outcomes(screened: Sequence[Screened], found: Sequence[Group]) -> Non
 
 @contextmanager
 def _emptied(folder: Path) -> Iterator[None]:
-    """The folder, empty, and for this run alone; raises DemoFailed when another demo runs in it."""
+    """The folder, empty, and for this run alone; raises DemoError when another demo runs in it."""
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DemoFailed(f"another demo is running in {folder}") from None
+            raise DemoError(f"another demo is running in {folder}") from None
         for each in folder.iterdir():
             if each.is_dir():
                 shutil.rmtree(each)

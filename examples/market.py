@@ -14,7 +14,7 @@ from examples import banks
 from examples.banks import Applicant, Screening, Timing
 from examples.card_file import CardClient
 from examples.screen import Screen
-from examples.servers import BANK_A, BANK_B, BANK_C, profile
+from examples.servers import BANK_A, BANK_B, BANK_C, Member, profile
 
 KNOWN_APPLICANTS, STRANGERS = 2_700, 300
 SEED = 2005
@@ -32,9 +32,9 @@ class Market:
     screening: Screening
 
 
-def deal(clients: Sequence[CardClient]) -> tuple[list[CardClient], list[CardClient]]:
-    """The clients of bank A, the odd numbers, and of bank B, the even ones."""
-    return [each for each in clients if each.number % 2], [each for each in clients if not each.number % 2]
+def bank_of(number: int) -> Member:
+    """Whose client this is: the odd ones are bank A's, the even ones bank B's."""
+    return BANK_A if number % 2 else BANK_B
 
 
 def draw_applicants(clients: Sequence[CardClient], seed: int = SEED) -> list[Applicant]:
@@ -47,9 +47,9 @@ def draw_applicants(clients: Sequence[CardClient], seed: int = SEED) -> list[App
 
 
 def hold(folder: Path, screen: Screen, clients: Sequence[CardClient], months: tuple[date, ...]) -> Market:
-    """Lets the banks do their work, and raises DemoFailed when anything of it goes wrong."""
+    """Lets the banks do their work, and raises DemoError when anything of it goes wrong."""
     bank_a, bank_b, bank_c = (folder / profile(member) for member in (BANK_A, BANK_B, BANK_C))
-    first, second = deal(clients)
+    first, second = ([client for client in clients if bank_of(client.number) is bank] for bank in (BANK_A, BANK_B))
     applicants = draw_applicants(clients)
     # New processes, never forked ones: gRPC does not survive a fork.
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:

@@ -14,14 +14,14 @@ PLAIN_WIDTH = 118
 """Columns where there is no terminal to ask."""
 
 
-class DemoFailed(Exception):
+class DemoError(Exception):
     """Something is not what the demo says that it is."""
 
 
 def must(holds: bool, otherwise: str) -> None:
-    """Raises DemoFailed unless it holds: what the screen says is checked, not claimed."""
+    """Raises DemoError unless it holds: what the screen says is checked, not claimed."""
     if not holds:
-        raise DemoFailed(otherwise)
+        raise DemoError(otherwise)
 
 
 class Screen:

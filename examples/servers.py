@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.commands import Commands
-from examples.screen import DemoFailed, Screen, must
+from examples.screen import DemoError, Screen, must
 
 AUTHORITY, EXCHANGE = "authority", "exchange"
 EXCHANGE_WORKERS = 2
@@ -55,7 +55,7 @@ def make_servers(commands: Commands) -> None:
     made = commands.run(*_init(AUTHORITY, "token-authority", authority_port))
     told = _TOKEN_KEY.search(made)
     if told is None:
-        raise DemoFailed("tallystickd init did not tell the authority's public key")
+        raise DemoError("tallystickd init did not tell the authority's public key")
     key = ("--authority-public-key", told[1], "--authority-sequence", told[2])
     commands.run(*_init(EXCHANGE, "exchange", exchange_port), *key)
 
@@ -67,7 +67,7 @@ def _init(server: str, role: str, port: int) -> list[str]:
 
 @contextmanager
 def serving(commands: Commands, screen: Screen) -> Iterator[None]:
-    """Both servers run for the time of the block; raises DemoFailed when one does not start, or does not stop in order."""
+    """Both servers run for the time of the block; raises DemoError when one does not start, or does not stop in order."""
     with ExitStack() as stack:
         started = [
             stack.enter_context(_process(commands, AUTHORITY, 1)),
@@ -105,7 +105,7 @@ def _first_line(folder: Path, server: str, process: subprocess.Popen[str]) -> st
     """Where it serves: its first line, written once all workers do. A server that cannot start ends, and so does the wait."""
     line = process.stdout.readline() if process.stdout is not None else ""
     if not line.startswith("serving on "):
-        raise DemoFailed(f"the {server} does not start:\n{_log(folder, server).read_text()}")
+        raise DemoError(f"the {server} does not start:\n{_log(folder, server).read_text()}")
     return line
 
 

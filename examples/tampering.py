@@ -30,7 +30,7 @@ def exchange_database(configuration: Path) -> Iterator[Connection]:
 def replaced(database: Connection, index: int, old: bytes, new: bytes) -> Iterator[int]:
     """For the time of the block, entry `index` says `new` where it says `old`; yields where the changed byte stands.
 
-    Raises DemoFailed unless just one byte of the entry changes, and the entry is afterwards what it was before.
+    Raises DemoError unless just one byte of the entry changes, and the entry is afterwards what it was before.
     """
     leaf = _leaf(database, index)
     forged = leaf.replace(old, new)

@@ -17,11 +17,11 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 from sqlalchemy import make_url
-from tallystick.client import Exchange
-
 from tests.contract.installation import Installation
 from tests.contract.stored import Stored
 from tests.contract.world import Running, World
+
+from tallystick.client import Exchange
 
 NewDatabase = Callable[[], AbstractContextManager[str]]
 

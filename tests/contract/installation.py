@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from tallystick.server.administration import bootstrap
 from tallystick.server.certificates import CertificateAuthority
 from tallystick.server.config import Settings

@@ -13,6 +13,8 @@ from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
+from tests.contract.installation import Installation, TlsIdentity, public_bytes
+
 from tallystick.client.receipts import Expected, KeptReceipt, verify_receipt
 from tallystick.crypto import keyid, parse_request_signature, sign_request, subject_leaf
 from tallystick.v1 import (  # noqa: F401 - imported so that the pool knows every service
@@ -23,8 +25,6 @@ from tallystick.v1 import (  # noqa: F401 - imported so that the pool knows ever
     reporting_service_pb2,
     subject_token_service_pb2,
 )
-
-from tests.contract.installation import Installation, TlsIdentity, public_bytes
 
 PACKAGE = "tallystick.v1"
 RECEIPT_KEY = "tallystick-receipt-bin"

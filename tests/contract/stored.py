@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
+
 from tallystick.crypto import CompactRange, leaf_hash
 from tallystick.v1 import log_pb2
 

@@ -12,18 +12,18 @@ from typing import Any
 
 import grpc
 import pytest
-from tallystick.client import Exchange, Identity, IdentityInvalid, Inquiry, Purpose, Report, ReportOutcome
+from tests.contract import requests
+from tests.contract.raw_caller import Reply
+from tests.contract.requests import BATCH_QUERY, EVALUATE, QUERY, SUBMIT, WITHDRAW
+from tests.contract.world import World
+
+from tallystick.client import EntryFilter, Exchange, Identity, IdentityInvalid, Inquiry, Purpose, Report, ReportOutcome
 from tallystick.credit.enums import AccountType, SubjectKind
 from tallystick.credit.history import Account
 from tallystick.v1 import account_pb2, audit_service_pb2, codes_pb2, subject_pb2
 from tallystick.v1 import membership_service_pb2 as membership
 from tallystick.v1 import reporting_service_pb2 as reporting
 from tallystick.v1 import subject_token_service_pb2 as tokens
-
-from tests.contract import requests
-from tests.contract.raw_caller import Reply
-from tests.contract.requests import BATCH_QUERY, EVALUATE, QUERY, SUBMIT, WITHDRAW
-from tests.contract.world import World
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -428,3 +428,85 @@ def test_forged_page_tokens(world: World) -> None:
     world.expect_refusal(other, requests.LIST_SUBMISSIONS, stolen, INVALID, "PAGE_TOKEN_INVALID", "page_token")
     elsewhere = audit_service_pb2.ListAuditEntriesRequest(page_size=1, page_token=good)
     world.expect_refusal(bank, requests.LIST_ENTRIES, elsewhere, INVALID, "PAGE_TOKEN_INVALID", "page_token")
+
+
+# --- request_id -----------------------------------------------------------------------------------------------------------------
+
+
+def test_request_id_with_other_content(world: World) -> None:
+    caller, subject = world["bank-a"].exchange, world.mint.stranger()
+    request = requests.submission([requests.report(subject)])
+    assert caller.call(SUBMIT, request).ok
+    other = requests.submission([requests.report(subject)])
+    other.request_id = request.request_id
+    exists = grpc.StatusCode.ALREADY_EXISTS
+    world.expect_refusal(caller, SUBMIT, other, exists, "REQUEST_ID_REUSED", "request_id")
+    query = requests.query(subject)
+    query.request_id = request.request_id
+    world.expect_refusal(caller, QUERY, query, exists, "REQUEST_ID_REUSED", "request_id")
+
+
+def test_request_id_with_the_same_content_has_one_effect(world: World, second_worker: str) -> None:
+    caller, subject = world["bank-a"].exchange, world.mint.stranger()
+    elsewhere = caller.at(second_worker)
+    state = requests.account(as_of=datetime.now(UTC) - timedelta(minutes=1))
+    request = requests.submission([requests.report(subject, state), requests.report(subject, requests.account(status=77))])
+    first = caller.call(SUBMIT, request)
+    before, size = world.exchange.stored.state(), world.exchange.stored.size
+    for retrying in (caller, elsewhere):
+        again = retrying.call(SUBMIT, request)
+        assert again.answer == first.answer
+        retrying.verified_receipt(again)
+    elsewhere.close()
+    assert world.exchange.stored.state() == before
+    assert world.exchange.stored.size == size + 2
+
+
+def test_repeated_query_leaves_one_footprint(world: World) -> None:
+    caller, subject = world["bank-a"].exchange, world.mint.stranger()
+    request = requests.query(subject)
+    replies = [caller.call(QUERY, request) for _ in range(3)]
+    histories = [reply.message.credit_history for reply in replies]
+    assert len({reply.logged.index for reply in replies}) == 3
+    for history in histories:
+        history.ClearField("as_of")
+    assert histories == histories[:1] * 3
+    seen = world["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history.inquiry_summary
+    assert (seen.count_1_month, len(seen.inquiries)) == (1, 1)
+
+
+def test_request_ids_are_each_member_s_own(world: World) -> None:
+    subject = world.mint.stranger()
+    request = requests.submission([requests.report(subject)])
+    for member in ("bank-a", "bank-b"):
+        assert world[member].exchange.call(SUBMIT, request).message.accepted_count == 1
+    assert world.exchange.stored.claims(request.request_id) == 2
+
+
+def test_a_retried_evaluation_is_metered_once(world: World) -> None:
+    caller = world["bank-a"].authority
+    request = tokens.EvaluateTokensRequest(request_id=requests.request_id(), epoch_id=world.mint.epoch_id)
+    request.blinded_elements.extend(world.mint.stranger().element for _ in range(3))
+
+    def metered() -> int:
+        return sum(count for (count,) in world.authority.stored.rows("SELECT evaluations FROM token_meter"))
+
+    before = metered()
+    answers = [caller.call(EVALUATE, request).message for _ in range(2)]
+    assert answers[0].evaluated_elements == answers[1].evaluated_elements
+    assert metered() == before + 3
+
+
+# --- What is logged, opens --------------------------------------------------------------------------------------------------------
+
+
+def test_every_refusal_opens_for_the_auditor(world: World, sdk: Callable[[str], Exchange]) -> None:
+    reply = world["bank-a"].exchange.call(QUERY, requests.query(world.mint.stranger(), -1, "NUL \x00"))
+    assert reply.reason == "CODE_UNKNOWN"
+    auditor = sdk("auditor")
+    refused = list(auditor.audit_list(EntryFilter(refused=True)))
+    assert reply.logged.index in {entry.index for entry in refused}
+    for entry in refused:
+        opened = auditor.audit_show(entry.index)
+        assert opened.disclosed
+        assert opened.reason

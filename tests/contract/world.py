@@ -10,14 +10,14 @@ from typing import Any
 import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
-from tallystick.crypto import key_statement
-from tallystick.v1 import log_pb2
-from tallystick.v1 import membership_service_pb2 as membership
-
 from tests.contract import requests
 from tests.contract.installation import Installation, Worker, public_bytes, write_profile
 from tests.contract.raw_caller import RawCaller, Reply, path
 from tests.contract.stored import Stored
+
+from tallystick.crypto import key_statement
+from tallystick.v1 import log_pb2
+from tallystick.v1 import membership_service_pb2 as membership
 
 REPORTER, INQUIRER, AUDITOR, OPERATOR, TOKEN_REQUESTER = 1, 2, 3, 4, 5
 
@@ -156,8 +156,8 @@ class World:
         *fields: str,
         logged: bool = True,
     ) -> Reply:
-        """Asserts all that holds of a refusal: its code, reason and fields; that nothing but the log has changed, and the log by one
-        entry with its receipt, or not at all; and that the server goes on."""
+        """Asserts all that holds of a refusal: its code, reason and fields; that nothing but the log has changed, and the log
+        by one entry with its receipt, or not at all; and that the server goes on."""
         stored = self.stored(caller)
         state, size = stored.state(), stored.size
         reply = send()

@@ -346,6 +346,27 @@ def test_an_unmigrated_database(server: Path, tallystickd: Run, empty_database: 
         assert "run tallystickd migrate" in errors
 
 
+@pytest.mark.parametrize("name", ["keys/tls-server.key", "keys/token.key", "tls/server.crt", "tls/ca.crt"])
+def test_a_server_without_one_of_its_files(server: Path, tallystickd: Run, name: str) -> None:
+    (server.parent / name).unlink()
+    code, _, errors = tallystickd("serve", "--config", server)
+    assert code == 1
+    assert len(errors.splitlines()) == 1
+    assert Path(name).name in errors
+
+
+def test_a_port_in_use(server: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        environment = {**os.environ, "TALLYSTICK_LISTEN": f"127.0.0.1:{other.getsockname()[1]}"}
+        command = [sys.executable, "-m", "tallystick.server.cli", "serve", "--config", str(server)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tallystickd: listen: 127.0.0.1:")
+    assert "choose another port" in done.stderr
+
+
 def test_no_configuration(tallystickd: Run, tmp_path: Path) -> None:
     code, _, errors = tallystickd("--config", tmp_path / "none.toml", "serve")
     assert code == 1
@@ -382,7 +403,7 @@ def test_a_server_from_nothing_to_its_end(tallystickd: Run, short_folder: Path) 
     create = ("member", "create", "bank-a", "--name", "A", "--roles", "auditor", "--config", file, "--address", "localhost:1")
     assert tallystickd(*create, "--dev-profile", short_folder / "bank-a")[0] == 0
     environment = {**os.environ, "TALLYSTICK_METRICS_LISTEN": f"127.0.0.1:{_free_port()}"}
-    command = [sys.executable, "-c", "from tallystick.server.cli import main; main()", "serve", "--workers", "2"]
+    command = [sys.executable, "-m", "tallystick.server.cli", "serve", "--workers", "2"]
     process = subprocess.Popen([*command, "--config", file], stdout=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stdout is not None

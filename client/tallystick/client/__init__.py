@@ -44,6 +44,7 @@ from tallystick.client.exceptions import (
 )
 from tallystick.client.exchange import Exchange
 from tallystick.client.inquiries import Inquiry, InquiryOutcome, QueryResult
+from tallystick.client.member_keys import KeyRegistration, RegisteredKey
 from tallystick.client.profile import PinnedTokenKey, Profile
 from tallystick.client.receipts import KeptReceipt
 from tallystick.client.reporting import (
@@ -84,6 +85,7 @@ __all__ = [
     "InquiryOutcome",
     "Invalid",
     "KeptReceipt",
+    "KeyRegistration",
     "LimitExceeded",
     "LogReport",
     "NotAllowed",
@@ -105,6 +107,7 @@ __all__ = [
     "ReceiptFalse",
     "ReceiptMissing",
     "Refused",
+    "RegisteredKey",
     "Report",
     "ReportOutcome",
     "ReportResult",

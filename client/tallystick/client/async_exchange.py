@@ -13,12 +13,14 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import tenacity
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick.client.auditing import AuditEntry, EntryFilter, OpenedEntry
 from tallystick.client.calls import Answered, Call, Clock, Finished, Flow, PageStream, RawFailure, Server, advance
 from tallystick.client.checkpoints import SignedCheckpoint
 from tallystick.client.exceptions import TallystickError
 from tallystick.client.inquiries import MAX_INQUIRIES, Inquiry, InquiryOutcome, QueryResult
+from tallystick.client.member_keys import KeyRegistration, RegisteredKey
 from tallystick.client.profile import PinnedTokenKey, Profile
 from tallystick.client.receipts import KeptReceipt
 from tallystick.client.reporting import (
@@ -179,6 +181,16 @@ class AsyncExchange:
     async def check_token_key(self) -> PinnedTokenKey:
         """Compares the pinned token key with the authority's; raises EpochRolledBack or ProfileError where they differ."""
         return await self._run(self._session.tokeniser.check_token_key())
+
+    # --- Keys -------------------------------------------------------------------------------------------------------------------
+
+    def key_registration(self, new_key: Ed25519PrivateKey, *, server: Server = Server.EXCHANGE) -> KeyRegistration:
+        """What an operator needs to register a key of this member. Nothing is sent."""
+        return self._session.member_keys.registration(new_key, server)
+
+    async def register_key(self, new_key: Ed25519PrivateKey, *, server: Server = Server.EXCHANGE) -> RegisteredKey:
+        """Registers this member's next key under the one in use, which stays good until it is revoked."""
+        return await self._run(self._session.member_keys.register(new_key, server))
 
     # --- Driving flows ----------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from tallystick.client.calls import Method, Server
 from tallystick.v1 import (
     audit_service_pb2,
     inquiry_service_pb2,
+    membership_service_pb2,
     reporting_service_pb2,
     subject_token_service_pb2,
 )
@@ -11,6 +12,7 @@ from tallystick.v1 import (
 _TOKENS = "/tallystick.v1.SubjectTokenService/"
 _REPORTING = "/tallystick.v1.ReportingService/"
 _INQUIRIES = "/tallystick.v1.InquiryService/"
+_MEMBERSHIP = "/tallystick.v1.MembershipService/"
 _AUDIT = "/tallystick.v1.AuditService/"
 
 GET_TOKEN_KEY = Method(Server.TOKEN_AUTHORITY, _TOKENS + "GetTokenKey", subject_token_service_pb2.GetTokenKeyResponse, signed=False)
@@ -25,6 +27,8 @@ QUERY_CREDIT_HISTORY = Method(Server.EXCHANGE, _INQUIRIES + "QueryCreditHistory"
 BATCH_QUERY_CREDIT_HISTORIES = Method(
     Server.EXCHANGE, _INQUIRIES + "BatchQueryCreditHistories", inquiry_service_pb2.BatchQueryCreditHistoriesResponse
 )
+
+ADD_MEMBER_KEY = Method(Server.EXCHANGE, _MEMBERSHIP + "AddMemberKey", membership_service_pb2.AddMemberKeyResponse)
 
 LIST_AUDIT_ENTRIES = Method(Server.EXCHANGE, _AUDIT + "ListAuditEntries", audit_service_pb2.ListAuditEntriesResponse)
 GET_AUDIT_ENTRY = Method(Server.EXCHANGE, _AUDIT + "GetAuditEntry", audit_service_pb2.GetAuditEntryResponse)

@@ -83,6 +83,16 @@ class Profile:
         return cls(base, signer, _endpoint(exchange), authority, token_key, secret)
 
 
+def read_signing_key(path: Path) -> Ed25519PrivateKey:
+    """A signing key from a file of its own. Raises ProfileError."""
+    data = _read(path)
+    try:
+        _require_private(path)
+        return _ed25519(data)
+    except ValueError as error:
+        raise ProfileError(f"{path}: {error}") from None
+
+
 class _Table:
     """One TOML file of a profile; every complaint names it and the key."""
 

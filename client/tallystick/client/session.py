@@ -10,6 +10,7 @@ from tallystick.client.calls import Clock, Conversation, Counterpart, Server
 from tallystick.client.checkpoints import Checkpoints
 from tallystick.client.exceptions import ProfileError
 from tallystick.client.inquiries import Inquiries
+from tallystick.client.member_keys import MemberKeys
 from tallystick.client.profile import Endpoint, Profile
 from tallystick.client.reporting import Reporting
 from tallystick.client.retrying import Patience
@@ -47,6 +48,7 @@ class Session:
         if profile.authority is not None:
             endpoints[Server.TOKEN_AUTHORITY] = profile.authority
         counterparts: dict[Server, Counterpart] = {server: each.counterpart for server, each in endpoints.items()}
+        self.member_keys = MemberKeys(profile.signer, counterparts)
         self.checkpoints = Checkpoints(counterparts, folder)
         self.verification = Verification(self.checkpoints)
         self._endpoints = endpoints

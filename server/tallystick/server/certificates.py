@@ -136,6 +136,14 @@ def belongs_to(certificate: x509.Certificate, key: Path) -> bool:
     return bool(private_key.public_key() == certificate.public_key())
 
 
+def check_pair(certificate: Path, key: Path) -> x509.Certificate:
+    """The certificate, when both files are readable and belong together; raises CertificateProblem."""
+    found = load_certificate(certificate)
+    if not belongs_to(found, key):
+        raise CertificateProblem(f"{key} is not the key of {certificate}: set both to one pair")
+    return found
+
+
 def _builder(
     subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, validity: timedelta
 ) -> x509.CertificateBuilder:

@@ -61,9 +61,10 @@ class Upkeep:
         self._thread.start()
 
     def stop(self) -> None:
-        """Lets the running statement finish, for a bounded time, and ends."""
+        """Lets the running step finish, for a bounded time, and ends; does nothing when it never began."""
         self._stop.set()
-        self._thread.join(JOIN_SECONDS)
+        if self._thread.ident is not None:
+            self._thread.join(JOIN_SECONDS)
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -152,7 +152,7 @@ def _print_opened(tool: Tool, opened: OpenedEntry) -> None:
         ]
     tool.results.print(output.table("Entry", ("", ""), rows))
     if not opened.disclosed:
-        tool.results.print("Its evidence was dropped after the retention period.", highlight=False)
+        tool.results.print("Its evidence was dropped after the retention period.")
         return
     if opened.subjects:
         subjects = [
@@ -181,8 +181,8 @@ def _print_report(tool: Tool, report: LogReport) -> None:
     for line in lines:
         tool.results.print(line, markup=False, highlight=False, soft_wrap=True)
     for difference in report.differences[:_DIFFERENCES_SHOWN]:
-        tool.results.print(str(difference), markup=False, highlight=False)
+        tool.results.print(str(difference), markup=False)
     if len(report.differences) > _DIFFERENCES_SHOWN:
-        tool.results.print(f"… and {len(report.differences) - _DIFFERENCES_SHOWN} more (--json lists all)", highlight=False)
+        tool.results.print(f"… and {len(report.differences) - _DIFFERENCES_SHOWN} more (--json lists all)")
     verdict = "VERIFIED" if report.verified else "DIFFERENT: the log is not what was signed; tell the auditor"
-    tool.results.print(verdict, markup=False, highlight=False)
+    tool.results.print(verdict, markup=False)

@@ -21,6 +21,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+_PIPE_WIDTH = 200
+
+
+def _console(*, stderr: bool) -> Console:
+    """A console; where there is no terminal that is 80 columns wide, lines are long enough for a table's rows."""
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console
+
+
 @dataclass
 class Tool:
     """The command's surroundings; tests put an exchange of their own into `open_exchange`."""
@@ -28,9 +39,9 @@ class Tool:
     open_exchange: Callable[[Path | None], Exchange] = Exchange.from_profile
     profile: Path | None = None
     as_json: bool = False
-    results: Console = field(default_factory=Console)
+    results: Console = field(default_factory=lambda: _console(stderr=False))
     """Standard output: what was asked for."""
-    remarks: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+    remarks: Console = field(default_factory=lambda: _console(stderr=True))
     """Standard error: progress, and what else a person should know."""
 
     def exchange(self) -> Exchange:

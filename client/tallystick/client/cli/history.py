@@ -23,12 +23,12 @@ _INQUIRIES_SHOWN = 10
 
 def print_history(console: Console, history: CreditHistory, screening: Screening) -> None:
     """Prints decision, reasons, accounts, overdue and inquiries."""
-    console.print(f"Decision: {screening.decision.value}   (as of {history.as_of:%Y-%m-%d %H:%M} UTC)", highlight=False)
+    console.print(f"Decision: {screening.decision.value}   (as of {history.as_of:%Y-%m-%d %H:%M} UTC)")
     if screening.reasons:
         rows = [(reason.decision.value, reason.rule, reason.text) for reason in screening.reasons]
         console.print(table("Reasons", ("calls for", "rule", "why"), rows))
     if not history.accounts:
-        console.print("No record: no member has reported an account of this subject.", highlight=False)
+        console.print("No record: no member has reported an account of this subject.")
     else:
         columns = ("institution", "account", "status", "quality", "balance", "overdue now", "months, newest first")
         console.print(table("Accounts", columns, map(_account, history.accounts)))
@@ -61,7 +61,7 @@ def _print_overdue(console: Console, history: CreditHistory) -> None:
     console.print(table("Overdue", ("within", "months overdue", "accounts", "worst"), rows))
     if overdue.worst_month is not None:
         worst = _worst(overdue.worst_disposition)
-        console.print(f"Worst ever: {worst} in {overdue.worst_month:%Y-%m}", highlight=False)
+        console.print(f"Worst ever: {worst} in {overdue.worst_month:%Y-%m}")
 
 
 def _worst(disposition: int) -> str:

@@ -93,7 +93,7 @@ def screen(tool: Tool, file: Path, out: Path, policy_file: Path | None, keep_rec
         output.write_json({"applicants": run.counts.total(), **run.counts})
     else:
         counts = ", ".join(f"{count} {what}" for what, count in sorted(run.counts.items()))
-        tool.results.print(f"{run.counts.total()} applicants: {counts or 'none'}", highlight=False)
+        tool.results.print(f"{run.counts.total()} applicants: {counts or 'none'}")
     return 1 if run.counts["error"] else 0
 
 

@@ -18,6 +18,7 @@ import click
 from tallystick.client.cli.auditing import audit
 from tallystick.client.cli.context import Tool
 from tallystick.client.cli.inquiries import query, screen
+from tallystick.client.cli.keys import key
 from tallystick.client.cli.output import visible
 from tallystick.client.cli.policy import policy
 from tallystick.client.cli.reporting import report, submissions, withdraw
@@ -41,7 +42,7 @@ def program(context: click.Context, profile: Path | None) -> None:
     context.ensure_object(Tool).profile = profile
 
 
-for each in (report, query, screen, withdraw, submissions, audit, policy):
+for each in (report, query, screen, withdraw, submissions, audit, policy, key):
     program.add_command(each)
 
 

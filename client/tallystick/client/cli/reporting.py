@@ -133,9 +133,9 @@ def withdraw(
         summary = {"withdrawn": result.withdrawn, "request_id": result.request_id, "entry_index": result.receipt.index}
         output.write_json(summary)
     elif result.withdrawn:
-        tool.results.print("withdrawn", highlight=False)
+        tool.results.print("withdrawn")
     else:
-        tool.results.print("there was no such account; the withdrawal stands, and holds for late reports", highlight=False)
+        tool.results.print("there was no such account; the withdrawal stands, and holds for late reports")
 
 
 @click.command()
@@ -153,7 +153,10 @@ def submissions(tool: Tool, request_id: uuid.UUID | None, limit: int) -> int:
             output.write_json(each)
     else:
         columns = ("request_id", "at", "accepted", "rejected", "entry")
-        rows = [(s.request_id, s.create_time.isoformat(), s.accepted_count, s.rejected_count, s.entry_index) for s in listed]
+        rows = [
+            (s.request_id, s.create_time.isoformat(timespec="seconds"), s.accepted_count, s.rejected_count, s.entry_index)
+            for s in listed
+        ]
         tool.results.print(output.table("Submissions", columns, rows))
     return 0
 

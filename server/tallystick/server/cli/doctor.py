@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from psycopg2 import extensions
 
 from tallystick.crypto import CompactRange, CryptoError, check_element, complete_subtrees, keyid, leaf_hash, root
-from tallystick.server.certificates import belongs_to, certificate_names, load_certificate
+from tallystick.server.certificates import certificate_names, check_pair, load_certificate
 from tallystick.server.cli.initialise import WILDCARDS
 from tallystick.server.config import Settings
 from tallystick.server.database import clock, connect, database_url, first_line
@@ -98,9 +98,7 @@ def _keys(settings: Settings) -> str:
 
 
 def _server_certificate(settings: Settings) -> str:
-    certificate = load_certificate(settings.tls_certificate)
-    if not belongs_to(certificate, settings.tls_key):
-        raise Problem(f"{settings.tls_key} is not the key of {settings.tls_certificate}: set both to one pair")
+    certificate = check_pair(settings.tls_certificate, settings.tls_key)
     if settings.tls_key.stat().st_mode & 0o077:
         raise Problem(f"{settings.tls_key} is open to others: run chmod 600 {settings.tls_key}")
     names = certificate_names(certificate)

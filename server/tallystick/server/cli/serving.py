@@ -6,6 +6,7 @@ import asyncio
 
 import click
 
+from tallystick.server.certificates import check_pair, load_certificate
 from tallystick.server.cli.session import require_head, takes_settings
 from tallystick.server.config import Settings
 from tallystick.server.database import database_url
@@ -42,7 +43,10 @@ def serve(settings: Settings, *, workers: int | None) -> None:
     """Serves until SIGTERM or SIGINT; then finishes what is begun. A second signal does not wait."""
     from tallystick.server.serving import serve as serve_until_stopped
 
+    # Judged here, once and in a line each: the workers would all stumble over it.
     KeyFolder(settings.key_folder).load()
+    check_pair(settings.tls_certificate, settings.tls_key)
+    load_certificate(settings.tls_client_ca)
     count = workers or settings.workers
     with database_url(settings) as url:
         require_head(url)

@@ -1,0 +1,125 @@
+# Each chore is one target; CI calls them by name. `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BUF_VERSION := 1.75.0
+BUF := build/buf/node_modules/.bin/buf
+
+PROTOS := $(sort $(wildcard proto/tallystick/v1/*.proto))
+SERVICES := $(sort $(wildcard proto/tallystick/v1/*_service.proto))
+GENERATED := *_pb2.py *_pb2.pyi *_pb2_grpc.py *_pb2_grpc.pyi
+
+# Nothing from outside may reach the tools: a PYTHONPATH would bring other modules, PIP_USER another place.
+unexport PYTHONPATH PYTHONHOME PIP_USER
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- The environment ---------------------------------------------------------------------------------------------------------------
+
+# The stamp follows pyproject.toml: a changed dependency is installed, and nothing is installed twice.
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+	@touch $@
+
+.PHONY: venv
+venv: $(VENV)/.installed ## Make the environment in .venv (the other targets do it themselves)
+
+# --- What it does ------------------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(VENV)/.installed ## Three banks, an exchange and an auditor at work on 30,000 real histories
+	$(BIN)/python -m examples.demo
+
+.PHONY: test
+test: $(VENV)/.installed ## Run the fast tests
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+.PHONY: faults
+faults: $(VENV)/.installed ## Run the slow tests: load, and servers killed under it
+	$(BIN)/python -m pytest -m slow
+
+.PHONY: bench
+bench: $(VENV)/.installed-bench ## Measure, each figure beside its peer's
+	$(BIN)/python -m benchmarks.run
+
+# --- Checks ------------------------------------------------------------------------------------------------------------------------
+
+.PHONY: check
+check: check-style check-types check-layers check-proto check-generated check-tables ## Run all checks (each also by itself)
+
+.PHONY: check-style
+check-style: $(VENV)/.installed ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: check-types
+check-types: $(VENV)/.installed ## mypy --strict
+	$(BIN)/mypy
+
+.PHONY: check-layers
+check-layers: $(VENV)/.installed ## Dependencies between the layers
+	$(BIN)/lint-imports
+
+.PHONY: check-proto
+check-proto: ## buf lint (needs npm)
+	@if command -v npm >/dev/null; then \
+		$(MAKE) $(BUF) && echo '$(BUF) lint proto' && $(BUF) lint proto; \
+	else \
+		echo 'check-proto: npm is missing, so buf lint did not run'; \
+	fi
+
+.PHONY: check-generated
+check-generated: $(VENV)/.installed ## Generated modules in line with the .proto files
+	@rm -rf build/generated && mkdir -p build/generated/tallystick/v1
+	@$(call generate,build/generated)
+	@for file in $(notdir $(wildcard $(addprefix proto/tallystick/v1/,$(GENERATED)))); do \
+		test -e build/generated/tallystick/v1/$$file || { echo "proto/tallystick/v1/$$file comes from no .proto file"; exit 1; }; \
+	done
+	@for file in build/generated/tallystick/v1/*; do \
+		diff -u proto/tallystick/v1/$$(basename $$file) $$file || { echo 'run make proto'; exit 1; }; \
+	done
+	@echo 'generated modules are in line with the .proto files'
+
+.PHONY: check-tables
+check-tables: $(VENV)/.installed ## Tables in line with the migrations, up and down
+	$(BIN)/python -m pytest tests/server/test_migrations.py
+
+# --- Contracts ---------------------------------------------------------------------------------------------------------------------
+
+# Messages and their types for every file; client and server classes for the services, and for nothing else.
+define generate
+$(BIN)/python -m grpc_tools.protoc -I proto --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS) && \
+	$(BIN)/python -m grpc_tools.protoc -I proto --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
+endef
+
+.PHONY: proto
+proto: $(VENV)/.installed ## Generate the modules of proto/ anew
+	rm -f $(addprefix proto/tallystick/v1/,$(GENERATED))
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(call generate,proto)
+
+# buf comes as an npm package with a program for this machine in it. The cache stays here: there may be no home to keep it in.
+$(BUF): Makefile
+	npm install --prefix build/buf --cache build/npm-cache --no-audit --no-fund --loglevel error @bufbuild/buf@$(BUF_VERSION)
+	@touch $@
+
+# --- The end -----------------------------------------------------------------------------------------------------------------------
+
+.PHONY: clean
+clean: ## Remove everything that was made here, the environment too
+	rm -rf $(VENV) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,280 @@
+"""Callers that are not who they should be: signatures, nonces, keys and certificates.
+
+What verifies under a registered key is logged, even if that key was revoked; what does not, is not.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.contract import requests
+from tests.contract.installation import TlsIdentity
+from tests.contract.raw_caller import Metadata, RawCaller
+from tests.contract.requests import QUERY, SUBMIT
+from tests.contract.world import INQUIRER, REPORTER, World, add_key
+
+from tallystick.server.certificates import CertificateAuthority
+from tallystick.v1 import membership_service_pb2 as membership
+
+UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
+
+
+# --- Time and nonce -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("age", "lifetime"), [(75, 60), (3600, 60), (10**9, 60), (-30, 60), (-(10**9), 60), (20, 5)], ids=str)
+def test_stale_or_future_signature(world: World, age: int, lifetime: int) -> None:
+    caller = world["bank-a"].exchange
+    request = requests.query(world.mint.stranger())
+    world.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "SIGNATURE_STALE", age=age, lifetime=lifetime)
+
+
+def test_signature_within_the_window(world: World) -> None:
+    caller = world["bank-a"].exchange
+    for age in (50, -5):
+        assert caller.call(QUERY, requests.query(world.mint.stranger()), age=age).ok
+
+
+@pytest.mark.parametrize("at_the_second", [False, True], ids=["same server", "second server"])
+def test_replayed_nonce(world: World, second_worker: str, at_the_second: bool) -> None:
+    caller = world["bank-a"].exchange
+    data = requests.submission([requests.report(world.mint.stranger())]).SerializeToString()
+    metadata = caller.sign(SUBMIT, data)
+    assert caller.send(SUBMIT, data, metadata).ok
+    again = caller.at(second_worker) if at_the_second else caller
+    world.expect_refused(again, lambda: again.send(SUBMIT, data, metadata), UNAUTHENTICATED, "NONCE_REPLAYED")
+
+
+def test_nonce_under_another_signature(world: World) -> None:
+    caller, nonce = world["bank-a"].exchange, secrets.token_bytes(16)
+    assert caller.call(QUERY, requests.query(world.mint.stranger()), nonce=nonce).ok
+    request = requests.query(world.mint.stranger())
+    world.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "NONCE_REPLAYED", nonce=nonce)
+    # A pair of key and nonce is what is good once: the same nonce of another member is another pair.
+    assert world["bank-b"].exchange.call(QUERY, requests.query(world.mint.stranger()), nonce=nonce).ok
+
+
+def test_one_of_many_equal_requests_is_carried_out(world: World, second_worker: str) -> None:
+    caller = world["bank-a"].exchange
+    elsewhere = caller.at(second_worker)
+    data = requests.query(world.mint.stranger()).SerializeToString()
+    metadata = caller.sign(QUERY, data)
+    size = world.exchange.stored.size
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda i: (caller, elsewhere)[i % 2].send(QUERY, data, metadata), range(16)))
+    elsewhere.close()
+    assert sorted(reply.reason for reply in replies) == ["", *["NONCE_REPLAYED"] * 15]
+    assert sorted(reply.logged.index for reply in replies) == list(range(size, size + 16))
+
+
+# --- Addressee, key, certificate ------------------------------------------------------------------------------------------------
+
+
+def test_request_signed_for_another_audience(world: World) -> None:
+    caller, request = world["bank-a"].exchange, requests.query(world.mint.stranger())
+    audience = world.authority.installation.origin
+    world.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "AUDIENCE_MISMATCH", logged=False, audience=audience)
+
+
+def test_unknown_key(world: World) -> None:
+    caller, request = world["bank-a"].exchange, requests.query(world.mint.stranger())
+    stranger = Ed25519PrivateKey.generate()
+    world.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "KEY_UNKNOWN", logged=False, key=stranger)
+
+
+def test_revoked_key(world: World, second_worker: str) -> None:
+    member = world.admit("rotating", [REPORTER, INQUIRER], (2,))
+    old, new = member.exchange, Ed25519PrivateKey.generate()
+    elsewhere = old.at(second_worker)
+    for caller in (old, elsewhere):
+        assert caller.call(QUERY, requests.query(world.mint.stranger())).ok
+    add_key(world.operator, "rotating", new, endorsed_by=member.key)
+    revoke = membership.RevokeMemberKeyRequest(request_id=requests.request_id(), member_id="rotating", keyid=old.keyid)
+    assert world.operator.call(requests.REVOKE_KEY, revoke).ok
+
+    # Both servers have used this key before; that it is revoked, each hears from the database.
+    for caller in (old, elsewhere):
+        request = requests.query(world.mint.stranger())
+        world.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "KEY_REVOKED")
+    elsewhere.close()
+    assert old.call(QUERY, requests.query(world.mint.stranger()), key=new).ok
+
+
+def test_signature_of_the_old_key_is_needed_for_a_new_one(world: World) -> None:
+    world.admit("endorsing", [INQUIRER], (2,))
+    member, stranger = world["endorsing"], Ed25519PrivateKey.generate()
+    request = membership.AddMemberKeyRequest(
+        request_id=requests.request_id(),
+        member_id="endorsing",
+        public_key=secrets.token_bytes(32),
+        possession_signature=stranger.sign(b"something else"),
+    )
+    reply = world.expect_refusal(member.exchange, requests.ADD_KEY, request, grpc.StatusCode.INVALID_ARGUMENT, "FIELD_MALFORMED")
+    assert {field for field, _ in reply.violations} <= {"possession_signature", "endorsement_signature", "public_key"}
+
+
+def test_certificate_of_another_member(world: World) -> None:
+    caller = world["bank-a"].exchange
+    other = caller.with_certificate(world["bank-b"].exchange.tls, world.exchange.worker.address)
+    world.expect_refusal(other, QUERY, requests.query(world.mint.stranger()), UNAUTHENTICATED, "CERTIFICATE_MISMATCH")
+    other.close()
+
+
+def test_certificate_that_names_no_member(world: World) -> None:
+    caller = world["bank-a"].exchange
+    issued = world.exchange.installation.authority.issue_server(["bank-a"])
+    tls = TlsIdentity(caller.tls.authority, issued.certificate.encode(), issued.key.encode())
+    nobody = caller.with_certificate(tls, world.exchange.worker.address)
+    try:
+        reply = nobody.call(QUERY, requests.query(world.mint.stranger()))
+        # A server's certificate is no client's: TLS itself may say so first.
+        assert (reply.code, reply.reason) in {(UNAUTHENTICATED, "CERTIFICATE_MISMATCH"), (grpc.StatusCode.UNAVAILABLE, "")}
+    finally:
+        nobody.close()
+
+
+def _no_client_certificate(world: World) -> grpc.Channel:
+    credentials = grpc.ssl_channel_credentials(world["bank-a"].exchange.tls.authority)
+    return grpc.secure_channel(world.exchange.worker.address, credentials)
+
+
+def _certificate_of_a_stranger(world: World) -> grpc.Channel:
+    issued = CertificateAuthority.create("another CA").issue_client("bank-a")
+    authority = world["bank-a"].exchange.tls.authority
+    credentials = grpc.ssl_channel_credentials(authority, issued.key.encode(), issued.certificate.encode())
+    return grpc.secure_channel(world.exchange.worker.address, credentials)
+
+
+def _plain_text(world: World) -> grpc.Channel:
+    return grpc.insecure_channel(world.exchange.worker.address)
+
+
+@pytest.mark.parametrize("connect", [_no_client_certificate, _certificate_of_a_stranger, _plain_text])
+@pytest.mark.parametrize("method", [QUERY, "AuditService/GetCheckpoint"])
+def test_connections_that_are_refused(world: World, connect: Callable[[World], grpc.Channel], method: str) -> None:
+    caller = world["bank-a"].exchange
+    data = requests.query(world.mint.stranger()).SerializeToString() if method == QUERY else b""
+    size = world.exchange.stored.size
+    with connect(world) as channel:
+        stub = channel.unary_unary(f"/tallystick.v1.{method}")
+        with pytest.raises(grpc.RpcError) as caught:
+            stub(data, timeout=10, metadata=caller.sign(method, data))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert world.exchange.stored.size == size
+    world.expect_service(caller)
+
+
+# --- Suspension -----------------------------------------------------------------------------------------------------------------
+
+
+def test_suspended_member(world: World) -> None:
+    caller = world.admit("suspended", [REPORTER, INQUIRER], (2,)).exchange
+    subject = world.mint.stranger()
+    assert caller.call(SUBMIT, requests.submission([requests.report(subject)])).ok
+
+    def set_state(state: membership.MemberState.ValueType) -> None:
+        member = membership.Member(member_id="suspended", display_name="s", roles=[1, 2], purposes=[2], state=state)
+        update = membership.UpdateMemberRequest(request_id=requests.request_id(), member=member)
+        assert world.operator.call(requests.UPDATE_MEMBER, update).ok
+
+    set_state(membership.MEMBER_STATE_SUSPENDED)
+    denied = grpc.StatusCode.PERMISSION_DENIED
+    for method, request in (
+        (QUERY, requests.query(subject)),
+        (SUBMIT, requests.submission([requests.report(subject)])),
+        (requests.LIST_MEMBERS, membership.ListMembersRequest()),
+    ):
+        world.expect_refusal(caller, method, request, denied, "MEMBER_SUSPENDED")
+    set_state(membership.MEMBER_STATE_ACTIVE)
+    assert caller.call(QUERY, requests.query(subject)).ok
+
+
+# --- Headers --------------------------------------------------------------------------------------------------------------------
+
+
+def _without(name: str) -> Callable[[Metadata], Metadata]:
+    return lambda metadata: [(key, value) for key, value in metadata if key != name]
+
+
+def _twice(name: str) -> Callable[[Metadata], Metadata]:
+    return lambda metadata: [*metadata, *((key, value) for key, value in metadata if key == name)]
+
+
+def _edited(name: str, old: str, new: str) -> Callable[[Metadata], Metadata]:
+    def edit(metadata: Metadata) -> Metadata:
+        edited = [(key, str(value).replace(old, new, 1) if key == name else value) for key, value in metadata]
+        assert edited != list(metadata)
+        return edited
+
+    return edit
+
+
+HEADERS = ("content-digest", "tallystick-audience", "signature-input", "signature")
+SPOILT_HEADERS: dict[str, tuple[Callable[[Metadata], Metadata], str]] = {
+    **{f"without {name}": (_without(name), "SIGNATURE_MALFORMED") for name in HEADERS},
+    **{f"{name} twice": (_twice(name), "SIGNATURE_MALFORMED") for name in HEADERS},
+    "no headers": (lambda _: (), "SIGNATURE_MALFORMED"),
+    "space": (_edited("signature-input", ";created", "; created"), "SIGNATURE_MALFORMED"),
+    "parameter more": (_edited("signature-input", ";alg", ";x=1;alg"), "SIGNATURE_MALFORMED"),
+    "other order": (_edited("signature-input", '"@method" "@path"', '"@path" "@method"'), "SIGNATURE_MALFORMED"),
+    "other label": (_edited("signature", "tallystick=", "sig1="), "SIGNATURE_MALFORMED"),
+    "other tag": (_edited("signature-input", "tallystick-v1", "tallystick-v2"), "SIGNATURE_MALFORMED"),
+    "base64 unpadded": (_edited("signature", "==:", ":"), "SIGNATURE_MALFORMED"),
+    "digest of sha-512": (_edited("content-digest", "sha-256", "sha-512"), "SIGNATURE_MALFORMED"),
+    "too long": (_edited("signature-input", "tallystick=", "tallystick=" + " " * 1000), "SIGNATURE_MALFORMED"),
+    "other expiry": (_edited("signature-input", ";expires=1", ";expires=2"), "SIGNATURE_MALFORMED"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "reason"), SPOILT_HEADERS.values(), ids=SPOILT_HEADERS)
+def test_spoilt_headers(world: World, spoil: Callable[[Metadata], Metadata], reason: str) -> None:
+    caller = world["bank-a"].exchange
+    data = requests.query(world.mint.stranger()).SerializeToString()
+    metadata = spoil(caller.sign(QUERY, data))
+    world.expect_refused(caller, lambda: caller.send(QUERY, data, metadata), UNAUTHENTICATED, reason, logged=False)
+
+
+def _sent_otherwise(caller: RawCaller, world: World, what: str) -> tuple[str, bytes, Metadata]:
+    data = requests.query(world.mint.stranger()).SerializeToString()
+    other = requests.query(world.mint.stranger()).SerializeToString()
+    match what:
+        case "other message":
+            return QUERY, other, caller.sign(QUERY, data)
+        case "other message and its digest":
+            good = dict(caller.sign(QUERY, data))
+            return QUERY, other, [*(good | {"content-digest": dict(caller.sign(QUERY, other))["content-digest"]}).items()]
+        case "other method":
+            return requests.BATCH_QUERY, data, caller.sign(QUERY, data)
+        case "other nonce":
+            edited = _edited("signature-input", 'nonce="', 'nonce="AAAA')(caller.sign(QUERY, data, nonce=bytes(24)))
+            return QUERY, data, edited
+        case _:
+            input_, mine = dict(world["bank-b"].exchange.sign(QUERY, data)), dict(caller.sign(QUERY, data))
+            return QUERY, data, [*(mine | {"signature-input": input_["signature-input"]}).items()]
+
+
+@pytest.mark.parametrize("what", ["other message", "other message and its digest", "other method", "other nonce", "other member"])
+def test_signature_over_something_else(world: World, what: str) -> None:
+    caller = world["bank-a"].exchange
+    method, data, metadata = _sent_otherwise(caller, world, what)
+    world.expect_refused(caller, lambda: caller.send(method, data, metadata), UNAUTHENTICATED, "SIGNATURE_INVALID", logged=False)
+
+
+def test_other_headers_are_passed_over(world: World) -> None:
+    caller = world["bank-a"].exchange
+    data = requests.query(world.mint.stranger()).SerializeToString()
+    metadata = [
+        *caller.sign(QUERY, data),
+        ("signature-agent", "x"),
+        ("x-request-id", "1"),
+        ("x-request-id", "2"),
+        ("a-bin", b"\xff"),
+    ]
+    reply = caller.send(QUERY, data, metadata)
+    assert reply.ok
+    caller.verified_receipt(reply)
