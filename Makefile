@@ -47,7 +47,7 @@ demo: $(VENV)/.installed ## Three banks, an exchange and an auditor at work on 3
 
 .PHONY: test
 test: $(VENV)/.installed ## Run the fast tests
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: faults
 faults: $(VENV)/.installed ## Run the slow tests: load, and servers killed under it
@@ -86,7 +86,7 @@ check-proto: ## buf lint (needs npm)
 .PHONY: check-generated
 check-generated: $(VENV)/.installed ## Generated modules in line with the .proto files
 	@rm -rf build/generated && mkdir -p build/generated/tallystick/v1
-	@$(call generate,build/generated)
+	$(call generate,build/generated)
 	@for file in $(notdir $(wildcard $(addprefix proto/tallystick/v1/,$(GENERATED)))); do \
 		test -e build/generated/tallystick/v1/$$file || { echo "proto/tallystick/v1/$$file comes from no .proto file"; exit 1; }; \
 	done
@@ -103,14 +103,16 @@ check-tables: $(VENV)/.installed ## Tables in line with the migrations, up and d
 
 # Messages and their types for every file; client and server classes for the services, and for nothing else.
 define generate
-$(BIN)/python -m grpc_tools.protoc -I proto --python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS) && \
-	$(BIN)/python -m grpc_tools.protoc -I proto --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
+$(BIN)/python -m grpc_tools.protoc -I proto --plugin=$(BIN)/protoc-gen-mypy --plugin=$(BIN)/protoc-gen-mypy_grpc \
+	--python_out=$(1) --mypy_out=quiet:$(1) $(PROTOS)
+$(BIN)/python -m grpc_tools.protoc -I proto --plugin=$(BIN)/protoc-gen-mypy --plugin=$(BIN)/protoc-gen-mypy_grpc \
+	--grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
 endef
 
 .PHONY: proto
 proto: $(VENV)/.installed ## Generate the modules of proto/ anew
 	rm -f $(addprefix proto/tallystick/v1/,$(GENERATED))
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(call generate,proto)
+	$(call generate,proto)
 
 # buf comes as an npm package with a program for this machine in it. The cache stays here: there may be no home to keep it in.
 $(BUF): Makefile

@@ -116,7 +116,8 @@ class Audit:
             ],
         )
         for each in report["differences"]:
-            self._screen.say(f"entries {each['begin']} to {each['end'] - 1}: {each['kind']}")
+            begin, last = each["begin"], each["end"] - 1
+            self._screen.say(f"{f'entry {begin}' if begin == last else f'entries {begin} to {last}'}: {each['kind']}")
         return report
 
     def _run(self, *arguments: str, given: str = "", expected: int = 0, shown: bool = True) -> str:

@@ -139,7 +139,7 @@ def _show_outcomes(screen: Screen, screened: Sequence[Screened]) -> None:
     screen.table(
         "Why: how often each rule spoke, and how often as decided",
         ("calls for", "rule", ">applicants", ">as decided"),
-        [(count.decision.value, count.rule, str(count.applicants), str(count.deciding)) for count in rule_counts(screened)],
+        [(count.decision.value, count.rule, str(count.applicants), str(count.as_decided)) for count in rule_counts(screened)],
     )
     _check_outcomes(screened, found)
     screen.proved(

@@ -56,7 +56,7 @@ class RuleCount:
     decision: Decision
     rule: str
     applicants: int
-    deciding: int
+    as_decided: int
     """How many of them got just the decision that the rule calls for."""
 
 

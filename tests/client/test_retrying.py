@@ -100,6 +100,7 @@ def test_the_server_is_not_asked_sooner_than_it_said(world: Any) -> None:
     ("failure", "kind"),
     [
         (RawFailure("UNAVAILABLE", "failed to connect to all addresses"), Unavailable),
+        (RawFailure("UNAVAILABLE", "Handshake read failed (recvmsg:Connection reset by peer (104))"), Unavailable),
         (RawFailure("DEADLINE_EXCEEDED", "Deadline Exceeded"), DeadlineExceeded),
     ],
 )

@@ -140,7 +140,7 @@ class RawCaller:
             answer, call = stub.with_call(data, timeout=timeout, metadata=tuple(metadata), wait_for_ready=False)
         except grpc.RpcError as error:
             return _refused(method, data, metadata, error)
-        trailing = dict(call.trailing_metadata() or ())
+        trailing: dict[str, Any] = dict(call.trailing_metadata() or ())
         return Reply(method, data, metadata, grpc.StatusCode.OK, answer, receipt=trailing.get(RECEIPT_KEY))
 
     def stream(self, method: str, message: Message, *, timeout: float = 20) -> list[bytes]:

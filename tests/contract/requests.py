@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -108,8 +108,9 @@ def account(*, as_of: datetime | None = None, months: Sequence[Any] = (), **chan
 
 def month(number: int, disposition: int = codes_pb2.DISPOSITION_PAID_AS_AGREED, **fields: int) -> Any:
     """One month of an account."""
-    message: Any = account_pb2.AccountMonth(month=number, **fields)
-    message.disposition = disposition
+    message: Any = account_pb2.AccountMonth(month=number)
+    for name, value in {"disposition": disposition, **fields}.items():
+        setattr(message, name, value)
     return message
 
 
@@ -159,7 +160,7 @@ def withdrawal(subject: subject_pb2.SubjectToken, of: account_pb2.AccountReferen
     return message
 
 
-def wait_until(condition: Any, seconds: float = 15) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
     """Waits for something that another process is about to do."""
     until = time.monotonic() + seconds
     while not condition():

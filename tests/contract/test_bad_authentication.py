@@ -8,20 +8,24 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.contract import requests
-from tests.contract.installation import TlsIdentity
+from tests.contract.installation import TlsIdentity, public_bytes
 from tests.contract.raw_caller import Metadata, RawCaller
 from tests.contract.requests import QUERY, SUBMIT
 from tests.contract.world import INQUIRER, REPORTER, World, add_key
 
+from tallystick.crypto import key_statement
 from tallystick.server.certificates import CertificateAuthority
+from tallystick.v1 import codes_pb2
 from tallystick.v1 import membership_service_pb2 as membership
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
 # --- Time and nonce -------------------------------------------------------------------------------------------------------------
@@ -105,17 +109,23 @@ def test_revoked_key(world: World, second_worker: str) -> None:
     assert old.call(QUERY, requests.query(world.mint.stranger()), key=new).ok
 
 
-def test_signature_of_the_old_key_is_needed_for_a_new_one(world: World) -> None:
-    world.admit("endorsing", [INQUIRER], (2,))
-    member, stranger = world["endorsing"], Ed25519PrivateKey.generate()
+def test_new_key_without_the_signature_of_the_old_one(world: World) -> None:
+    member, new = world.admit("endorsing", [INQUIRER], (2,)), Ed25519PrivateKey.generate()
+    statement = key_statement(world.exchange.installation.origin, "endorsing", public_bytes(new))
     request = membership.AddMemberKeyRequest(
         request_id=requests.request_id(),
         member_id="endorsing",
-        public_key=secrets.token_bytes(32),
-        possession_signature=stranger.sign(b"something else"),
+        public_key=public_bytes(new),
+        possession_signature=new.sign(statement),
+        endorsement_signature=new.sign(statement),
     )
-    reply = world.expect_refusal(member.exchange, requests.ADD_KEY, request, grpc.StatusCode.INVALID_ARGUMENT, "FIELD_MALFORMED")
-    assert {field for field, _ in reply.violations} <= {"possession_signature", "endorsement_signature", "public_key"}
+    world.expect_refusal(member.exchange, requests.ADD_KEY, request, INVALID, "FIELDS_INCONSISTENT", "endorsement_signature")
+    request.endorsement_signature = member.key.sign(statement)
+    request.possession_signature = member.key.sign(statement)
+    world.expect_refusal(member.exchange, requests.ADD_KEY, request, INVALID, "FIELDS_INCONSISTENT", "possession_signature")
+    request.possession_signature = new.sign(statement)
+    assert member.exchange.call(requests.ADD_KEY, request).message.key.public_key == public_bytes(new)
+    assert member.exchange.call(QUERY, requests.query(world.mint.stranger()), key=new).ok
 
 
 def test_certificate_of_another_member(world: World) -> None:
@@ -161,7 +171,7 @@ def test_connections_that_are_refused(world: World, connect: Callable[[World], g
     data = requests.query(world.mint.stranger()).SerializeToString() if method == QUERY else b""
     size = world.exchange.stored.size
     with connect(world) as channel:
-        stub = channel.unary_unary(f"/tallystick.v1.{method}")
+        stub: Any = channel.unary_unary(f"/tallystick.v1.{method}")
         with pytest.raises(grpc.RpcError) as caught:
             stub(data, timeout=10, metadata=caller.sign(method, data))
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
@@ -178,7 +188,9 @@ def test_suspended_member(world: World) -> None:
     assert caller.call(SUBMIT, requests.submission([requests.report(subject)])).ok
 
     def set_state(state: membership.MemberState.ValueType) -> None:
-        member = membership.Member(member_id="suspended", display_name="s", roles=[1, 2], purposes=[2], state=state)
+        member = membership.Member(member_id="suspended", display_name="s", state=state)
+        member.roles.extend([membership.ROLE_REPORTER, membership.ROLE_INQUIRER])
+        member.purposes.append(codes_pb2.PURPOSE_LOAN_APPROVAL)
         update = membership.UpdateMemberRequest(request_id=requests.request_id(), member=member)
         assert world.operator.call(requests.UPDATE_MEMBER, update).ok
 

@@ -380,7 +380,7 @@ def test_subject_with_more_accounts_than_an_answer_holds(world: World) -> None:
 
 def forbidden(world: World) -> dict[str, tuple[str, Any]]:
     """For some member a request that its roles do not allow."""
-    member = membership.Member(member_id="intruder", display_name="x", roles=[1], state=membership.MEMBER_STATE_ACTIVE)
+    member = membership.Member(member_id="intruder", display_name="x", state=membership.MEMBER_STATE_ACTIVE)
     subject = world.mint.stranger()
     return {
         "lender-c": (SUBMIT, requests.submission([requests.report(subject)])),
@@ -509,4 +509,5 @@ def test_every_refusal_opens_for_the_auditor(world: World, sdk: Callable[[str], 
     for entry in refused:
         opened = auditor.audit_show(entry.index)
         assert opened.disclosed
-        assert opened.reason
+        # An erasure's evidence keeps no envelope: its signature and digests would confirm a guess of whom it named.
+        assert opened.reason or opened.entry.method.endswith("EraseSubject")

@@ -40,8 +40,9 @@ class AuditEntry:
     details_commitment: bytes
     leaf_hash: bytes
     """Computed from the entry's bytes as received."""
-    purpose: Purpose = Purpose.UNSPECIFIED
-    """In a list that was asked for by subject: why that subject was queried."""
+    purpose: Purpose | int = Purpose.UNSPECIFIED
+    """In a list that was asked for by subject: why that subject was queried. A bare number is none of the list: such a request was
+    refused, and is in the log as it was sent."""
     consent_reference: str = ""
     """In a list that was asked for by subject: by whose leave."""
 
@@ -53,7 +54,8 @@ class DisclosedSubject:
     erased: bool
     element: bytes = field(default=b"", repr=False)
     epoch_id: bytes = b""
-    purpose: Purpose = Purpose.UNSPECIFIED
+    purpose: Purpose | int = Purpose.UNSPECIFIED
+    """A bare number where a refused request stated none of the list."""
     consent_reference: str = ""
 
 
@@ -220,8 +222,8 @@ def _disclosed(leaf: log_pb2.DetailLeaf) -> DisclosedSubject:
     return DisclosedSubject(False, token.element, token.epoch_id, _purpose(leaf.subject.purpose), leaf.subject.consent_reference)
 
 
-def _purpose(number: int) -> Purpose:
+def _purpose(number: int) -> Purpose | int:
     try:
         return Purpose(number)
     except ValueError:
-        raise AnswerMalformed(f"purpose {number} is not one that this version knows") from None
+        return number

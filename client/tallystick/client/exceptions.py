@@ -294,10 +294,14 @@ class Refusal:
         if self.code == "RESOURCE_EXHAUSTED":
             return LimitExceeded(f"a message is larger than the transport allows: {text}")
         if self.code == "UNAVAILABLE":
-            if "handshake" in text.lower() or "CERTIFICATE_VERIFY_FAILED" in text:
+            if any(sign in text.upper() for sign in _SIGNS_OF_DISTRUST):
                 return ConnectionNotSecure(f"the TLS handshake failed; check the profile's ca, certificate and key: {text}")
             return Unavailable(f"the server cannot be reached; check the address and the network: {text}")
         return NotAnExchange(self.code, text)
+
+
+_SIGNS_OF_DISTRUST = ("SSL_ERROR_SSL", "CERTIFICATE", "PEER NAME", "HOSTNAME VERIFICATION")
+"""What gRPC writes when one side does not trust the other. A handshake that merely breaks off is a server that went away."""
 
 
 def _one_line(text: str) -> str:

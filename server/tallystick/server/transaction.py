@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from tallystick.server.calls import MAX_MESSAGE, Answer
+from tallystick.server.calls import Answer
 from tallystick.server.evidence import evidence_month
 from tallystick.server.log.append import Appended, LogWriter, Outcome, Prepared, RequestClaim
 from tallystick.server.operations.operation import Caller, Operation, Work
@@ -108,7 +108,7 @@ class Transactor:
         clock, admissions = await _admit(connection, requests)
         works = [self._judge(request, admission) for request, admission in zip(requests, admissions, strict=True)]
         await _run_operations(connection, requests, works, clock)
-        messages = [_encode(work) for work in works]
+        messages = [_encode(work, request.operation.max_answer) for request, work in zip(requests, works, strict=True)]
         month = evidence_month(clock)
         prepared = [
             self._writer.prepare(self._outcome(request, admission, work, message), month)
@@ -264,12 +264,12 @@ async def _run_operations(connection: Connection, requests: Sequence[Request], w
         await operation.run(connection, batch, clock)
 
 
-def _encode(work: Work) -> bytes:
+def _encode(work: Work, limit: int) -> bytes:
     """The bytes that the caller gets, and whose digest the log holds."""
     if work.refusal is not None:
         return encode_status(work.refusal)
     if work.answer is None:
         raise TypeError("an operation left a request without an answer")
-    if len(work.answer) > MAX_MESSAGE:
-        raise Refusal(errors.ERROR_REASON_ANSWER_TOO_LARGE, f"the answer is larger than {MAX_MESSAGE} bytes; ask for less at once")
+    if len(work.answer) > limit:
+        raise Refusal(errors.ERROR_REASON_ANSWER_TOO_LARGE, f"the answer is larger than {limit} bytes; ask for less at once")
     return work.answer

@@ -120,6 +120,13 @@ def _element(token: str | None) -> bytes:
     return element
 
 
+def _why(purpose: Purpose | int) -> str:
+    """The purpose in words; a refused request may have stated one that is none."""
+    if not isinstance(purpose, Purpose):
+        return f"{purpose} (none of the list)"
+    return describe_purpose(purpose) if purpose else ""
+
+
 def _row(entry: AuditEntry) -> tuple[object, ...]:
     return (
         entry.index,
@@ -127,7 +134,7 @@ def _row(entry: AuditEntry) -> tuple[object, ...]:
         entry.member_id,
         entry.method.rpartition("/")[2],
         "refused" if entry.refused else "ok",
-        describe_purpose(entry.purpose) if entry.purpose else "",
+        _why(entry.purpose),
         entry.consent_reference,
     )
 
@@ -160,7 +167,7 @@ def _print_opened(tool: Tool, opened: OpenedEntry) -> None:
             if subject.erased
             else (
                 subject.element.hex(),
-                describe_purpose(subject.purpose) if subject.purpose else "",
+                _why(subject.purpose),
                 subject.consent_reference,
             )
             for subject in opened.subjects

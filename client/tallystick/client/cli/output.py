@@ -83,13 +83,21 @@ class Counter:
 
 @contextmanager
 def progress(console: Console, what: str) -> Iterator[Counter]:
-    """Shows how many items are done: a live line on a terminal, a plain line now and then elsewhere."""
-    if console.is_terminal:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=True) as shown:
-            yield _Live(shown, what)
-    else:
-        yield _Lines(console, what)
+    """Shows how many items are done: a live line on a terminal, a plain line now and then elsewhere; and how far it came, if
+    it did not come to its end."""
+    counter: Counter = _Lines(console, what)
+    try:
+        if console.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            with Progress(*columns, console=console, transient=True) as shown:
+                counter = _Live(shown, what)
+                yield counter
+        else:
+            yield counter
+    except BaseException:
+        if counter.done:
+            console.print(f"{counter.done} {what} before this:", markup=False)
+        raise
 
 
 class _Live(Counter):

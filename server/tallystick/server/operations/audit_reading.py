@@ -30,6 +30,10 @@ EXPORT_ENTRIES = 4096
 EXPORT_BYTES = 1024 * 1024
 """A page of an export ends before it grows beyond this, but for a single entry."""
 
+DETAILS_OVERHEAD = 128 * 1024
+"""What salts and tags add to the subjects of a request of any size: a refused one may hold little else than a subject that is no
+subject, and must open all the same."""
+
 _MAX_INDEX = 2**63 - 1
 
 
@@ -38,6 +42,7 @@ class GetAuditEntry(Operation):
 
     method = "/tallystick.v1.AuditService/GetAuditEntry"
     roles = frozenset()
+    max_answer = MAX_MESSAGE + DETAILS_OVERHEAD
 
     def __init__(self, box: EvidenceBox, reader: RequestReader) -> None:
         self._box = box

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from google.protobuf.message import Message
 
 from tallystick.crypto import subject_leaf
+from tallystick.server.calls import MAX_MESSAGE
 from tallystick.server.refusals import Refusal
 from tallystick.server.storage.connection import Connection
 
@@ -84,6 +85,8 @@ class Operation(Protocol):
     """Whether the answer is a stream of pages, each a transaction and an entry of its own."""
     keeps_request: bool = True
     """False: the evidence holds neither request nor envelope, only the envelope's leaf hash: both would name whom the request erases."""
+    max_answer: int = MAX_MESSAGE
+    """Most bytes of its answer."""
 
     def decode(self, raw: bytes) -> Message:
         """Parses the bytes; raises google.protobuf.message.DecodeError."""

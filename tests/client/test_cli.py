@@ -1,0 +1,281 @@
+"""The `tallystick` command over the double of both servers: results, rejects, exit codes, and one line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+
+from tallystick.client.calls import RawFailure
+from tallystick.client.cli.context import Tool
+from tallystick.client.cli.program import run
+from tallystick.client.exceptions import ProfileError
+from tallystick.v1 import log_pb2
+
+NUMBER = "C01X00T47"
+QUERY = ["query", "--type", "2", "--country", "DE", "--number", NUMBER, "--purpose", "02", "--consent", "c-1"]
+ACCOUNT = "person,2,DE,{number},{account},2025-09-30T00:00:00Z,D1,1,{currency},2024-01-01,{month},{disposition}"
+ACCOUNT_HEADER = (
+    "id_kind,id_type,id_country,id_number,account_number,as_of,account_type,status,currency,opened_date,month,disposition"
+)
+APPLICANT_HEADER = "applicant_id,id_kind,id_type,id_country,id_number,purpose,consent_reference"
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def cli(world: Any, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a command line."""
+
+    def call(*arguments: str | Path) -> Ran:
+        tool = Tool(open_exchange=lambda profile: world.open())
+        code = run([str(argument) for argument in arguments], tool)
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return call
+
+
+def accounts_file(path: Path, count: int, bad: Sequence[int] = (), currency: str = "CNY") -> Path:
+    """Accounts of two months each."""
+    lines = [ACCOUNT_HEADER]
+    for n in range(count):
+        values = {"number": f"C01X{n:05d}", "account": f"acc-{n}", "currency": "XXX" if n in bad else currency}
+        lines += [ACCOUNT.format(**values, month=month, disposition="N") for month in ("2025-09", "2025-08")]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def applicants_file(path: Path, rows: Sequence[str]) -> Path:
+    path.write_text("\n".join([APPLICANT_HEADER, *rows]))
+    return path
+
+
+def test_a_file_of_accounts_is_reported_and_rejects_are_named(cli: Any, world: Any, tmp_path: Path) -> None:
+    file = accounts_file(tmp_path / "accounts.csv", 30, bad=[3, 7])
+    with file.open("a") as opened:
+        opened.write("\n" + ACCOUNT.format(number="x" * 30, account="a", currency="CNY", month="2025-09", disposition="N"))
+        opened.write("\n" + ACCOUNT.format(number="C1", account="b", currency="CNY", month="2025-09", disposition="8"))
+    rejects, receipts = tmp_path / "rejects.csv", tmp_path / "receipts.jsonl"
+    ran = cli("report", file, "--rejects", rejects, "--keep-receipts", receipts, "--json")
+    assert ran.code == 1
+    summary = ran.json[0]
+    assert {key: summary[key] for key in ("accounts", "accepted", "superseded", "rejected")} == {
+        "accounts": 32,
+        "accepted": 28,
+        "superseded": 0,
+        "rejected": 4,
+    }
+    assert len(summary["submissions"]) == 1
+    with rejects.open() as opened:
+        found = {(int(row["row"]), row["field"], row["reason"]) for row in csv.DictReader(opened)}
+    assert found == {
+        (8, "currency", "CODE_UNKNOWN"),
+        (16, "currency", "CODE_UNKNOWN"),
+        (62, "id_number", "FIELD_MALFORMED"),
+        (63, "disposition", "FIELD_MALFORMED"),
+    }
+    assert len(receipts.read_text().splitlines()) == 1
+    assert receipts.stat().st_mode & 0o077 == 0
+    assert cli("audit", "verify", "--receipts", receipts).code == 0
+
+
+def test_rejects_without_a_file_are_told_and_not_without_end(cli: Any, tmp_path: Path) -> None:
+    ran = cli("report", accounts_file(tmp_path / "accounts.csv", 40, bad=range(40)))
+    assert ran.code == 1
+    assert ran.out == "40 accounts: 0 accepted, 0 superseded, 40 rejected\n"
+    assert len(ran.err.splitlines()) == 11
+    assert "row 2: currency:" in ran.err
+    assert "--rejects" in ran.err
+
+
+def test_a_good_file_is_exit_code_0(cli: Any, tmp_path: Path) -> None:
+    ran = cli("report", accounts_file(tmp_path / "accounts.csv", 3))
+    assert (ran.code, ran.out) == (0, "3 accounts: 3 accepted, 0 superseded, 0 rejected\n")
+
+
+def test_a_query_shows_history_and_decision(cli: Any, world: Any, tmp_path: Path) -> None:
+    ran = cli(*QUERY, "--json")
+    assert ran.code == 0
+    assert ran.json[0]["decision"] == "refer"
+    assert ran.json[0]["reasons"][0]["rule"] == "no-record"
+    assert ran.json[0]["history"]["outcome"] == "no_record"
+    cli("report", accounts_file(tmp_path / "accounts.csv", 1))
+    known = ["C01X00000" if argument == NUMBER else argument for argument in QUERY]
+    shown = cli(*known)
+    assert shown.code == 0
+    assert "Decision: approve" in shown.out
+    assert "D1 non-revolving loan" in shown.out
+    assert "NN" in shown.out
+    assert "receipt was verified" in shown.err
+    assert "C01X00000" not in shown.out + shown.err
+
+
+def test_the_number_can_come_from_standard_input(cli: Any, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{NUMBER}\n"))
+    assert cli(*["-" if argument == NUMBER else argument for argument in QUERY]).code == 0
+    assert len(world.exchange.log) == 1
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_screening_a_file_gives_each_applicant_a_row_in_order(cli: Any, tmp_path: Path, suffix: str) -> None:
+    cli("report", accounts_file(tmp_path / "accounts.csv", 300))
+    rows = [f"app-{n},person,2,DE,C01X{n:05d},loan_approval,c-{n}" for n in range(500)]
+    rows[0] = "app-0,person,2,DE,C01X00000,curiosity,c-0"
+    rows[5] = "app-5,person,10,CN,123,loan_approval,c-5"
+    rows[6] = "app-6,person,2,DE,C01X00006,loan_approval,"
+    rows[499] = "app-499,ghost,2,DE,C01X00006,loan_approval,c"
+    out = tmp_path / f"decisions.{suffix}"
+    ran = cli("screen", applicants_file(tmp_path / "applicants.csv", rows), "--out", out, "--json")
+    assert ran.code == 1
+    assert ran.json == [{"applicants": 500, "error": 4, "approve": 297, "refer": 199}] or ran.json[0]["error"] == 4
+    if suffix == "csv":
+        with out.open() as opened:
+            decided = list(csv.DictReader(opened))
+    else:
+        decided = pyarrow.parquet.read_table(out).to_pylist()
+    assert [row["applicant_id"] for row in decided] == [f"app-{n}" for n in range(500)]
+    assert [n for n, row in enumerate(decided) if row["outcome"] == "error"] == [0, 5, 6, 499]
+    assert [decided[n]["error_field"] for n in (0, 5, 6, 499)] == ["purpose", "id_number", "consent_reference", "id_kind"]
+    assert {row["decision"] for row in decided[7:300]} == {"approve"}
+    assert {row["rules"] for row in decided[300:499]} == {"no-record"}
+    assert {int(row["records"]) for row in decided[7:300]} == {1}
+    assert b"C01X" not in out.read_bytes()
+
+
+def test_a_policy_of_ones_own(cli: Any, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('name = "strict"\n[[rules]]\nname = "unknown"\nkind = "no_record"\ndecision = "decline"\n')
+    assert cli("policy", "check", policy).out == "strict: 1 rules, all well formed\n"
+    assert cli(*QUERY, "--policy", policy, "--json").json[0]["decision"] == "decline"
+    policy.write_text('[[rules]]\nname = "unknown"\nkind = "no_such"\ndecision = "decline"\n')
+    ran = cli("policy", "check", policy)
+    assert ran.code == 2
+    assert "rules[0].kind" in ran.err
+    assert "bad-debt" in cli("policy", "show").out
+    assert {"name", "kind", "decision"} == set(cli("policy", "show", "--json").json[0])
+
+
+def test_withdrawals_and_submissions(cli: Any, tmp_path: Path) -> None:
+    cli("report", accounts_file(tmp_path / "accounts.csv", 3, bad=[1]))
+    (submission,) = cli("submissions", "--json").json
+    assert (submission["accepted_count"], submission["rejected_count"]) == (2, 1)
+    shown = cli("submissions", submission["request_id"])
+    assert shown.code == 1
+    assert "currency" in shown.out
+    assert submission["request_id"] in cli("submissions").out
+    withdraw = ["withdraw", "--type", "2", "--country", "DE", "--number", "C01X00000", "--account", "acc-0"]
+    assert cli(*withdraw, "--reason", "fraud", "--json").json[0]["withdrawn"] is True
+    assert "no such account" in cli(*withdraw, "--reason", "fraud").out
+    assert cli(*withdraw, "--reason", "boredom").code == 2
+
+
+def test_the_log_is_listed_shown_and_verified(cli: Any, world: Any) -> None:
+    for _ in range(3):
+        cli(*QUERY)
+    listed = cli("audit", "list", "--type", "2", "--country", "DE", "--number", NUMBER, "--json").json
+    assert [entry["consent_reference"] for entry in listed if entry["purpose"] == "loan_approval"] == ["c-1"] * 3
+    assert len(cli("audit", "list", "--limit", "2", "--json").json) == 2
+    shown = cli("audit", "show", "1", "--json").json[0]
+    assert shown["subjects"][0]["consent_reference"] == "c-1"
+    assert "open the commitment" in cli("audit", "show", "1").err
+    assert cli("audit", "verify").out.endswith("VERIFIED\n")
+    world.exchange.log[1].leaf += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
+    ran = cli("audit", "verify")
+    assert ran.code == 1
+    assert "entry 1: changed" in ran.out
+    as_json = cli("audit", "verify", "--json").json[0]
+    assert as_json["verified"] is False
+    assert as_json["differences"] == [{"kind": "changed", "begin": 1, "end": 2}]
+    assert cli("audit", "verify", "--authority", "--no-entries").code == 0
+    assert cli("audit", "list", "--token", "zz").code == 2
+
+
+def test_keys_are_made_and_proved(cli: Any, tmp_path: Path) -> None:
+    file = tmp_path / "next.key"
+    made = cli("key", "new", file, "--json").json[0]
+    assert file.stat().st_mode & 0o077 == 0
+    proved = cli("key", "prove", file, "--json").json[0]
+    assert proved["public_key"] == made["public_key"]
+    assert proved["origin"] == "exchange.test/log"
+    assert len(proved["endorsement_signature"]) == 128
+    assert cli("key", "new", file).code == 2
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code", "says"),
+    [
+        (lambda world: setattr(world.exchange, "tamper_receipt", lambda _: None), 5, "NOT TRUSTED (ReceiptMissing)"),
+        (lambda world: world.exchange.faults.extend([lambda: RawFailure("UNAVAILABLE", "refused\nhere")] * 9), 3, "not reached"),
+        (lambda world: (world.folder / "exchange.toml").unlink(), 2, "exchange.toml is missing"),
+        (lambda world: (world.folder / "signing.key").write_text("no"), 2, "member.toml: signing_key: signing.key"),
+    ],
+)
+def test_whatever_goes_wrong_is_one_line_and_a_code(cli: Any, world: Any, prepare: Any, code: int, says: str) -> None:
+    prepare(world)
+    ran = cli(*QUERY)
+    assert ran.code == code
+    assert ran.out == ""
+    assert len(ran.err.splitlines()) == 1
+    assert says in ran.err
+    assert NUMBER not in ran.err
+
+
+def test_a_refusal_is_code_4_and_a_wrong_identity_or_command_line_code_2(cli: Any, world: Any) -> None:
+    ran = cli(*["" if argument == "c-1" else argument for argument in QUERY])
+    assert (ran.code, ran.err.startswith("tallystick: refused: FIELD_REQUIRED")) == (4, True)
+    ran = cli(*["" if argument == NUMBER else argument for argument in QUERY])
+    assert (ran.code, ran.err) == (2, "tallystick: number: give the document's number\n")
+    ran = cli("query")
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert cli("report", "/nowhere/accounts.csv").code == 2
+    assert cli("submissions", "not-a-uuid").code == 2
+
+
+def test_a_fault_of_the_program_is_told_without_a_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(_: Path | None) -> Any:
+        raise ZeroDivisionError
+
+    assert run(QUERY, Tool(open_exchange=fail)) == 70
+    captured = capsys.readouterr()
+    assert "ZeroDivisionError" in captured.err
+    assert len(captured.err.splitlines()) == 1
+
+
+def test_interruption_and_a_missing_profile(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: Path | None) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.delenv("TALLYSTICK_PROFILE", raising=False)
+    assert run(QUERY, Tool(open_exchange=interrupted)) == 130
+    assert run(QUERY) == 2
+    assert "TALLYSTICK_PROFILE" in capsys.readouterr().err
+
+
+def test_the_profile_can_be_named_before_or_after_the_command(tmp_path: Path) -> None:
+    seen: list[Path | None] = []
+
+    def note(profile: Path | None) -> Any:
+        seen.append(profile)
+        raise ProfileError("enough")
+
+    run(["--profile", str(tmp_path), *QUERY], Tool(open_exchange=note))
+    run([*QUERY, "--profile", str(tmp_path)], Tool(open_exchange=note))
+    assert seen == [tmp_path, tmp_path]

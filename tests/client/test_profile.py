@@ -1,0 +1,100 @@
+"""The profile folder, and the public names of the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tallystick.client
+from tallystick.client import Exchange, Identity, Profile, ProfileError, Purpose, Server
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_profile_is_found_by_name_or_by_environment(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Profile.load(world.folder).signer.member_id == "bank-a"
+    monkeypatch.setenv("TALLYSTICK_PROFILE", str(world.folder))
+    with Exchange.from_profile() as exchange:
+        assert exchange.profile.folder == world.folder
+    monkeypatch.delenv("TALLYSTICK_PROFILE")
+    with pytest.raises(ProfileError, match="TALLYSTICK_PROFILE"):
+        Profile.load()
+    with pytest.raises(ProfileError, match="no folder"):
+        Profile.load(world.folder / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("member.toml", 'member_id = "bank-a"', "", "member_id: missing"),
+        ("member.toml", 'member_id = "bank-a"', "member_id = 7", "member_id: missing, or not a text"),
+        ("member.toml", "member_id", "=", "not TOML"),
+        ("member.toml", '"signing.key"', '"other.key"', "signing_key: .*other.key is missing"),
+        ("member.toml", '"signing.key"', '"exchange-ca.crt"', "signing_key: .*exchange-ca.crt: others may read"),
+        ("member.toml", '"signing.key"', '"account.secret"', "signing_key: .*not an unencrypted private key"),
+        ("account.secret", "5a", "5", "account_secret: .*64 hexadecimal"),
+        ("exchange.toml", 'address = "localhost:1"', 'address = "localhost"', "address: must be host:port"),
+        ("exchange.toml", 'address = "localhost:1"', 'address = "localhost:99999"', "address: must be host:port"),
+        ("exchange.toml", 'receipt_key = "', 'receipt_key = "00', "receipt_key: must be 64 hexadecimal"),
+        ("exchange.toml", 'checkpoint_key = "', 'checkpoint_key = "zz', "checkpoint_key: must be 64 hexadecimal"),
+        ("exchange.toml", '"exchange-ca.crt"', '"member.toml"', "ca: .*not certificates"),
+        ("token-authority.toml", "sequence = 1", "sequence = 0", "sequence: missing, or not a whole number"),
+        ("token-authority.toml", "sequence = 1", "sequence = true", "sequence"),
+        ("token-authority.toml", 'public_key = "', 'public_key = "ff', "public_key: must be"),
+    ],
+)
+def test_an_error_names_the_file_and_the_key(world: Any, file: str, old: str, new: str, says: str) -> None:
+    edit(world.folder / file, old, new)
+    with pytest.raises(ProfileError, match=says) as caught:
+        Profile.load(world.folder)
+    assert file in str(caught.value) or file == "account.secret"
+    assert "\n" not in str(caught.value)
+    assert "5a5a" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["signing.key", "account.secret", "exchange-client.key"])
+def test_a_secret_that_others_may_read_is_refused(world: Any, file: str) -> None:
+    (world.folder / file).chmod(0o640)
+    with pytest.raises(ProfileError, match=f"chmod 600 .*{file}"):
+        Profile.load(world.folder)
+
+
+def test_an_auditor_needs_no_token_authority_and_is_told_when_it_does(world: Any) -> None:
+    (world.folder / "token-authority.toml").unlink()
+    edit(world.folder / "member.toml", 'account_secret = "account.secret"', "")
+    with world.open() as exchange:
+        assert exchange.audit_verify().verified
+        with pytest.raises(ProfileError, match=r"token-authority\.toml"):
+            exchange.query(Identity.passport("DE", "C01X00T47"), Purpose.LOAN_APPROVAL, "c")
+        with pytest.raises(ProfileError, match=r"token-authority\.toml"):
+            exchange.checkpoint(server=Server.TOKEN_AUTHORITY)
+
+
+def test_secrets_are_not_in_the_profiles_text(world: Any) -> None:
+    shown = repr(Profile.load(world.folder))
+    assert "PRIVATE" not in shown
+    assert "ZZZZ" not in shown, "the account secret's bytes"
+
+
+def test_the_public_names_are_frozen() -> None:
+    assert sorted(tallystick.client.__all__) == PUBLIC
+    for name in PUBLIC:
+        assert getattr(tallystick.client, name).__doc__
+
+
+PUBLIC = [
+    *("AnswerMalformed", "AsyncExchange", "AuditEntry", "CheckpointFalse", "Conflict", "ConnectionNotSecure", "DeadlineExceeded"),
+    *("DetailsFalse", "Difference", "DifferenceKind", "DisclosedSubject", "EntryFilter", "EpochRolledBack", "Exchange"),
+    *("FileInvalid", "Identity", "IdentityInvalid", "InclusionFalse", "Inquiry", "InquiryOutcome", "Invalid", "KeptReceipt"),
+    *("KeyRegistration", "LimitExceeded", "LogReport", "NotAllowed", "NotAnExchange", "NotAuthenticated", "NotFound"),
+    *("NotReached", "NotTrusted", "NotUsable", "OpenedEntry", "Options", "Overloaded", "Patience", "PinnedTokenKey", "Profile"),
+    *("ProfileError", "Purpose", "QueryResult", "ReceiptFalse", "ReceiptMissing", "Refused", "RegisteredKey", "Report"),
+    *("ReportOutcome", "ReportResult", "Server", "ServerFault", "SignedCheckpoint", "Submission", "SubmissionDetails"),
+    *("TallystickError", "TokenProofFalse", "Unavailable", "Verdict", "Violation", "Withdrawal", "WithdrawalReason"),
+]
