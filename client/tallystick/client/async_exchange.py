@@ -35,7 +35,7 @@ from tallystick.client.retrying import is_retryable
 from tallystick.client.session import Options, Session
 from tallystick.client.subjects import AnyIdentity
 from tallystick.client.tokens import MAX_EVALUATIONS
-from tallystick.client.transport import AsyncGrpcTransport, AsyncTransport
+from tallystick.client.transport import AsyncTransport
 from tallystick.client.verification import Difference, LogReport
 from tallystick.credit.enums import Purpose, WithdrawalReason
 
@@ -283,6 +283,8 @@ class AsyncExchange:
     def _transport(self, server: Server) -> AsyncTransport:
         transport = self._transports.get(server)
         if transport is None:
+            from tallystick.client.grpc_transport import AsyncGrpcTransport  # late: see its docstring
+
             transport = self._transports[server] = AsyncGrpcTransport(self._session.endpoint(server).address)
         return transport
 

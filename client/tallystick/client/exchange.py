@@ -37,7 +37,7 @@ from tallystick.client.retrying import is_retryable
 from tallystick.client.session import Options, Session
 from tallystick.client.subjects import AnyIdentity
 from tallystick.client.tokens import MAX_EVALUATIONS
-from tallystick.client.transport import GrpcTransport, Transport
+from tallystick.client.transport import Transport
 from tallystick.client.verification import Difference, LogReport
 from tallystick.credit.enums import Purpose, WithdrawalReason
 
@@ -289,6 +289,8 @@ class Exchange:
         with self._lock:
             transport = self._transports.get(server)
             if transport is None:
+                from tallystick.client.grpc_transport import GrpcTransport  # late: see its docstring
+
                 transport = self._transports[server] = GrpcTransport(self._session.endpoint(server).address)
             return transport
 

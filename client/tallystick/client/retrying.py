@@ -25,7 +25,7 @@ class Patience:
     """Seconds for one attempt; the server drops a request whose deadline has passed."""
     stream_timeout: float = 600.0
     """Seconds for one attempt at a stream of pages."""
-    attempts: int = 6
+    attempts: int = 8
     """Attempts at the most, the first included."""
     total: float = 120.0
     """Seconds after which no further attempt begins."""

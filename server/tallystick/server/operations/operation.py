@@ -58,7 +58,7 @@ class Work:
     page_start: int | None = None
     """For a streaming method: where this page begins; None for the first."""
     page_end: int | None = None
-    """For a streaming method: where the whole stream ends. None before the first page, whose run sets it; handed on from then on."""
+    """For a streaming method: where the whole stream ends. None before the first page, whose run sets it; then handed on."""
 
     answer: bytes | None = None
     """Set by the operation: the serialised answer message."""
@@ -84,7 +84,7 @@ class Operation(Protocol):
     streaming: bool = False
     """Whether the answer is a stream of pages, each a transaction and an entry of its own."""
     keeps_request: bool = True
-    """False: the evidence holds neither request nor envelope, only the envelope's leaf hash: both would name whom the request erases."""
+    """False: the evidence holds neither request nor envelope, only the envelope's leaf hash: both would name whom it erases."""
     max_answer: int = MAX_MESSAGE
     """Most bytes of its answer."""
 

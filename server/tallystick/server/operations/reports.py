@@ -10,7 +10,6 @@ from typing import Any
 from tallystick.credit.merging import merge_report, merge_withdrawal
 from tallystick.credit.validation import validate_report, validate_withdrawal
 from tallystick.credit.violations import Violation
-from tallystick.crypto import epoch_sequence
 from tallystick.server.operations.account_changes import Change, Key, apply_changes
 from tallystick.server.operations.operation import Operation, Subject, Work
 from tallystick.server.refusals import Refusal, refuse_violations
@@ -55,17 +54,13 @@ class SubmitReports(Operation):
         seen: set[tuple[bytes, bytes, bytes, int]] = set()
         violations = []
         for i, report in enumerate(message.reports):
-            name = f"reports[{i}]"
-            found = [
-                *validate_report(report, now, name),
-                *_epoch_violation(report.subject.epoch_id, self._epoch_id, name),
-            ]
+            found = validate_report(report, now, f"reports[{i}]", epoch_id=self._epoch_id)
             reference = report.account_reference
             what = (report.subject.element, reference.secret_id, reference.digest, report.account.as_of.seconds)
             if what in seen:
                 found.append(
                     Violation(
-                        f"{name}.account.as_of",
+                        f"reports[{i}].account.as_of",
                         "FIELDS_INCONSISTENT",
                         "this batch holds another state of the same account as of the same instant; send one of them",
                     )
@@ -114,10 +109,8 @@ class WithdrawAccount(Operation):
         return (Subject(message.subject.epoch_id, message.subject.element),)
 
     def validate(self, message: Any, now: datetime) -> None:
-        if violations := validate_withdrawal(message, now):
+        if violations := validate_withdrawal(message, now, epoch_id=self._epoch_id):
             raise refuse_violations(violations)
-        if violations := _epoch_violation(message.subject.epoch_id, self._epoch_id, "request"):
-            raise Refusal.of_field(errors.ERROR_REASON_TOKEN_EPOCH_MISMATCH, "subject.epoch_id", violations[0].description)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         changes = [_withdrawal_change(work, _arrival(clock) + position) for position, work in enumerate(works)]
@@ -125,13 +118,6 @@ class WithdrawAccount(Operation):
             gone = merged.changed and merged.state.record is None
             work.answer = pb.WithdrawAccountResponse(withdrawn=gone).SerializeToString()
             work.keep_answer = True
-
-
-def _epoch_violation(epoch_id: bytes, in_force: bytes, name: str) -> list[Violation]:
-    if epoch_id == in_force or len(epoch_id) != len(in_force):
-        return []
-    description = f"the key epoch in force is number {epoch_sequence(in_force)}; have the token evaluated anew"
-    return [Violation(f"{name}.subject.epoch_id", "TOKEN_EPOCH_MISMATCH", description)]
 
 
 def _report_changes(work: Work, arrival: int) -> list[Change]:

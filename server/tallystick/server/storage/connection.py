@@ -1,7 +1,7 @@
 """A PostgreSQL connection that the event loop drives: psycopg2's asynchronous mode, awaited.
 
-psycopg2 with `async_=True` never blocks: it says whether its socket is to be watched for reading or writing. Against the same driver
-in a thread beside the loop this costs about a third less processor time a request (benchmarks/).
+psycopg2 with `async_=True` never blocks: it says whether its socket is to be watched for reading or writing. So a request needs no
+second thread, and no hand-over between threads (docs/adr/ says why not a driver that is asynchronous by itself).
 """
 
 from __future__ import annotations
