@@ -29,10 +29,6 @@ help: ## List the targets
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $@
-
-$(VENV)/.installed-bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 	@touch $@
 
@@ -54,7 +50,7 @@ faults: $(VENV)/.installed ## Run the slow tests: load, and servers killed under
 	$(BIN)/python -m pytest -m slow
 
 .PHONY: bench
-bench: $(VENV)/.installed-bench ## Measure, each figure beside its peer's
+bench: $(VENV)/.installed ## Measure, each figure beside its peer's
 	$(BIN)/python -m benchmarks.run
 
 # --- Checks ------------------------------------------------------------------------------------------------------------------------

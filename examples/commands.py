@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from examples.screen import DemoError, Screen
 
 TIMEOUT = 120.0
 """Seconds; none of the commands takes more than a few."""
+STOP_SECONDS = 30.0
+"""How long a command may clear up after an interrupt."""
 
 
 class Commands:
@@ -51,21 +54,29 @@ class Commands:
             )
 
     def _run(self, arguments: Sequence[str], given: str) -> tuple[int, str]:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            _found(arguments), cwd=self.folder, env=self._environment, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True
+        )
         try:
-            done = subprocess.run(
-                _found(arguments),
-                cwd=self.folder,
-                env=self._environment,
-                input=given,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=TIMEOUT,
-                check=False,
-            )
+            output, _ = process.communicate(given, TIMEOUT)
         except subprocess.TimeoutExpired:
             raise DemoError(f"{_line(arguments, '')} did not end within {TIMEOUT:.0f} seconds") from None
-        return done.returncode, done.stdout
+        finally:
+            _stop(process)
+        return process.returncode, output
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Interrupts a command that is still under way, and lets it clear up: it may have started a database."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def _found(arguments: Sequence[str]) -> list[str]:

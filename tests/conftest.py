@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+import structlog
 from psycopg2 import sql
 from sqlalchemy import make_url
 
@@ -31,6 +32,13 @@ def _no_settings_from_outside() -> None:
     for name in list(os.environ):
         if name.startswith("TALLYSTICK_") and name != TEST_DATABASE_VARIABLE:
             del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _own_event_log() -> Iterator[None]:
+    """A command under test sends the event log to a standard error that is gone after it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

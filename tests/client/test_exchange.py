@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tallystick.client import (
     EntryFilter,
     Identity,
     IdentityInvalid,
+    InputInvalid,
     Inquiry,
     Invalid,
     NotFound,
@@ -120,6 +122,30 @@ def test_one_faulty_inquiry_stops_no_other(world: Any) -> None:
     assert world.methods() == ["BatchQueryCreditHistories"] * 2
     request_ids = {bytes(message[:18]) for _, message, _ in world.exchange.calls}
     assert len(request_ids) == 2, "other content needs another request_id"
+
+
+@pytest.mark.parametrize(("purpose", "consent"), [(99**9, "c"), (-1, "c"), ("02", "c"), (2, "同意"), (2, "\ud800"), (2, 7)])
+def test_what_no_message_can_hold_concerns_its_own_item_alone(world: Any, purpose: Any, consent: Any) -> None:
+    good = Inquiry(resident(1), Purpose.LOAN_APPROVAL, CONSENT)
+    with world.open() as exchange:
+        bad, after = exchange.query_many([Inquiry(resident(2), purpose, consent), good])
+        assert isinstance(bad.error, InputInvalid)
+        assert after.result is not None
+        with pytest.raises(InputInvalid):
+            exchange.query(resident(2), purpose, consent)
+    assert len(world.exchange.calls) == 1
+
+
+def test_an_instant_needs_a_time_zone(world: Any) -> None:
+    naive = dt.datetime(2025, 9, 30)
+    with world.open() as exchange:
+        with pytest.raises(InputInvalid, match="time zone"):
+            exchange.withdraw(resident(1), "1", WithdrawalReason.FRAUD, naive)
+        with pytest.raises(InputInvalid, match="start"):
+            next(exchange.audit_list(EntryFilter(start=naive)))
+        unsent = Report(resident(1), "1", replace(account(), as_of=naive))
+        assert exchange.report(unsent).violations[0].field == "account"
+    assert world.exchange.calls == []
 
 
 def test_an_answer_that_is_too_large_is_asked_for_in_halves(world: Any) -> None:

@@ -91,7 +91,17 @@ def test_the_public_names_are_frozen() -> None:
 PUBLIC = [
     *("AnswerMalformed", "AsyncExchange", "AuditEntry", "CheckpointFalse", "Conflict", "ConnectionNotSecure", "DeadlineExceeded"),
     *("DetailsFalse", "Difference", "DifferenceKind", "DisclosedSubject", "EntryFilter", "EpochRolledBack", "Exchange"),
-    *("FileInvalid", "Identity", "IdentityInvalid", "InclusionFalse", "Inquiry", "InquiryOutcome", "Invalid", "KeptReceipt"),
+    *(
+        "FileInvalid",
+        "Identity",
+        "IdentityInvalid",
+        "InclusionFalse",
+        "InputInvalid",
+        "Inquiry",
+        "InquiryOutcome",
+        "Invalid",
+        "KeptReceipt",
+    ),
     *("KeyRegistration", "LimitExceeded", "LogReport", "NotAllowed", "NotAnExchange", "NotAuthenticated", "NotFound"),
     *("NotReached", "NotTrusted", "NotUsable", "OpenedEntry", "Options", "Overloaded", "Patience", "PinnedTokenKey", "Profile"),
     *("ProfileError", "Purpose", "QueryResult", "ReceiptFalse", "ReceiptMissing", "Refused", "RegisteredKey", "Report"),

@@ -3,6 +3,7 @@
 new_database          session   makes a database of one's own for the time of a with block
 authority, exchange   session   the two servers, with a worker process each
 second_worker         session   the address of another worker process of the exchange, on a port of its own
+second_worker_caller  session   bank-a there
 world                 session   both servers and everybody who is admitted
 sdk                   session   the SDK's Exchange of a member, by member_id
 """
@@ -18,6 +19,7 @@ import pytest
 from psycopg2 import sql
 from sqlalchemy import make_url
 from tests.contract.installation import Installation
+from tests.contract.raw_caller import RawCaller
 from tests.contract.stored import Stored
 from tests.contract.world import Running, World
 
@@ -94,6 +96,14 @@ def world(authority: Running, exchange: Running, tmp_path_factory: pytest.TempPa
     everybody = World(authority, exchange, tmp_path_factory.mktemp("profiles"))
     yield everybody
     everybody.close()
+
+
+@pytest.fixture(scope="session")
+def second_worker_caller(world: World, second_worker: str) -> Iterator[RawCaller]:
+    """bank-a, at the second worker."""
+    caller = world["bank-a"].exchange.at(second_worker)
+    yield caller
+    caller.close()
 
 
 @pytest.fixture(scope="session")

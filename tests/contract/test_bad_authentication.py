@@ -280,13 +280,9 @@ def test_signature_over_something_else(world: World, what: str) -> None:
 def test_other_headers_are_passed_over(world: World) -> None:
     caller = world["bank-a"].exchange
     data = requests.query(world.mint.stranger()).SerializeToString()
-    metadata = [
-        *caller.sign(QUERY, data),
-        ("signature-agent", "x"),
-        ("x-request-id", "1"),
-        ("x-request-id", "2"),
-        ("a-bin", b"\xff"),
-    ]
+    metadata: list[tuple[str, str | bytes]] = [("signature-agent", "x"), ("x-request-id", "1"), ("x-request-id", "2")]
+    metadata.append(("some-bin", b"\xff"))
+    metadata.extend(caller.sign(QUERY, data))
     reply = caller.send(QUERY, data, metadata)
     assert reply.ok
     caller.verified_receipt(reply)

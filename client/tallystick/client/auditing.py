@@ -112,9 +112,9 @@ class Auditing:
         if wanted.refused is not None:
             request.outcome = log_pb2.ENTRY_OUTCOME_REFUSED if wanted.refused else log_pb2.ENTRY_OUTCOME_OK
         if wanted.start is not None:
-            request.start_time.CopyFrom(to_timestamp(wanted.start))
+            request.start_time.CopyFrom(to_timestamp(wanted.start, "start"))
         if wanted.end is not None:
-            request.end_time.CopyFrom(to_timestamp(wanted.end))
+            request.end_time.CopyFrom(to_timestamp(wanted.end, "end"))
         leaves: tuple[bytes, ...] = ()
         element = wanted.element
         if wanted.identity is not None:

@@ -3,7 +3,8 @@
 TallystickError
 ├── NotUsable                  what the caller gave cannot be sent
 │   ├── ProfileError           a file of the profile: names the file and the key
-│   ├── IdentityInvalid        an identity document whose number, type or country does not hold
+│   ├── InputInvalid           a value that cannot be sent: `field`, `reason`
+│   │   └── IdentityInvalid    an identity document whose number, type or country does not hold
 │   └── FileInvalid            a file of accounts, applicants or receipts: names the file and the row
 ├── NotReached                 no answer; the same request_id may be sent again
 │   ├── Unavailable            no connection, or the server cannot work at the moment
@@ -60,14 +61,18 @@ class ProfileError(NotUsable):
     """A profile folder that cannot be used; the text names the file and the key."""
 
 
-class IdentityInvalid(NotUsable):
-    """An identity document that does not hold. `field` is kind, type, country or number; `reason` a name of ErrorReason."""
+class InputInvalid(NotUsable):
+    """A value that cannot be sent: `field` is where it stands, `reason` a name of ErrorReason. The text does not hold the value."""
 
     def __init__(self, field: str, reason: str, description: str) -> None:
         super().__init__(f"{field}: {description}")
         self.field = field
         self.reason = reason
         self.description = description
+
+
+class IdentityInvalid(InputInvalid):
+    """An identity document that does not hold; `field` is kind, type, country or number."""
 
 
 class FileInvalid(NotUsable):

@@ -37,7 +37,7 @@ class GrpcTransport:
     """Blocking gRPC. Bodies stay raw bytes: receipts are over the bytes as received."""
 
     def __init__(self, address: Address) -> None:
-        self._channel = grpc.secure_channel(address.target, _credentials(address), options=_OPTIONS)
+        self._channel = grpc.secure_channel(address.target, address.credentials(), options=_OPTIONS)
 
     def unary(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> RawAnswer | RawFailure:
         """See Transport."""
@@ -69,7 +69,7 @@ class AsyncGrpcTransport:
     """gRPC on asyncio. Bodies stay raw bytes: receipts are over the bytes as received."""
 
     def __init__(self, address: Address) -> None:
-        self._channel = grpc.aio.secure_channel(address.target, _credentials(address), options=_OPTIONS)
+        self._channel = grpc.aio.secure_channel(address.target, address.credentials(), options=_OPTIONS)
 
     async def unary(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> RawAnswer | RawFailure:
         """See AsyncTransport."""
@@ -102,10 +102,6 @@ class AsyncGrpcTransport:
     async def close(self) -> None:
         """See AsyncTransport."""
         await self._channel.close()
-
-
-def _credentials(address: Address) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials(address.authority, address.key, address.certificate)
 
 
 def _same(data: bytes) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tallystick.client.calls import Answered, Call, Flow, ask
-from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, Invalid, Refused, TallystickError
+from tallystick.client.exceptions import AnswerMalformed, InputInvalid, Refused, TallystickError
 from tallystick.client.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CREDIT_HISTORY
 from tallystick.client.receipts import KeptReceipt
 from tallystick.client.subjects import AnyIdentity, canonical
@@ -71,6 +71,7 @@ class Inquiries:
 
     def query(self, inquiry: Inquiry) -> Flow[QueryResult]:
         """One subject."""
+        _check_sendable(inquiry)
         elements = yield from self._tokeniser.tokens([canonical(inquiry.identity)])
         request_id = uuid.uuid4()
         request = inquiry_service_pb2.QueryCreditHistoryRequest(
@@ -86,9 +87,10 @@ class Inquiries:
         places, identities = [], []
         for place, inquiry in enumerate(inquiries):
             try:
+                _check_sendable(inquiry)
                 identities.append(canonical(inquiry.identity))
                 places.append(place)
-            except IdentityInvalid as error:
+            except InputInvalid as error:
                 outcomes[place] = InquiryOutcome(inquiry, error=error)
         elements = (yield from self._tokeniser.tokens(identities)) if identities else []
         waiting = [[(place, inquiries[place], element) for place, element in zip(places, elements, strict=True)]]
@@ -120,20 +122,22 @@ class Inquiries:
         return []
 
     def _message(self, inquiry: Inquiry, element: bytes) -> inquiry_service_pb2.Inquiry:
-        try:
-            return inquiry_service_pb2.Inquiry(
-                subject=self._tokeniser.subject(element),
-                purpose=int(inquiry.purpose),  # type: ignore[arg-type]  # the stubs want the enum's own NewType
-                consent_reference=inquiry.consent_reference,
-            )
-        except (ValueError, TypeError):
-            raise Invalid(
-                "the purpose or the consent reference cannot be sent: give a Purpose and ASCII text",
-                reason="FIELD_MALFORMED",
-            ) from None
+        return inquiry_service_pb2.Inquiry(
+            subject=self._tokeniser.subject(element),
+            purpose=int(inquiry.purpose),  # type: ignore[arg-type]  # the stubs want the enum's own NewType
+            consent_reference=inquiry.consent_reference,
+        )
 
     def _leaf(self, inquiry: Inquiry, element: bytes) -> bytes:
         return subject_leaf(self._tokeniser.epoch_id, element, int(inquiry.purpose), inquiry.consent_reference)
+
+
+def _check_sendable(inquiry: Inquiry) -> None:
+    """Raises InputInvalid for what no message can hold; whether a purpose or a consent will do is the exchange's to say."""
+    if not isinstance(inquiry.purpose, int) or not 0 <= inquiry.purpose < 2**31:
+        raise InputInvalid("purpose", "CODE_UNKNOWN", "give a Purpose")
+    if not isinstance(inquiry.consent_reference, str) or not inquiry.consent_reference.isascii():
+        raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give 1 to 64 printable ASCII characters")
 
 
 def _without_faulty(

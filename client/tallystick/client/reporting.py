@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallystick.client.calls import Call, Flow, ask
-from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, ProfileError
+from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, InputInvalid, ProfileError
 from tallystick.client.inquiries import receipt_of
 from tallystick.client.methods import GET_SUBMISSION, LIST_SUBMISSIONS, SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.client.receipts import KeptReceipt
-from tallystick.client.subjects import AnyIdentity, canonical, identity_invalid
+from tallystick.client.subjects import AnyIdentity, canonical, input_invalid
 from tallystick.client.tokens import Tokeniser
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 from tallystick.credit.history import Account
@@ -123,7 +123,7 @@ class Reporting:
         for place, report in enumerate(reports):
             try:
                 prepared.append(self._prepare(place, report))
-            except IdentityInvalid as error:
+            except InputInvalid as error:
                 results[place] = _rejected_here(report, error)
         if prepared:
             yield from self._send(reports, prepared, results)
@@ -151,9 +151,9 @@ class Reporting:
         try:
             account = report.account.to_message()
         except (ValueError, TypeError, OverflowError) as error:
-            raise IdentityInvalid("account", "FIELD_OUT_OF_RANGE", f"cannot be sent: {error}") from None
+            raise InputInvalid("account", "FIELD_OUT_OF_RANGE", f"cannot be sent: {error}") from None
         if account.ByteSize() + _REPORT_OVERHEAD > MAX_BATCH_BYTES:
-            raise IdentityInvalid("account", "FIELD_OUT_OF_RANGE", "is larger than a whole batch may be")
+            raise InputInvalid("account", "FIELD_OUT_OF_RANGE", "is larger than a whole batch may be")
         return _Prepared(place, identity, self._reference(report.account_number), account)
 
     def _reference(self, account_number: str) -> account_pb2.AccountReference:
@@ -162,7 +162,7 @@ class Reporting:
         try:
             secret_id, digest = account_reference(self._account_secret, account_number)
         except IdentityError as error:
-            raise identity_invalid(error) from None
+            raise input_invalid(error) from None
         return account_pb2.AccountReference(secret_id=secret_id, digest=digest)
 
     def withdraw(self, identity: AnyIdentity, account_number: str, reason: WithdrawalReason, as_of: datetime) -> Flow[Withdrawal]:
@@ -173,7 +173,7 @@ class Reporting:
             request_id=request_id.bytes,
             subject=self._tokeniser.subject(elements[0]),
             account_reference=self._reference(account_number),
-            as_of=to_timestamp(as_of.replace(microsecond=0)),
+            as_of=to_timestamp(as_of.replace(microsecond=0), "as_of"),
             reason=int(reason),  # type: ignore[arg-type]  # the stubs want the enum's own NewType
         )
         leaf = subject_leaf(self._tokeniser.epoch_id, elements[0], 0, "")
@@ -234,18 +234,17 @@ def _weight(report: Report) -> int:
     return 200 + 64 * parts + 2 * len(account.annotations)
 
 
-def to_timestamp(instant: datetime) -> Timestamp:
-    """The instant as a message; raises ValueError for one without a time zone, which could be any instant."""
+def to_timestamp(instant: datetime, field: str) -> Timestamp:
+    """The instant as a message; raises InputInvalid for one without a time zone, which could be any instant."""
     if instant.tzinfo is None:
-        raise ValueError("an instant needs a time zone; use datetime.now(UTC) or a datetime with tzinfo")
+        raise InputInvalid(field, "FIELD_MALFORMED", "must have a time zone: use datetime.now(UTC), or a datetime with tzinfo")
     message = Timestamp()
     message.FromDatetime(instant.astimezone(UTC))
     return message
 
 
-def _rejected_here(report: Report, error: IdentityInvalid) -> ReportResult:
-    names = {"account_number": "account_number", "account": "account"}
-    field = names.get(error.field, f"identity.{error.field}")
+def _rejected_here(report: Report, error: InputInvalid) -> ReportResult:
+    field = f"identity.{error.field}" if isinstance(error, IdentityInvalid) else error.field
     return ReportResult(report, ReportOutcome.REJECTED, (Violation(field, error.reason, error.description),))
 
 

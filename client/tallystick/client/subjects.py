@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tallystick.client.exceptions import IdentityInvalid
+from tallystick.client.exceptions import IdentityInvalid, InputInvalid
 from tallystick.crypto import Identity as CanonicalIdentity
 from tallystick.crypto import IdentityError, normalise
 
@@ -61,9 +61,9 @@ def canonical(identity: AnyIdentity) -> CanonicalIdentity:
     try:
         return normalise(identity.kind, identity.type, identity.country, identity.number)
     except IdentityError as error:
-        raise identity_invalid(error) from None
+        raise IdentityInvalid(error.field, error.reason, error.description) from None
 
 
-def identity_invalid(error: IdentityError) -> IdentityInvalid:
-    """The SDK's exception for a document, or an account number, that does not hold."""
-    return IdentityInvalid(error.field, error.reason, error.description)
+def input_invalid(error: IdentityError) -> InputInvalid:
+    """The SDK's exception for an account number that cannot be referred to."""
+    return InputInvalid(error.field, error.reason, error.description)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tallystick.client.calls import Metadata, RawAnswer, RawFailure
+
+if TYPE_CHECKING:
+    import grpc
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,12 @@ class Address:
     certificate: bytes
     """The member's client certificate, which names it."""
     key: bytes = field(repr=False)
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """TLS with the member's client certificate, for a gRPC channel."""
+        import grpc  # late: see the docstring of grpc_transport
+
+        return grpc.ssl_channel_credentials(self.authority, self.key, self.certificate)
 
 
 class Transport(Protocol):

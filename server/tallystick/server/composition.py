@@ -34,8 +34,8 @@ from tallystick.server.transaction import Transactor
 from tallystick.server.transport.authentication import Authenticator
 from tallystick.v1 import audit_service_pb2, subject_token_service_pb2
 
-BATCH_BYTES = 8 * 1024 * 1024
-"""A transaction takes no further request once it holds this much."""
+BATCH_BYTES = 1024 * 1024
+"""A transaction takes no further request once it holds this much: a thousand reports must not wait for ten thousand others."""
 
 Asked = TypeVar("Asked", bound=Message)
 

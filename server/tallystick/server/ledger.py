@@ -28,6 +28,8 @@ from tallystick.v1 import errors_pb2 as errors
 
 events = structlog.get_logger()
 
+QUEUE_BYTES = 128 * 1024 * 1024
+"""Most bytes of messages that wait, however few they are."""
 MAX_RERUNS = 5
 RETRY_AFTER = 0.25
 """Seconds after which a caller that found the queue full may come again."""
@@ -63,6 +65,7 @@ class Ledger:
         self._batch_bytes = batch_bytes
         self._linger = linger
         self._waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
+        self._waiting_bytes = 0
         self._arrived = asyncio.Event()
         self._closing = False
         self._connection: Connection | None = None
@@ -90,10 +93,11 @@ class Ledger:
         """Waits until the request is committed; raises Refusal when it was not carried out and is not in the log either."""
         if self._closing:
             raise Refusal(errors.ERROR_REASON_SHUTTING_DOWN, "the server is shutting down; ask another")
-        if len(self._waiting) >= self._queue_size:
+        if len(self._waiting) >= self._queue_size or self._waiting_bytes + len(request.message) > QUEUE_BYTES:
             raise Refusal(errors.ERROR_REASON_QUEUE_FULL, "the server has more to do than it can; wait", retry_after=RETRY_AFTER)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
+        self._waiting_bytes += len(request.message)
         self._arrived.set()
         return await future
 
@@ -133,6 +137,7 @@ class Ledger:
             if identity is not None and identity in identities:
                 break
             self._waiting.popleft()
+            self._waiting_bytes -= len(request.message)
             if future.done():
                 continue
             if request.deadline is not None and request.deadline <= now:
@@ -198,10 +203,12 @@ class Ledger:
             batch = await self._transactor.carry_out(connection, requests)
             return await self._transactor.commit(connection, batch)
         except CommitFailedError as failed:
-            if not connection.closed:
-                await self._roll_back(connection)
-                raise failed.__cause__ or failed from None
-            return await self._look_up(batch, failed.appended)
+            if connection.closed:
+                return await self._look_up(batch, failed.appended)
+            await self._roll_back(connection)
+            if await is_committed(await self._connected(), failed.appended):
+                return self._transactor.answers(batch, failed.appended)
+            raise failed.__cause__ or failed from None
         except BaseException:
             await self._roll_back(connection)
             raise

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tallystick.client.exceptions import IdentityInvalid, Refused, TallystickError
+from tallystick.client.exceptions import IdentityInvalid, InputInvalid, Refused, TallystickError
 from tallystick.client.files import cells
 from tallystick.client.files.accounts import read_identity
 from tallystick.client.files.cells import CellInvalid, Cells
@@ -102,6 +102,8 @@ def problem_of(error: TallystickError) -> tuple[str, str, str]:
     """Column, reason and description of what is wrong with one inquiry."""
     if isinstance(error, IdentityInvalid):
         return f"id_{error.field}", error.reason, error.description
+    if isinstance(error, InputInvalid):
+        return error.field, error.reason, error.description
     if isinstance(error, Refused) and error.violations:
         first = error.violations[0]
         return first.field.removeprefix("inquiry."), first.reason, first.description
