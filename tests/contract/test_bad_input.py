@@ -5,7 +5,6 @@ What is wrong with one record of a report is that record's verdict, and no refus
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -126,9 +125,7 @@ def test_request_id_that_is_no_uuid(world: World, length: int) -> None:
     refused_query(world, request, "FIELD_MALFORMED" if length else "FIELD_REQUIRED", "request_id")
 
 
-@pytest.mark.parametrize(
-    "data", [b"\xff", b"\x0a\xff\xff\xff\xff\x7f", b"\x12\x05\x1a\x03\xff\xfe\xfd", secrets.token_bytes(64) + b"\x07"]
-)
+@pytest.mark.parametrize("data", [b"\xff", b"\x0a\xff\xff\xff\xff\x7f", b"\x12\x05\x1a\x03\xff\xfe\xfd", bytes(range(64, 128))])
 def test_bytes_that_are_no_message(world: World, data: bytes) -> None:
     caller = world["bank-a"].exchange
     world.expect_refusal(caller, QUERY, data, INVALID, "MESSAGE_MALFORMED")

@@ -1,4 +1,4 @@
-"""An account's state depends on what was reported, and on nothing else: not on the order, the batches, the server, or the moment."""
+"""An account's state depends on what was reported and on nothing else: neither order nor batches, neither server nor moment."""
 
 from __future__ import annotations
 

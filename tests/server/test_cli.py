@@ -1,5 +1,6 @@
 """The command `tallystickd`: what it makes, what it prints, and the exit code of each failure."""
 
+import io
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tallystick.crypto import key_statement, keyid
+from tallystick.crypto import blind, key_statement, keyid
 from tallystick.server.cli.program import run
 from tallystick.server.config import Settings
 from tallystick.server.storage import migration
@@ -158,6 +159,34 @@ def test_members(server: Path, tallystickd: Run, empty_database: str) -> None:
     assert "bank-a  active  Bank A" in output
     logged = [method for method in entries(empty_database)[2:] if method != "ListMembers"]
     assert logged == ["CreateMember", "UpdateMember", "UpdateMember", "UpdateMember"]
+
+
+def test_a_subject_is_erased_by_a_token_from_standard_input(
+    server: Path, tallystickd: Run, tmp_path: Path, fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def erase(config: Path, text: str, *options: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        return tallystickd("--config", config, "subject", "erase", *options)
+
+    token = blind(b"somebody").element.hex()
+    authority_key = json.loads(tallystickd("--config", server, "public", "--json")[1])["public_key"]
+    code, _, errors = tallystickd(
+        *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log"),
+        *("--database", fresh_database, "--authority-public-key", authority_key),
+    )
+    assert (code, errors) == (0, "")
+    exchange = tmp_path / "exchange" / "tallystickd.toml"
+    assert erase(exchange, token)[0] == 2
+    assert entries(fresh_database)[-1] == "AddMemberKey"
+    code, output, errors = erase(exchange, token, "--yes", "--json")
+    assert (code, errors) == (0, "")
+    assert json.loads(output) == {"entries_resealed": 0, "entries_without_evidence": 0, "accounts_deleted": 0}
+    assert entries(fresh_database)[-1] == "EraseSubject"
+    for text in ("", "zz", token[:-2], "00" * 32):
+        code, _, errors = erase(exchange, text, "--yes")
+        assert code == 1
+        assert "64 hexadecimal characters" in errors
+    assert erase(server, token, "--yes")[0] == 1
 
 
 def test_a_refusal_has_its_own_exit_code_and_is_logged(server: Path, tallystickd: Run, empty_database: str) -> None:

@@ -34,6 +34,14 @@ class RequestReader:
         except DecodeError:
             return ()
 
+    def request_id(self, method: str, request: bytes) -> bytes | None:
+        """The request's request_id; None when it has none, or cannot be read."""
+        operation = self._operations.get(method)
+        try:
+            return None if operation is None else operation.request_id(operation.decode(request))
+        except DecodeError:
+            return None
+
 
 def open_details(evidence: storage_pb2.Evidence, reader: RequestReader, details_commitment: bytes) -> list[log_pb2.DetailLeaf]:
     """The leaves under an entry's commitment, in order: disclosed with their salts, or erased.

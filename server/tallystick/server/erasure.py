@@ -4,6 +4,8 @@ it is.
 For each entry about the subject the evidence is sealed anew: the other subjects' leaves with explicit salts, the erased
 subject's leaf as its hash alone. The envelope is reduced to its hash too (its digests and signature would let anyone
 test guesses of the request), the request is dropped, and so is the seed, from which the erased leaf's salt derives.
+The keyed digest by which a retry of the request is known goes as well: with its request_id beside it, it would confirm
+a guess of the request to whoever has the keys. A later retry is refused as if it were another request.
 Then the search rows of the subject go, and its accounts. What this cannot reach: old row versions until the database
 vacuums, backups until they expire, and what members keep.
 """
@@ -113,6 +115,7 @@ class SubjectEraser:
         except EvidenceCorruptError as error:
             raise ErasureError(entry.index) from error
         leaves = erase_leaves(details, subject)
+        await self._forget_digest(connection, entry, evidence)
         # Before anything is overwritten: what is left must still be what the log commits to.
         if commitment_from_hashes([detail_hash(leaf) for leaf in leaves]) != commitment:
             raise ErasureError(entry.index)
@@ -122,6 +125,14 @@ class SubjectEraser:
             (self._box.seal(plain, month=entry.month, details_commitment=commitment), entry.month, entry.index),
         )
         return _Resealed(len(leaves), len(sealed))
+
+    async def _forget_digest(self, connection: Connection, entry: Entry, evidence: storage_pb2.Evidence) -> None:
+        """Empties the digest of the entry's request; where the request is gone already, so is its digest."""
+        request_id = self._reader.request_id(evidence.method, evidence.request)
+        if request_id:
+            await connection.execute(
+                "UPDATE request SET digest = '' WHERE member = %s AND request_id = %s", (entry.member, request_id)
+            )
 
 
 def erase_leaves(details: Sequence[log_pb2.DetailLeaf], subject: SubjectToken) -> list[log_pb2.DetailLeaf]:

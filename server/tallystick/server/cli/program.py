@@ -19,6 +19,7 @@ from tallystick.server.cli.inspection import config_command, doctor, public
 from tallystick.server.cli.keys import key_commands
 from tallystick.server.cli.members import member_commands
 from tallystick.server.cli.serving import migrate, serve
+from tallystick.server.cli.subjects import subject_commands
 from tallystick.server.database import first_line
 from tallystick.server.problems import Problem
 from tallystick.server.refusals import Refusal
@@ -57,6 +58,7 @@ for _command in (
     member_commands,
     key_commands,
     certificate_commands,
+    subject_commands,
     config_command,
     public,
     doctor,

@@ -37,11 +37,11 @@ class Session:
     keys: ServerKeys = field(repr=False)
     url: str = field(repr=False)
 
-    def administer(self, method: str, message: Message, response_type: type[Response]) -> Response:
-        """Carries a request of MembershipService out; raises Refusal."""
+    def administer(self, method: str, message: Message, response_type: type[Response], *, service: str = SERVICE) -> Response:
+        """Carries a request out, of MembershipService unless another is named; raises Refusal."""
         from tallystick.server.administration import administer
 
-        return asyncio.run(administer(self.settings, self.keys, self.url, SERVICE + method, message, response_type))
+        return asyncio.run(administer(self.settings, self.keys, self.url, service + method, message, response_type))
 
     def members(self) -> Iterator[pb.Member]:
         """Every member with its keys, by member_id."""
