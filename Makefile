@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BUF_VERSION := 1.75.0
-BUF := build/buf/node_modules/.bin/buf
+BUF_FOLDER := build/buf-$(BUF_VERSION)
+BUF := $(BUF_FOLDER)/node_modules/.bin/buf
 
 PROTOS := $(sort $(wildcard proto/tallystick/v1/*.proto))
 SERVICES := $(sort $(wildcard proto/tallystick/v1/*_service.proto))
@@ -74,7 +75,7 @@ check-layers: $(VENV)/.installed ## Dependencies between the layers
 .PHONY: check-proto
 check-proto: ## buf lint (needs npm)
 	@if command -v npm >/dev/null; then \
-		$(MAKE) $(BUF) && echo '$(BUF) lint proto' && $(BUF) lint proto; \
+		$(MAKE) --silent $(BUF) && echo '$(BUF) lint proto' && $(BUF) lint proto; \
 	else \
 		echo 'check-proto: npm is missing, so buf lint did not run'; \
 	fi
@@ -111,9 +112,8 @@ proto: $(VENV)/.installed ## Generate the modules of proto/ anew
 	$(call generate,proto)
 
 # buf comes as an npm package with a program for this machine in it. The cache stays here: there may be no home to keep it in.
-$(BUF): Makefile
-	npm install --prefix build/buf --cache build/npm-cache --no-audit --no-fund --loglevel error @bufbuild/buf@$(BUF_VERSION)
-	@touch $@
+$(BUF):
+	npm install --prefix $(BUF_FOLDER) --cache build/npm-cache --no-audit --no-fund --no-update-notifier --loglevel error @bufbuild/buf@$(BUF_VERSION)
 
 # --- The end -----------------------------------------------------------------------------------------------------------------------
 

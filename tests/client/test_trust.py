@@ -13,6 +13,7 @@ from tallystick.client import (
     DetailsFalse,
     EpochRolledBack,
     Identity,
+    InclusionFalse,
     Inquiry,
     LimitExceeded,
     NotAllowed,
@@ -241,6 +242,16 @@ def test_details_that_do_not_open_the_commitment_are_not_shown(world: Any, what:
         else:
             with pytest.raises(DetailsFalse):
                 exchange.audit_show(0)
+
+
+def test_an_entry_that_is_not_what_was_signed_is_not_shown(world: Any) -> None:
+    ask(world)
+    logged = world.exchange.log[0]
+    entry = log_pb2.AuditEntry.FromString(logged.leaf)
+    entry.member_id = "somebody-else"
+    logged.leaf = entry.SerializeToString()
+    with world.open() as exchange, pytest.raises(InclusionFalse, match="entry 0"):
+        exchange.audit_show(0)
 
 
 def test_an_erased_detail_stands_for_itself_by_its_hash(world: Any) -> None:

@@ -66,6 +66,11 @@ class TokenMint:
         return self.token(normalise("person", "X", "CN", f"STRANGER{next(_serial)}"))
 
 
+def now() -> datetime:
+    """This second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
 def request_id() -> bytes:
     """A fresh one."""
     return secrets.token_bytes(16)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from google.protobuf.message import DecodeError
 
 from tallystick.client.calls import Call, Flow, Server, ask
+from tallystick.client.checkpoints import Checkpoints
 from tallystick.client.exceptions import AnswerMalformed, DetailsFalse
 from tallystick.client.inquiries import receipt_of
 from tallystick.client.methods import GET_AUDIT_ENTRY, LIST_AUDIT_ENTRIES
@@ -102,8 +103,9 @@ class EntryFilter:
 class Auditing:
     """The flows of AuditService that read entries, at the exchange or at the token authority."""
 
-    def __init__(self, tokeniser: Tokeniser) -> None:
+    def __init__(self, tokeniser: Tokeniser, checkpoints: Checkpoints) -> None:
         self._tokeniser = tokeniser
+        self._checkpoints = checkpoints
 
     def entries_page(self, wanted: EntryFilter, server: Server, page_token: str) -> Flow[tuple[list[AuditEntry], str]]:
         """A page of entries, newest first, and the token of the next."""
@@ -128,7 +130,8 @@ class Auditing:
         return entries, answered.message.next_page_token
 
     def open_entry(self, index: int, server: Server) -> Flow[OpenedEntry]:
-        """One entry with its details; raises DetailsFalse when they are not what its leaf commits to."""
+        """One entry with its details; raises InclusionFalse when the signed log holds another leaf at its index, and DetailsFalse
+        when the details are not what its leaf commits to."""
         request = audit_service_pb2.GetAuditEntryRequest(index=index)
         answered = yield from ask(Call(GET_AUDIT_ENTRY.at(server), request.SerializeToString()))
         message = answered.message
@@ -136,6 +139,8 @@ class Auditing:
             raise AnswerMalformed(f"entry {index} was asked for, and another one came")
         entry = read_entry(message.logged_entry)
         receipt = receipt_of(answered)
+        signed = yield from self._checkpoints.fetch(server)
+        yield from self._checkpoints.require_included(server, index, entry.leaf_hash, signed.checkpoint)
         if not message.details:
             return OpenedEntry(entry, False, b"", "", b"", b"", "", (), b"", receipt)
         envelope, subjects = _open_details(entry, message.details)

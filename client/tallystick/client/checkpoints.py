@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tallystick.client.calls import Call, Counterpart, Flow, Server, ask
-from tallystick.client.exceptions import CheckpointFalse
+from tallystick.client.exceptions import CheckpointFalse, InclusionFalse
 from tallystick.client.methods import GET_CHECKPOINT, GET_CONSISTENCY_PROOF, GET_INCLUSION_PROOF
 from tallystick.client.token_cache import write_private
-from tallystick.crypto import Checkpoint, MerkleError, NoteError, NoteVerifier, open_checkpoint
+from tallystick.crypto import Checkpoint, MerkleError, NoteError, NoteVerifier, open_checkpoint, verify_inclusion
 from tallystick.crypto import verify_consistency as verify_consistency_proof
 from tallystick.v1 import audit_service_pb2
 
@@ -93,6 +93,16 @@ class Checkpoints:
         request = audit_service_pb2.GetInclusionProofRequest(index=index, tree_size=size)
         answered = yield from ask(Call(GET_INCLUSION_PROOF.at(server), request.SerializeToString()))
         return answered.message
+
+    def require_included(self, server: Server, index: int, leaf_hash: bytes, checkpoint: Checkpoint) -> Flow[None]:
+        """Raises InclusionFalse unless the log of the checkpoint has this leaf at its index."""
+        if index >= checkpoint.size:
+            raise InclusionFalse(f"entry {index} is not in the log that the exchange has signed, of {checkpoint.size} entries")
+        proof = yield from self.inclusion_proof(server, index, checkpoint.size)
+        try:
+            verify_inclusion(index, checkpoint.size, leaf_hash, list(proof.hashes), checkpoint.root)
+        except MerkleError:
+            raise InclusionFalse(f"entry {index} is not what the exchange has signed: run tallystick audit verify") from None
 
     @staticmethod
     def _path(server: Server, folder: Path) -> Path:

@@ -43,13 +43,13 @@ class Session:
         self.tokeniser = Tokeniser(pinned, self.cache)
         self.inquiries = Inquiries(self.tokeniser)
         self.reporting = Reporting(self.tokeniser, profile.account_secret)
-        self.auditing = Auditing(self.tokeniser)
         endpoints = {Server.EXCHANGE: profile.exchange}
         if profile.authority is not None:
             endpoints[Server.TOKEN_AUTHORITY] = profile.authority
         counterparts: dict[Server, Counterpart] = {server: each.counterpart for server, each in endpoints.items()}
         self.member_keys = MemberKeys(profile.signer, counterparts)
         self.checkpoints = Checkpoints(counterparts, folder)
+        self.auditing = Auditing(self.tokeniser, self.checkpoints)
         self.verification = Verification(self.checkpoints)
         self._endpoints = endpoints
         self._conversations = {

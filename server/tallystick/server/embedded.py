@@ -34,6 +34,9 @@ SETTINGS: Mapping[str, str] = {
     "wal_compression": "on",
     # Statements here are short; compiling them costs more than it saves.
     "jit": "off",
+    # A failed statement must not stand in PostgreSQL's log with its values.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 """What differs from PostgreSQL's defaults. What concerns durability (fsync, synchronous_commit) stays as it is: on."""
 

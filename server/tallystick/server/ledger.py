@@ -19,7 +19,7 @@ from psycopg2 import errorcodes
 from tallystick.server.calls import Answer
 from tallystick.server.concurrency import ConcurrentChangeError
 from tallystick.server.log.append import Appended, CommitFailedError, is_committed
-from tallystick.server.metrics import BATCH_SIZE, RERUNS, UNCERTAIN_COMMITS
+from tallystick.server.metrics import BATCH_SIZE, QUEUE_LENGTH, RERUNS, UNCERTAIN_COMMITS
 from tallystick.server.refusals import Refusal
 from tallystick.server.request import Request
 from tallystick.server.storage.connection import Connection
@@ -98,6 +98,7 @@ class Ledger:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
         self._waiting_bytes += len(request.message)
+        QUEUE_LENGTH.set(len(self._waiting))
         self._arrived.set()
         return await future
 
@@ -150,6 +151,7 @@ class Ledger:
                 identities.add(identity)
             size += len(request.message)
             batch.append((request, future))
+        QUEUE_LENGTH.set(len(self._waiting))
         return batch
 
     async def _run(self, batch: Sequence[tuple[Request, asyncio.Future[Answer]]]) -> None:
@@ -192,6 +194,10 @@ class Ledger:
         """Logs a refusal that is known beforehand. If even that fails, the caller is told without a receipt."""
         try:
             (answer,) = await self._transact([replace(request, invalid=refusal)])
+        except psycopg2.Error as error:
+            # Its text may repeat a row's values.
+            events.error("refusal_not_logged", reason=refusal.reason_name, sqlstate=error.pgcode)
+            return refusal
         except Exception:  # noqa: BLE001 - the caller is owed an answer, whatever went wrong
             events.exception("refusal_not_logged", reason=refusal.reason_name)
             return refusal

@@ -1,6 +1,6 @@
 """What a server counts of itself, for Prometheus. No label holds anything that a caller chooses freely."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 CALLS = Counter("tallystick_calls", "Calls by method and result: OK, or the reason of the refusal.", ["method", "result"])
 UNLOGGED = Counter("tallystick_unlogged_refusals", "Refusals that are not in the log, by reason.", ["reason"])
@@ -11,5 +11,6 @@ CALL_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 BATCH_SIZE = Histogram("tallystick_batch_requests", "Requests in one transaction.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512))
+QUEUE_LENGTH = Gauge("tallystick_queue_requests", "Requests that wait for a transaction.", multiprocess_mode="livesum")
 RERUNS = Counter("tallystick_reruns", "Transactions run again after a concurrent change.")
 UNCERTAIN_COMMITS = Counter("tallystick_uncertain_commits", "Commits whose result was lost with the connection, and looked up.")

@@ -173,7 +173,7 @@ def _print_opened(tool: Tool, opened: OpenedEntry) -> None:
             for subject in opened.subjects
         ]
         tool.results.print(output.table("Subjects", ("token", "purpose", "consent"), subjects))
-    tool.remark("the details open the commitment in the log")
+    tool.remark("the signed log has this entry, and the details open its commitment")
 
 
 def _print_report(tool: Tool, report: LogReport) -> None:

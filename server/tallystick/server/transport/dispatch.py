@@ -48,15 +48,17 @@ class Dispatcher(grpc.GenericRpcHandler):
 
 
 def _signed(service: Service, method: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    seconds, answered = CALL_SECONDS.labels(method), CALLS.labels(method, "OK")
+
     async def handle(message: bytes, context: Context) -> bytes:
-        with CALL_SECONDS.labels(method).time():
+        with seconds.time():
             try:
                 answer = await service.handle(_call(method, message, context))
             except Refusal as refusal:
                 return await _abort_unlogged(context, method, refusal)
             if answer.refusal is not None:
                 return await _abort(context, method, answer.refusal, answer)
-        CALLS.labels(method, "OK").inc()
+        answered.inc()
         context.set_trailing_metadata(((RECEIPT_KEY, answer.receipt),))
         return answer.message
 
