@@ -55,9 +55,28 @@ class Audit:
         own = {each["member_id"] for each in entries if each["method"].endswith("/SubmitReports")}
         must(own == {bank_of(applicant.serial).member_id}, "the list lacks the report of the applicant's own bank")
         self._screen.proved("both queries of bank C, their purpose and the consent behind each; and the report before them")
-        opened = self._run("show", str(looked_again))
-        must(again in opened, f"entry {looked_again} does not open to the consent given")
+        self._open(looked_again, again)
         self._screen.proved("the details, bank C's signature among them, are those that the entry has committed to from the start")
+
+    def _open(self, index: int, consent_reference: str) -> None:
+        """Opens an entry; the command itself compares the details with what the log commits to, and fails otherwise."""
+        opened = json.loads(self._run("show", str(index), "--json", shown=False))
+        must(opened["disclosed"] is True and opened["entry"]["index"] == index, f"entry {index} does not open")
+        (subject,) = opened["subjects"]
+        must(subject["consent_reference"] == consent_reference, f"entry {index} does not open to the consent given")
+        self._screen.table(
+            f"Entry {index}, opened",
+            ("", ""),
+            [
+                ("member, method", f"{opened['entry']['member_id']}, {opened['entry']['method']}"),
+                ("purpose, consent", f"{subject['purpose'].replace('_', ' ')}, {subject['consent_reference']}"),
+                ("commitment in the log", opened["entry"]["details_commitment"]),
+                ("digest of the request", opened["request_digest"]),
+                ("digest of the answer", opened["answer_digest"]),
+                ("what the member signed", opened["signature_params"]),
+                ("its signature", opened["signature"]),
+            ],
+        )
 
     def _show_entries(self, entries: Sequence[Mapping[str, Any]]) -> None:
         self._screen.table(
