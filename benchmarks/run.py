@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
@@ -171,7 +172,7 @@ def show(console: Console, figures: dict[str, Figure]) -> None:
 @click.option("--quick", is_flag=True, help="A tenth of the calls, to see that it runs.")
 def main(rounds: int, *, quick: bool) -> None:
     """Measures the exchange, the token authority and the peer."""
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=150)
     with tempfile.TemporaryDirectory(prefix="tallystick-bench-") as name, ExitStack() as stack:
         console.print("starting the exchange, the token authority and the peer …")
         bench = Bench(stack, Path(name), 0.1 if quick else 1.0)

@@ -67,7 +67,12 @@ class Screen:
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table; columns whose name begins with ">" hold numbers."""
         plain = not self._console.is_terminal
-        table = Table(title=Text(title, style="bold"), title_justify="left", box=box.ASCII2 if plain else box.ROUNDED)
+        table = Table(
+            title=Text(title, style="bold"),
+            title_justify="left",
+            box=box.ASCII2 if plain else box.ROUNDED,
+            show_header=any(columns),
+        )
         for column in columns:
             table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
         for row in rows:

@@ -195,7 +195,7 @@ def test_the_log_is_listed_shown_and_verified(cli: Any, world: Any) -> None:
     assert len(cli("audit", "list", "--limit", "2", "--json").json) == 2
     shown = cli("audit", "show", "1", "--json").json[0]
     assert shown["subjects"][0]["consent_reference"] == "c-1"
-    assert "open the commitment" in cli("audit", "show", "1").err
+    assert "open its commitment" in cli("audit", "show", "1").err
     assert cli("audit", "verify").out.endswith("VERIFIED\n")
     world.exchange.log[1].leaf += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
     ran = cli("audit", "verify")

@@ -32,24 +32,27 @@ class Needles:
         self.count += 1
 
     def add_with_forms(self, value: bytes, meaning: str, keys: Iterable[bytes]) -> None:
-        """The value itself and whatever a careless program could store instead of it: digests of it, plain and framed, keyed with
-        anything that is public, and the texts of all of these."""
-        for name, form in _forms(value, keys):
+        """The value itself and whatever a careless program could store instead of it: digests of it, plain, framed, and keyed with
+        anything that is public; and all but the last as text."""
+        for name, form in (*_forms(value), *_keyed_forms(value, keys)):
             self.add(form, f"{meaning}: {name}")
+        for name, form in _forms(value):
             for encoded in (form.hex(), base64.b64encode(form).decode(), base64.urlsafe_b64encode(form).decode()):
                 self.add(encoded.rstrip("=").encode(), f"{meaning}: {name}, as text")
 
     def found_in(self, haystack: bytes) -> set[str]:
         """What of all this stands anywhere in those bytes, aligned or not."""
         found = set()
+        prefixes, whole = frozenset(self._by_prefix), memoryview(haystack)
         for shift in range(PREFIX):
-            words = memoryview(haystack[shift : shift + (len(haystack) - shift) // PREFIX * PREFIX]).cast("Q")
-            for word in self._by_prefix.keys() & set(words):
+            # Read as integers of 8 bytes, once from each of 8 positions, the bytes pass every prefix at every place.
+            words = whole[shift : shift + (len(haystack) - shift) // PREFIX * PREFIX].cast("Q")
+            for word in prefixes.intersection(words):
                 found |= {meaning for value, meaning in self._by_prefix[word] if value in haystack}
         return found
 
 
-def _forms(value: bytes, keys: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+def _forms(value: bytes) -> Iterator[tuple[str, bytes]]:
     yield "itself", value
     for algorithm in ("sha256", "sha512", "sha1", "md5", "sha3_256", "blake2b"):
         yield algorithm, hashlib.new(algorithm, value).digest()
@@ -57,6 +60,9 @@ def _forms(value: bytes, keys: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     yield "as a leaf", hashlib.sha256(b"\x00" + value).digest()
     for tag in ("tallystick-subject-v1", "tallystick-identity-v1", "tallystick-request-v1", "tallystick-account-v1"):
         yield f"framed as {tag}", hashlib.sha256(framed(tag, value)).digest()
+
+
+def _keyed_forms(value: bytes, keys: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     for key in keys:
         yield "keyed", hmac.digest(key, value, "sha256")
         yield "prefixed", hashlib.sha256(key + value).digest()

@@ -12,13 +12,14 @@ from tallystick.crypto import CompactRange, leaf_hash
 from tallystick.v1 import log_pb2
 
 _STATE = {
-    "member": "SELECT member_id, display_name, roles, purposes, state, daily_evaluations FROM member ORDER BY id",
-    "member_key": "SELECT keyid, revoke_time FROM member_key ORDER BY keyid",
-    "request": "SELECT member, request_id, method, digest, entry_index, answer FROM request ORDER BY entry_index",
-    "token_meter": "SELECT member, day, evaluations FROM token_meter ORDER BY member, day",
-    "account": "SELECT subject, member, account_reference, record, versions, overdue FROM account ORDER BY 1, 2, 3",
-    "footprints": "SELECT subject, entry_index, ordinal FROM audit_subject WHERE footprint ORDER BY 1, 2, 3",
+    "member": "SELECT member_id, display_name, roles, purposes, state, daily_evaluations FROM member",
+    "member_key": "SELECT keyid, revoke_time FROM member_key",
+    "request": "SELECT member, request_id, method, digest, entry_index, answer FROM request",
+    "token_meter": "SELECT member, day, evaluations FROM token_meter",
+    "account": "SELECT subject, member, account_reference, record, versions, overdue FROM account",
+    "footprints": "SELECT subject, entry_index, ordinal FROM audit_subject WHERE footprint",
 }
+_DIGEST = "SELECT count(*), md5(string_agg(md5(row::text), '' ORDER BY md5(row::text))) FROM ({}) AS row"
 
 
 class Stored:
@@ -40,9 +41,10 @@ class Stored:
             found = cursor.fetchall() if cursor.description else []
         return [tuple(bytes(value) if isinstance(value, memoryview) else value for value in row) for row in found]
 
-    def state(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Everything that a refused request must leave as it was; the log and its nonces are not among it."""
-        return {name: self.rows(sql) for name, sql in _STATE.items()}
+    def state(self) -> dict[str, tuple[int, str]]:
+        """Everything that a refused request must leave as it was, as the number of rows and a digest of them all; the log and its
+        nonces are not among it."""
+        return {name: self.rows(_DIGEST.format(sql))[0] for name, sql in _STATE.items()}
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""What those learn who should learn nothing: from the log alone, from what is left of an erased subject, from a stolen database.
+"""What those learn who should learn nothing: from the log alone, and from what is left of an erased subject.
 
 Each search is first shown to find what it looks for where that is known to be: a search that finds nothing ever proves nothing.
 """
@@ -20,9 +20,7 @@ from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT
 from tests.contract.sought import Needles, dump
 from tests.contract.world import World
 
-from tallystick.client import Exchange, Identity, Inquiry, Purpose, Report
-from tallystick.credit.enums import AccountType, SubjectKind
-from tallystick.credit.history import Account
+from tallystick.client import Exchange
 from tallystick.crypto import (
     NoteVerifier,
     details_commitment,
@@ -238,10 +236,14 @@ def test_an_erased_subject_is_gone_and_every_proof_still_holds(world: World, sdk
         b.call(BATCH_QUERY, requests.batch_query([*map(requests.inquiry, others), requests.inquiry(erased, 3, consents[1])])),
         a.call(QUERY, requests.query(erased, 1, consents[2])),
         auditor.call(requests.LIST_ENTRIES, audit_service_pb2.ListAuditEntriesRequest(subject=erased)),
-        # Refused: the purpose is not allowed. What it asked about is in the log all the same.
+        # Refused: the purpose is not allowed; the token is said to be of other epochs. Whom it is about is in the log all the same.
         world["lender-c"].exchange.call(QUERY, requests.query(erased, 1, consents[0])),
+        *(
+            a.call(QUERY, requests.query(subject_pb2.SubjectToken(element=erased.element, epoch_id=epoch), 2, consents[0]))
+            for epoch in (b"\x00\x00\x00\x07" + erased.epoch_id[4:], b"of the wrong length")
+        ),
     ]
-    assert [reply.ok for reply in replies] == [True] * 5 + [False]
+    assert [reply.ok for reply in replies] == [True] * 5 + [False] * 3
     promises, (old_size, old_root) = _promises(world, replies), _checkpoint(world)
     needles = _traces(world, erased, consents, replies)
     # What is stored of a subject as long as nobody erases it: the search sees it.
@@ -311,7 +313,9 @@ def _traces(world: World, erased: subject_pb2.SubjectToken, consents: Sequence[s
     for reply in replies:
         envelope = log_pb2.Envelope.FromString(reply.logged.envelope)
         needles.add(envelope.request_digest, "a request's digest")
-        needles.add(envelope.answer_digest, "an answer's digest")
+        if reply.ok and reply.method in (QUERY, BATCH_QUERY):
+            # The answers of other methods, and refusals, are the same for many.
+            needles.add(envelope.answer_digest, "an answer's digest")
         needles.add(envelope.signature, "a request's signature")
         needles.add(reply.logged.seed, "a seed")
         known_by = framed("tallystick-request-v1", path(reply.method).encode(), reply.sent)
@@ -338,64 +342,3 @@ def _expect_no_match(world: World, erased: subject_pb2.SubjectToken, consents: S
 
 def _is_erasure(entry: log_pb2.AuditEntry) -> bool:
     return entry.method.endswith("/EraseSubject")
-
-
-# --- A stolen database ----------------------------------------------------------------------------------------------------------
-
-PLANTED = range(300_000, 301_000)
-
-
-def test_a_stolen_database_names_nobody(world: World, sdk: Callable[[str], Exchange]) -> None:
-    """A thousand identities are reported and queried by the SDK. The thief has every table and every member's cached tokens."""
-    identities = [requests.resident(serial) for serial in PLANTED]
-    people = [Identity.resident_id(identity.number) for identity in identities]
-    state = Account(
-        as_of=requests.now(),
-        account_type=AccountType.R2,
-        status=1,
-        currency="CNY",
-        opened_date=requests.now().date(),
-        subject_kind=SubjectKind.PERSON,
-    )
-    reports = [Report(person, f"account-number-{i}", state) for i, person in enumerate(people)]
-    assert all(result.accepted for result in sdk("bank-a").report_many(reports))
-    inquiries = [Inquiry(person, Purpose.LOAN_APPROVAL, f"consent-{i}") for i, person in enumerate(people)]
-    assert all(outcome.result for outcome in sdk("bank-b").query_many(inquiries))
-
-    installation, epoch = world.exchange.installation, world.mint.epoch_id
-    tokens = [world.mint.token(identity).element for identity in identities]
-    public = _public_values(world)
-    sought = Needles()
-    for identity, token in zip(identities, tokens, strict=True):
-        for value in (token, epoch + token, token + epoch, subject_leaf(epoch, token, 2, ""), subject_leaf(epoch, token, 0, "")):
-            sought.add_with_forms(value, "a token", public)
-        for value in (identity.canonical_bytes(), identity.number.encode(), identity.number[:17].encode()):
-            sought.add_with_forms(value, "an identity", ())
-    for i in range(len(people)):
-        sought.add(f"account-number-{i}".encode(), "an account number")
-
-    # The keys that the thief has not would find every one of them: the search sees what is there.
-    control = Needles()
-    for token in tokens:
-        control.add(subject_key(installation.keys.subject_secret, epoch, token), token.hex())
-    for running, holds_accounts in ((world.exchange, True), (world.authority, False)):
-        stolen = dump(running.stored)
-        everything = b"\x00".join(stolen.values())
-        assert len(control.found_in(everything)) == (len(tokens) if holds_accounts else 0)
-        assert {column for column, values in stolen.items() if sought.found_in(values)} == set()
-        # Nor do the server's own messages tell anything.
-        assert sought.found_in(running.worker.log.read_bytes().ljust(16)) == set()
-
-
-def _public_values(world: World) -> list[bytes]:
-    """What anybody may know and a careless program might take for a key."""
-    token_key = world.authority.installation.token_key
-    values = [b"", b"tallystick", b"tallystick-subject-v1", b"tallystick-subject-key-v1", b"tallystick-request-digest-v1"]
-    values += [token_key.public_key, token_key.epoch_id]
-    for running in (world.exchange, world.authority):
-        keys = running.installation.keys
-        values.append(running.installation.origin.encode())
-        values += [public_bytes(key) for key in (keys.receipt_key, keys.checkpoint_key, keys.operator_key)]
-    for member in world.members.values():
-        values += [member.member_id.encode(), member.exchange.keyid]
-    return values

@@ -61,7 +61,8 @@ def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
         linger=settings.linger_ms / 1000,
     )
     operations: dict[str, Operation] = {}
-    own = _token_operations(keys) if settings.role == "token-authority" else _exchange_operations(settings, keys)
+    epoch_id = b"" if settings.role == "token-authority" else _epoch_in_force(settings)
+    own = _exchange_operations(epoch_id, keys) if epoch_id else _token_operations(keys)
     for operation in (*own, *_membership_operations(settings, keys), *_audit_operations(keys, box, RequestReader(operations))):
         operations[operation.method] = operation
     return Service(
@@ -71,11 +72,15 @@ def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
         operations=operations,
         public_methods=_public_methods(settings, keys, reader),
         subject_secret=keys.subject_secret,
+        epoch_id=epoch_id,
     )
 
 
-def _exchange_operations(settings: Settings, keys: ServerKeys) -> Iterable[Operation]:
-    epoch_id = oprf.epoch_id(settings.token_sequence, bytes.fromhex(settings.token_public_key))
+def _epoch_in_force(settings: Settings) -> bytes:
+    return oprf.epoch_id(settings.token_sequence, bytes.fromhex(settings.token_public_key))
+
+
+def _exchange_operations(epoch_id: bytes, keys: ServerKeys) -> Iterable[Operation]:
     answers = InquiryAnswers(epoch_id)
     return (
         SubmitReports(epoch_id),

@@ -65,9 +65,12 @@ def read_request(
     member_id: str,
     *,
     subject_secret: bytes,
+    epoch_id: bytes,
     now: datetime,
 ) -> Request:
-    """Parses and validates a call. It does not raise: what is wrong is kept, to be told (and logged) in the transaction."""
+    """Parses and validates a call. It does not raise: what is wrong is kept, to be told (and logged) in the transaction.
+
+    `epoch_id` is the key epoch in force, empty where there is none."""
     parsed: Any = None
     prepared: object = None
     request_id: bytes | None = None
@@ -97,15 +100,17 @@ def read_request(
         prepared=prepared,
         request_id=request_id,
         subjects=subjects,
-        subject_keys=[_key(subject_secret, subject) for subject in subjects],
+        subject_keys=[_key(subject_secret, epoch_id or subject.epoch_id, subject.element) for subject in subjects],
         certificate_mismatch=call.certificate_member is not None and call.certificate_member != member_id,
         invalid=invalid,
         deadline=call.deadline,
     )
 
 
-def _key(secret: bytes, subject: Subject) -> bytes:
+def _key(secret: bytes, epoch_id: bytes, element: bytes) -> bytes:
+    """Under the epoch in force, whatever epoch a request that will be refused for it put beside the element: it is the same
+    subject's token, and must be found when that subject is looked up or erased."""
     try:
-        return subject_key(secret, subject.epoch_id, subject.element)
+        return subject_key(secret, epoch_id, element)
     except CryptoError:
         return b""

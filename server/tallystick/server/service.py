@@ -29,6 +29,8 @@ class Service:
     operations: Mapping[str, Operation]
     public_methods: Mapping[str, PublicMethod]
     subject_secret: bytes
+    epoch_id: bytes
+    """The key epoch whose tokens are good here; empty at a token authority, where there are none."""
 
     async def handle(self, call: Call) -> Answer:
         """Carries one call out; raises Refusal for what is not logged."""
@@ -61,6 +63,7 @@ class Service:
             signature,
             member_id,
             subject_secret=self.subject_secret,
+            epoch_id=self.epoch_id,
             now=datetime.now(UTC),
         )
 

@@ -38,7 +38,16 @@ class Connection:
     async def open(cls, dsn: str, *, within: float = 10.0) -> Connection:
         """Connects; raises psycopg2.OperationalError when the database cannot be reached within `within` seconds."""
         options = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in SESSION_SETTINGS.items())
-        raw = psycopg2.connect(dsn, async_=True, options=options, tcp_user_timeout=int(within * 1000))
+        raw = psycopg2.connect(
+            dsn,
+            async_=True,
+            options=options,
+            tcp_user_timeout=int(within * 1000),
+            # A machine that vanishes while we wait for its answer is missed by nothing else for hours.
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+        )
         try:
             async with asyncio.timeout(within):
                 await _wait(raw)

@@ -1,0 +1,194 @@
+"""Bad reports, and messages of the wrong size.
+
+What is wrong with one record of a report is that record's verdict, and no refusal: its neighbours are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+import pytest
+from tests.contract import requests
+from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT, WITHDRAW
+from tests.contract.world import World
+
+from tallystick.v1 import account_pb2, codes_pb2
+from tallystick.v1 import reporting_service_pb2 as reporting
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+MIB = 1024 * 1024
+
+
+# --- Records of a report --------------------------------------------------------------------------------------------------------
+
+FUTURE = datetime.now(UTC) + timedelta(days=2)
+FAULTY_ACCOUNTS: dict[str, tuple[Callable[[], Any], str, str]] = {
+    "month in the future": (
+        lambda: requests.account(months=[requests.month(requests.next_month())]),
+        "months[0].month",
+        "FIELD_OUT_OF_RANGE",
+    ),
+    "as_of in the future": (lambda: requests.account(as_of=FUTURE), "as_of", "FIELD_OUT_OF_RANGE"),
+    "negative balance": (lambda: requests.account(balance=-1), "balance", "FIELD_OUT_OF_RANGE"),
+    "least balance": (lambda: requests.account(balance=-(2**63)), "balance", "FIELD_OUT_OF_RANGE"),
+    "negative overdue": (
+        lambda: requests.account(months=[requests.month(20250901, 1, overdue_amount=-500)]),
+        "months[0].overdue_amount",
+        "FIELD_OUT_OF_RANGE",
+    ),
+    "no such currency": (lambda: requests.account(currency="QQQ"), "currency", "CODE_UNKNOWN"),
+    "currency in small letters": (lambda: requests.account(currency="cny"), "currency", "FIELD_MALFORMED"),
+    "currency with NUL": (lambda: requests.account(currency="CN\x00"), "currency", "FIELD_MALFORMED"),
+    "status of another type": (lambda: requests.account(status=77), "status", "FIELDS_INCONSISTENT"),
+    "a person's discounting": (
+        lambda: requests.account(account_type=codes_pb2.ACCOUNT_TYPE_D2, status=1),
+        "account_type",
+        "FIELDS_INCONSISTENT",
+    ),
+    "unknown account type": (lambda: requests.account(account_type=2**31 - 1), "account_type", "CODE_UNKNOWN"),
+    "negative account type": (lambda: requests.account(account_type=-1), "account_type", "CODE_UNKNOWN"),
+    "unknown disposition": (
+        lambda: requests.account(months=[requests.month(20250901, -7)]),
+        "months[0].disposition",
+        "CODE_UNKNOWN",
+    ),
+    "no month": (lambda: requests.account(months=[requests.month(20251301)]), "months[0].month", "FIELD_MALFORMED"),
+    "a month twice": (
+        lambda: requests.account(months=[requests.month(20250901)] * 2),
+        "months[1].month",
+        "FIELDS_INCONSISTENT",
+    ),
+    "no account": (account_pb2.Account, "as_of", "FIELD_REQUIRED"),
+}
+
+
+@pytest.mark.parametrize(("make", "field", "reason"), FAULTY_ACCOUNTS.values(), ids=FAULTY_ACCOUNTS)
+def test_faulty_record_is_rejected_and_its_neighbours_are_taken(
+    world: World, make: Callable[[], Any], field: str, reason: str
+) -> None:
+    caller, subjects = world["bank-a"].exchange, [world.mint.stranger() for _ in range(3)]
+    size = world.exchange.stored.size
+    reports = [requests.report(subjects[0]), requests.report(subjects[1], make()), requests.report(subjects[2])]
+    reply = caller.call(SUBMIT, requests.submission(reports))
+    world.expect_entry(caller, reply, size, refused=False)
+    answer = reply.message
+    assert [verdict.outcome for verdict in answer.verdicts] == [1, 3, 1]
+    assert (answer.accepted_count, answer.rejected_count) == (2, 1)
+    assert (f"reports[1].account.{field}", reason) in [(v.field, v.reason) for v in answer.verdicts[1].violations]
+    histories = world["bank-b"].exchange.call(BATCH_QUERY, requests.batch_query(map(requests.inquiry, subjects)))
+    assert [len(each.accounts) for each in histories.message.credit_histories] == [1, 0, 1]
+
+
+def test_four_hundred_faulty_records_in_a_batch_of_a_thousand(world: World) -> None:
+    caller, subject = world["bank-a"].exchange, world.mint.stranger()
+    faulty = {i for i in range(1000) if i % 5 in (1, 3)}
+    states = [requests.account(currency="QQQ", status=77) if i in faulty else requests.account() for i in range(1000)]
+    before = len(world.exchange.stored.rows("SELECT 1 FROM account"))
+    reply = caller.call(SUBMIT, requests.submission(requests.report(subject, state) for state in states))
+    answer = reply.message
+    assert (answer.accepted_count, answer.rejected_count) == (600, 400)
+    for i, verdict in enumerate(answer.verdicts):
+        assert verdict.outcome == (3 if i in faulty else 1)
+        expected = {(f"reports[{i}].account.status", "FIELDS_INCONSISTENT"), (f"reports[{i}].account.currency", "CODE_UNKNOWN")}
+        assert {(v.field, v.reason) for v in verdict.violations} == (expected if i in faulty else set())
+    assert len(world.exchange.stored.rows("SELECT 1 FROM account")) == before + 600
+    caller.verified_receipt(reply)
+
+
+def test_five_thousand_records_in_a_batch_of_a_thousand(world: World) -> None:
+    caller = world["bank-a"].exchange
+    request = requests.submission([requests.report(world.mint.stranger())] * 5000)
+    assert request.ByteSize() < 4 * MIB
+    world.expect_refusal(caller, SUBMIT, request, INVALID, "BATCH_TOO_LARGE", "reports")
+
+
+@pytest.mark.parametrize("count", [0, 201])
+def test_batches_of_the_wrong_size(world: World, count: int) -> None:
+    caller = world["bank-a"].exchange
+    queries = requests.batch_query([requests.inquiry(world.mint.stranger())] * count)
+    reason = "BATCH_TOO_LARGE" if count else "FIELD_REQUIRED"
+    world.expect_refusal(caller, BATCH_QUERY, queries, INVALID, reason, "inquiries")
+    if not count:
+        world.expect_refusal(caller, SUBMIT, requests.submission([]), INVALID, "FIELD_REQUIRED", "reports")
+
+
+def test_report_older_than_a_withdrawal_stays_dead(world: World) -> None:
+    caller, subject, account = world["bank-a"].exchange, world.mint.stranger(), requests.reference()
+    withdrawn = datetime.now(UTC) - timedelta(minutes=5)
+    older = requests.report(subject, requests.account(as_of=withdrawn - timedelta(seconds=1)), account)
+    equal = requests.report(subject, requests.account(as_of=withdrawn), account)
+    newer = requests.report(subject, requests.account(as_of=withdrawn + timedelta(seconds=1)), account)
+
+    def visible() -> int:
+        return len(world["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history.accounts)
+
+    assert caller.call(SUBMIT, requests.submission([older])).message.verdicts[0].outcome == 1
+    assert caller.call(WITHDRAW, requests.withdrawal(subject, account, withdrawn)).message.withdrawn
+    for dead in (older, equal):
+        verdict = caller.call(SUBMIT, requests.submission([dead])).message.verdicts[0]
+        assert verdict.outcome == reporting.REPORT_OUTCOME_SUPERSEDED
+        assert visible() == 0
+    assert caller.call(SUBMIT, requests.submission([newer])).message.verdicts[0].outcome == 1
+    assert visible() == 1
+
+
+# --- Sizes ----------------------------------------------------------------------------------------------------------------------
+
+
+def sized_query(world: World, size: int) -> bytes:
+    """A request of exactly that many bytes: a consent reference that is far too long fills it up."""
+    request = requests.query(world.mint.stranger(), consent="x" * (size - 200))
+    request.inquiry.consent_reference += "x" * (size - request.ByteSize())
+    assert request.ByteSize() == size
+    return bytes(request.SerializeToString())
+
+
+def test_largest_message_reaches_the_log(world: World) -> None:
+    caller, data = world["bank-a"].exchange, sized_query(world, 4 * MIB)
+    world.expect_refusal(caller, QUERY, data, INVALID, "FIELD_MALFORMED", "inquiry.consent_reference")
+
+
+@pytest.mark.parametrize("size", [4 * MIB + 1, 5 * MIB])
+def test_message_above_the_limit(world: World, size: int) -> None:
+    caller, data = world["bank-a"].exchange, sized_query(world, size)
+    world.expect_refusal(caller, QUERY, data, EXHAUSTED, "MESSAGE_TOO_LARGE", logged=False)
+
+
+def test_message_above_the_transport_s_limit(world: World) -> None:
+    caller, data = world["bank-a"].exchange, sized_query(world, 9 * MIB)
+    world.expect_refusal(caller, QUERY, data, EXHAUSTED, "", logged=False)
+
+
+def test_answer_above_the_limit(world: World) -> None:
+    reporter, inquirer, subject = world["bank-b"].exchange, world["bank-a"].exchange, world.mint.stranger()
+    large = 10**14
+    state = requests.account(
+        opened_date=20150101,
+        months=[
+            requests.month(number, 1, days_past_due=30, overdue_amount=large, billed_amount=large, paid_amount=large)
+            for number in requests.months_back(60)
+        ],
+    )
+    sent = reporter.call(SUBMIT, requests.submission(requests.report(subject, state) for _ in range(12)))
+    assert sent.message.accepted_count == 12
+    fits = inquirer.call(BATCH_QUERY, requests.batch_query(requests.inquiry(subject, consent=f"c{i}") for i in range(20)))
+    assert len(fits.answer) * 10 > 4 * MIB
+
+    request = requests.batch_query(requests.inquiry(subject, consent=f"c{i}") for i in range(200))
+    world.expect_refusal(inquirer, BATCH_QUERY, request, EXHAUSTED, "ANSWER_TOO_LARGE")
+
+
+def test_subject_with_more_accounts_than_an_answer_holds(world: World) -> None:
+    reporter, inquirer, subject = world["bank-b"].exchange, world["bank-a"].exchange, world.mint.stranger()
+    sent = reporter.call(SUBMIT, requests.submission(requests.report(subject) for _ in range(500)))
+    assert sent.message.accepted_count == 500
+    most = inquirer.call(QUERY, requests.query(subject))
+    assert len(most.message.credit_history.accounts) == 500
+
+    assert reporter.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
+    request = requests.query(subject)
+    world.expect_refusal(inquirer, QUERY, request, EXHAUSTED, "ANSWER_TOO_LARGE")
