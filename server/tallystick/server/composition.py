@@ -12,7 +12,7 @@ from tallystick.server.config import Settings
 from tallystick.server.details import RequestReader
 from tallystick.server.erasure import SubjectEraser
 from tallystick.server.evidence import EvidenceBox
-from tallystick.server.keys import KeyFolderProblem, ServerKeys
+from tallystick.server.keys import ServerKeys, TokenPrivateKey
 from tallystick.server.ledger import Ledger
 from tallystick.server.log.append import LogWriter
 from tallystick.server.log.checkpoints import get_checkpoint
@@ -93,9 +93,7 @@ def _exchange_operations(epoch_id: bytes, keys: ServerKeys) -> Iterable[Operatio
 
 
 def _token_operations(keys: ServerKeys) -> Iterable[Operation]:
-    if keys.token_key is None:
-        raise KeyFolderProblem("a token authority needs token.key in its key folder: make one with tallystickd init")
-    return (EvaluateTokens(keys.token_key),)
+    return (EvaluateTokens(keys.require_token_key()),)
 
 
 def _membership_operations(settings: Settings, keys: ServerKeys) -> Iterable[Operation]:
@@ -134,14 +132,12 @@ def _public_methods(settings: Settings, keys: ServerKeys, reader: Reader) -> dic
         audit + "GetInclusionProof": read(audit_service_pb2.GetInclusionProofRequest, get_inclusion_proof),
         audit + "GetConsistencyProof": read(audit_service_pb2.GetConsistencyProofRequest, get_consistency_proof),
     }
-    if settings.role == "token-authority" and keys.token_key is not None:
-        methods["/tallystick.v1.SubjectTokenService/GetTokenKey"] = _token_key_method(keys)
+    if settings.role == "token-authority":
+        methods["/tallystick.v1.SubjectTokenService/GetTokenKey"] = _token_key_method(keys.require_token_key())
     return methods
 
 
-def _token_key_method(keys: ServerKeys) -> PublicMethod:
-    key = keys.token_key
-    assert key is not None
+def _token_key_method(key: TokenPrivateKey) -> PublicMethod:
     response = subject_token_service_pb2.GetTokenKeyResponse(
         token_key=subject_token_service_pb2.TokenKey(
             suite=oprf.SUITE, public_key=key.public_key, sequence=key.sequence, epoch_id=key.epoch_id

@@ -73,6 +73,12 @@ class ServerKeys:
     evidence: EvidenceKeys = field(repr=False)
     token_key: TokenPrivateKey | None = field(repr=False)
 
+    def require_token_key(self) -> TokenPrivateKey:
+        """The token authority's key; raises KeyFolderProblem when there is none."""
+        if self.token_key is None:
+            raise KeyFolderProblem(f"a token authority needs {TOKEN_KEY_FILE} in its key folder: restore it from a backup")
+        return self.token_key
+
 
 class EvidenceKeys:
     """One key a month, made on first use and destroyed when the month's evidence is dropped."""

@@ -18,7 +18,10 @@ def serve(settings: Settings, url: str, workers: int, *, serving: Callable[[str]
     `url` is the database's, at the newest revision. Raises Problem when the server does not come up.
     """
     configure_events(settings.log_level)
-    upkeep = Upkeep(url, steps(settings, KeyFolder(settings.key_folder).load().evidence, url))
+    keys = KeyFolder(settings.key_folder).load()
+    if settings.role == "token-authority":
+        keys.require_token_key()
+    upkeep = Upkeep(url, steps(settings, keys.evidence, url))
     with serve_metrics(settings.metrics_listen) as exposition:
         host, port = settings.listen_address
         plan = WorkerPlan(
