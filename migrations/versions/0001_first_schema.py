@@ -99,7 +99,7 @@ def create_replay_protection() -> None:
             "digest",
             sa.LargeBinary,
             nullable=False,
-            comment="keyed digest of method and message; the key is not in the database",
+            comment="keyed digest of method and message, its key not in the database; empty once a subject of it was erased",
         ),
         sa.Column("entry_index", sa.BigInteger, nullable=False, comment="the entry of the request that had the effect"),
         sa.Column("create_time", TIMESTAMP, nullable=False),

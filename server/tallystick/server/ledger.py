@@ -169,6 +169,7 @@ class Ledger:
     async def _attempt(self, requests: Sequence[Request]) -> Sequence[Answer | Refusal] | None:
         """Answers of a batch, or the same refusal for all when the database is gone, or None when it fails for its own reason."""
         for _ in range(MAX_RERUNS):
+            reused = self._connection is not None
             try:
                 return await self._transact(requests)
             except Refusal as refusal:
@@ -178,6 +179,9 @@ class Ledger:
                 RERUNS.inc()
             except psycopg2.Error as error:
                 if self._connection is None:
+                    if reused:
+                        # It may have died while idle. Nothing was sent on it to be committed: a new one may run the batch.
+                        continue
                     events.error("database_lost", error=str(error).strip(), requests=len(requests))
                     return [_unavailable()] * len(requests)
                 if error.pgcode not in _RERUN_STATES:

@@ -14,6 +14,9 @@ from tallystick.v1 import errors_pb2 as errors
 
 Result = TypeVar("Result")
 
+READ_SECONDS = 10.0
+"""Longest that one read may take."""
+
 
 class Reader:
     """One connection, opened when needed, one read at a time."""
@@ -30,7 +33,12 @@ class Reader:
                 try:
                     if self._connection is None or self._connection.closed:
                         self._connection = await self._connect()
-                    return await query(self._connection)
+                    async with asyncio.timeout(READ_SECONDS):
+                        return await query(self._connection)
+                except TimeoutError:
+                    # A database that hangs: what the statement would still answer must not meet the next one.
+                    self.close()
+                    break
                 except psycopg2.Error:
                     lost = self._connection is None or self._connection.closed
                     self.close()

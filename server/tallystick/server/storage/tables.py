@@ -99,7 +99,7 @@ request = Table(
         "digest",
         LargeBinary,
         nullable=False,
-        comment="keyed digest of method and message; the key is not in the database",
+        comment="keyed digest of method and message, its key not in the database; empty once a subject of it was erased",
     ),
     Column("entry_index", BigInteger, nullable=False, comment="the entry of the request that had the effect"),
     Column("create_time", TIMESTAMP, nullable=False),
