@@ -165,12 +165,13 @@ def create_log() -> None:
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("compact_range", sa.LargeBinary, nullable=False, comment="hashes of the complete subtrees, largest first"),
         sa.Column("last_time", TIMESTAMP, nullable=False),
+        sa.Column("registry_version", sa.BigInteger, nullable=False, comment="grows with each change of members or keys"),
         sa.PrimaryKeyConstraint("singleton", name="log_head_pkey"),
         sa.CheckConstraint("singleton", name=op.f("log_head_singleton_check")),
     )
     op.execute(
-        "INSERT INTO log_head (singleton, size, compact_range, last_time) "
-        "VALUES (true, 0, ''::bytea, timestamptz '1970-01-01 00:00:00+00')"
+        "INSERT INTO log_head (singleton, size, compact_range, last_time, registry_version) "
+        "VALUES (true, 0, ''::bytea, timestamptz '1970-01-01 00:00:00+00', 0)"
     )
     op.create_table(
         "audit_entry",

@@ -96,6 +96,7 @@ PUBLIC = [
         "Identity",
         "IdentityInvalid",
         "InclusionFalse",
+        "InclusionReport",
         "InputInvalid",
         "Inquiry",
         "InquiryOutcome",

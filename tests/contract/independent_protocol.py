@@ -240,7 +240,8 @@ def subject_leaf(epoch: bytes, element: bytes, purpose: int, consent: str) -> by
 def details_commitment(seed: bytes, envelope: bytes, subjects: Sequence[bytes]) -> bytes:
     contents = (envelope, *subjects)
     salts = [hmac.digest(seed, u32(i), "sha256")[:16] for i in range(len(contents))]
-    return merkle_root([leaf_hash(salt + content) for salt, content in zip(salts, contents, strict=True)])
+    root = merkle_root([leaf_hash(salt + content) for salt, content in zip(salts, contents, strict=True)])
+    return hashlib.sha256(framed("tallystick-details-v1", u32(len(contents)), root)).digest()
 
 
 # --- Receipt --------------------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ subjects = st.tuples(st.binary(max_size=24), st.binary(max_size=40), st.integers
 
 
 @given(st.binary(max_size=50), st.lists(subjects, max_size=9))
-def test_commitment_is_the_root_over_the_salted_leaves(
+def test_commitment_is_the_number_and_the_root_of_the_salted_leaves(
     envelope: bytes, given_subjects: list[tuple[bytes, bytes, int, str]]
 ) -> None:
     leaves = [subject_leaf(*subject) for subject in given_subjects]
@@ -36,7 +36,34 @@ def test_commitment_is_the_root_over_the_salted_leaves(
         hashes.append(sha256(b"\x00" + salt_i + content).digest())
         assert salted_leaf_hash(salt_i, content) == hashes[-1]
     commitment = details_commitment(SEED, envelope, leaves)
-    assert commitment == commitment_from_hashes(hashes) == root(hashes)
+    counted = framed("tallystick-details-v1", len(hashes).to_bytes(4, "big"), root(hashes))
+    assert commitment == commitment_from_hashes(hashes) == sha256(counted).digest()
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), min_size=2, max_size=40))
+def test_an_inner_node_passes_for_no_leaf(hashes: list[bytes]) -> None:
+    commitment, level = commitment_from_hashes(hashes), hashes
+    while len(level) > 1:
+        # One level up the root is the same, and would open the entry as one with fewer leaves.
+        level = [root(level[i : i + 2]) for i in range(0, len(level), 2)]
+        assert root(level) == root(hashes)
+        assert commitment_from_hashes(level) != commitment
+
+
+def test_an_entry_about_three_opens_as_no_other_number() -> None:
+    leaves = [subject_leaf(bytes(20), bytes([i]) * 32, 2, f"consent {i}") for i in range(3)]
+    commitment = details_commitment(SEED, b"envelope", leaves)
+    first, second, third, fourth = (salted_leaf_hash(salt(SEED, i), leaf) for i, leaf in enumerate([b"envelope", *leaves]))
+    whole = [first, second, third, fourth]
+    assert commitment_from_hashes(whole) == commitment
+    for shown in (
+        [first, second, root([third, fourth])],
+        [root([first, second]), root([third, fourth])],
+        [root(whole)],
+    ):
+        assert root(shown) == root(whole)
+        assert commitment_from_hashes(shown) != commitment
+    assert commitment_from_hashes([commitment]) != commitment
 
 
 @given(st.lists(st.binary(max_size=5), max_size=5), st.lists(st.binary(max_size=5), max_size=5))

@@ -133,7 +133,9 @@ def test_commitments(protocol: File) -> None:
         hashes = [sha256(b"\0" + salt + leaf).digest() for salt, leaf in zip(salts, leaves, strict=True)]
         assert [salt.hex() for salt in salts] == case["salts"]
         assert [hash_.hex() for hash_ in hashes] == case["leaf_hashes"]
-        assert tree(hashes).hex() == case["details_commitment"]
+        assert tree(hashes).hex() == case["root"]
+        counted = frame(b"tallystick-details-v1", len(leaves).to_bytes(4, "big"), tree(hashes))
+        assert sha256(counted).hexdigest() == case["details_commitment"]
 
 
 def test_receipts(protocol: File) -> None:

@@ -19,6 +19,7 @@ from tallystick.crypto import (
 from tallystick.server import erasure
 from tallystick.server.details import RequestReader, detail_hash, open_details
 from tallystick.server.erasure import ErasureError, ErasureReport, SubjectEraser
+from tallystick.server.evidence import EvidenceCorruptError
 from tallystick.server.log import proofs
 from tallystick.server.log.append import LogWriter, Outcome
 from tallystick.server.operations.audit_erasure import EraseSubject
@@ -131,6 +132,25 @@ async def test_old_proofs_and_commitments_still_verify(
     assert not answer.request_omitted
 
 
+async def test_an_inner_node_passes_for_no_erased_leaf(written_log: WrittenLog, connection: Connection, bank: Caller) -> None:
+    index = append(written_log, bank, KEPT, ERASED, OTHER)
+    await eraser(written_log).erase_subject(connection, token(ERASED))
+    evidence, commitment = stored_evidence(written_log, index)
+    assert len(open_details(evidence, READER, commitment)) == 4
+    envelope, kept, third, fourth = evidence.leaves
+    inner = root([detail_hash(third), detail_hash(fourth)])
+    whole = root([detail_hash(leaf) for leaf in evidence.leaves])
+    for shown in (
+        [envelope, kept, log_pb2.DetailLeaf(erased_leaf_hash=inner)],
+        [log_pb2.DetailLeaf(erased_leaf_hash=whole)],
+        [log_pb2.DetailLeaf(erased_leaf_hash=commitment)],
+    ):
+        # Fewer leaves under the same root.
+        assert root([detail_hash(leaf) for leaf in shown]) in (whole, commitment)
+        with pytest.raises(EvidenceCorruptError, match="does not add up"):
+            open_details(storage_pb2.Evidence(method=BATCH.method, leaves=shown), READER, commitment)
+
+
 async def test_erasing_one_subject_after_another(written_log: WrittenLog, connection: Connection, bank: Caller) -> None:
     index = append(written_log, bank, KEPT, ERASED, OTHER)
     for subject in (ERASED, OTHER):
@@ -210,7 +230,7 @@ async def test_evidence_that_does_not_open_is_left_alone(written_log: WrittenLog
     damaged = append(written_log, bank, ERASED)
     written_log.execute("UPDATE evidence SET sealed = sealed || 'x' WHERE entry_index = %s", (damaged,))
     before = written_log.execute("SELECT * FROM evidence ORDER BY entry_index")
-    operation = EraseSubject(eraser(written_log))
+    operation = EraseSubject(eraser(written_log), b"")
     operator = written_log.add_member("operator", 4)
     with pytest.raises(Refusal) as refused:
         await written_log.run(connection, operation, (operator, pb.EraseSubjectRequest(subject=token(ERASED))))
@@ -225,7 +245,7 @@ async def test_the_operation_names_nobody_and_answers_with_counts(
 ) -> None:
     append(written_log, bank, KEPT, ERASED)
     add_account(written_log, ERASED, b"1")
-    operation = EraseSubject(eraser(written_log))
+    operation = EraseSubject(eraser(written_log), b"")
     request = pb.EraseSubjectRequest(request_id=b"0123456789abcdef", subject=token(ERASED))
     assert not operation.keeps_request
     assert operation.subjects(request) == ()
@@ -252,6 +272,7 @@ async def test_the_entry_of_an_erasure_opens_to_a_hash_alone(
         subject_keys=(),
         footprint=False,
         message=None,
+        keeps_envelope=False,
     )
     month = date(2026, 2, 1)
     prepared = writer.prepare(outcome, month)
@@ -275,7 +296,7 @@ async def test_the_entry_of_an_erasure_opens_to_a_hash_alone(
     ],
 )
 def test_a_malformed_token_is_refused_by_field(subject: subject_pb2.SubjectToken | None, field: str, reason: str) -> None:
-    operation = EraseSubject(SubjectEraser(None, READER, b""))  # type: ignore[arg-type] # validation opens nothing
+    operation = EraseSubject(SubjectEraser(None, READER, b""), b"")  # type: ignore[arg-type] # validation opens nothing
     with pytest.raises(Refusal) as refused:
         operation.validate(pb.EraseSubjectRequest(subject=subject), START)
     assert [(violation.field, violation.reason) for violation in refused.value.violations] == [(field, reason)]

@@ -210,6 +210,7 @@ def commitments() -> list[Case]:
                 ],
                 "salts": [salt.hex() for salt in salts],
                 "leaf_hashes": [hash_.hex() for hash_ in hashes],
+                "root": crypto.root(hashes).hex(),
                 "details_commitment": crypto.details_commitment(seed, envelope, leaves).hex(),
             }
         )

@@ -59,7 +59,7 @@ from tallystick.client.reporting import (
 from tallystick.client.retrying import Patience
 from tallystick.client.session import Options
 from tallystick.client.subjects import Identity
-from tallystick.client.verification import Difference, DifferenceKind, LogReport
+from tallystick.client.verification import Difference, DifferenceKind, InclusionReport, LogReport
 from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
 from tallystick.credit.violations import Violation
 
@@ -82,6 +82,7 @@ __all__ = [
     "Identity",
     "IdentityInvalid",
     "InclusionFalse",
+    "InclusionReport",
     "InputInvalid",
     "Inquiry",
     "InquiryOutcome",

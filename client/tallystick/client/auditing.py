@@ -17,6 +17,7 @@ from tallystick.client.inquiries import receipt_of
 from tallystick.client.methods import GET_AUDIT_ENTRY, LIST_AUDIT_ENTRIES
 from tallystick.client.receipts import KeptReceipt
 from tallystick.client.reporting import to_timestamp
+from tallystick.client.request_subjects import RequestSubject, request_subjects
 from tallystick.client.subjects import AnyIdentity, canonical
 from tallystick.client.tokens import Tokeniser
 from tallystick.credit.enums import Purpose
@@ -25,6 +26,8 @@ from tallystick.v1 import audit_service_pb2, codes_pb2, log_pb2, subject_pb2
 
 _PAGE = 500
 _HASH_BYTES = 32
+_EMPTY_DIGEST = hashlib.sha256(b"").digest()
+"""Of a request without any field: its bytes are shown by showing none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,10 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class DisclosedSubject:
-    """One subject of an entry's request; an erased one shows nothing."""
+    """One subject of an entry's request."""
 
     erased: bool
+    """True when its leaf's hash alone is shown: it was erased, or the request was not kept (`request_kept` of the entry)."""
     element: bytes = field(default=b"", repr=False)
     epoch_id: bytes = b""
     purpose: Purpose | int = Purpose.UNSPECIFIED
@@ -76,9 +80,13 @@ class OpenedEntry:
     """For a refused request: why."""
     subjects: tuple[DisclosedSubject, ...]
     request: bytes = field(repr=False)
-    """The request message as received; empty when a part of it was erased or the evidence was dropped."""
+    """The request message as received; empty when a part of it was erased, its evidence was dropped, it was not kept, or it was too
+    large to be shown."""
     receipt: KeptReceipt
     """For this reading of the entry, which is in the log as well."""
+    request_kept: bool = True
+    """False for a refused request that the exchange did not keep, since its caller was not admitted or it could not be read. The
+    envelope still says who signed it, and why it was refused; whom it was about nobody can open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,7 @@ class Auditing:
 
     def open_entry(self, index: int, server: Server) -> Flow[OpenedEntry]:
         """One entry with its details; raises InclusionFalse when the signed log holds another leaf at its index, and DetailsFalse
-        when the details are not what its leaf commits to."""
+        when the details are not what its leaf commits to, or the request shown is not what the details say."""
         request = audit_service_pb2.GetAuditEntryRequest(index=index)
         answered = yield from ask(Call(GET_AUDIT_ENTRY.at(server), request.SerializeToString()))
         message = answered.message
@@ -144,19 +152,24 @@ class Auditing:
         if not message.details:
             return OpenedEntry(entry, False, b"", "", b"", b"", "", (), b"", receipt)
         envelope, subjects = _open_details(entry, message.details)
-        if message.request and not hmac.compare_digest(hashlib.sha256(message.request).digest(), envelope.request_digest):
-            raise DetailsFalse(f"entry {index}: the request shown is not the one that its envelope names")
+        without_fields = envelope is not None and envelope.request_digest == _EMPTY_DIGEST
+        shown = bool(message.request) or (without_fields and not any(subject.erased for subject in subjects))
+        if shown:
+            _check_request(entry, message.request, envelope, message.details[1:])
+        opened = envelope or log_pb2.Envelope()
         return OpenedEntry(
             entry,
             True,
-            envelope.request_digest,
-            envelope.signature_params,
-            envelope.signature,
-            envelope.answer_digest,
-            envelope.reason,
+            opened.request_digest,
+            opened.signature_params,
+            opened.signature,
+            opened.answer_digest,
+            opened.reason,
             subjects,
             message.request,
             receipt,
+            # An erasure takes the envelope too: where that is left and the request is not, there never was one in the evidence.
+            request_kept=shown or message.request_omitted or envelope is None or not entry.refused,
         )
 
 
@@ -188,8 +201,9 @@ def _listed(listed: audit_service_pb2.ListedEntry) -> AuditEntry:
 
 def _open_details(
     entry: AuditEntry, details: Sequence[log_pb2.DetailLeaf]
-) -> tuple[log_pb2.Envelope, tuple[DisclosedSubject, ...]]:
-    """Rebuilds the commitment from the disclosed leaves and the hashes of erased ones, and only then reads them."""
+) -> tuple[log_pb2.Envelope | None, tuple[DisclosedSubject, ...]]:
+    """Rebuilds the commitment from the disclosed leaves and the hashes of erased ones, and only then reads them. An erased envelope
+    is None."""
     try:
         commitment = commitment_from_hashes([_detail_hash(entry, leaf) for leaf in details])
     except CryptoError as error:
@@ -199,11 +213,30 @@ def _open_details(
     first, *rest = details
     if first.WhichOneof("content") == "subject":
         raise DetailsFalse(f"entry {entry.index}: its first detail is not an envelope")
+    if any(leaf.WhichOneof("content") == "envelope" for leaf in rest):
+        raise DetailsFalse(f"entry {entry.index}: a subject is shown as an envelope")
+    subjects = tuple(_disclosed(leaf) for leaf in rest)
+    if first.WhichOneof("content") != "envelope":
+        return None, subjects
     try:
-        envelope = log_pb2.Envelope.FromString(first.envelope)
+        return log_pb2.Envelope.FromString(first.envelope), subjects
     except DecodeError:
         raise DetailsFalse(f"entry {entry.index}: its envelope cannot be read") from None
-    return envelope, tuple(_disclosed(leaf) for leaf in rest)
+
+
+def _check_request(
+    entry: AuditEntry, request: bytes, envelope: log_pb2.Envelope | None, subjects: Sequence[log_pb2.DetailLeaf]
+) -> None:
+    """The request is the one that the envelope names, and the subjects shown are its own: a commitment to others would open too."""
+    digest = b"" if envelope is None else envelope.request_digest
+    if not hmac.compare_digest(hashlib.sha256(request).digest(), digest):
+        raise DetailsFalse(f"entry {entry.index}: the request shown is not the one that its envelope names")
+    if any(leaf.WhichOneof("content") != "subject" for leaf in subjects):
+        return
+    shown = [leaf.subject for leaf in subjects]
+    named = [RequestSubject(each.subject.epoch_id, each.subject.element, each.purpose, each.consent_reference) for each in shown]
+    if named != request_subjects(entry.method, request, refused=entry.refused):
+        raise DetailsFalse(f"entry {entry.index}: the subjects shown are not those of its request")
 
 
 def _detail_hash(entry: AuditEntry, leaf: log_pb2.DetailLeaf) -> bytes:

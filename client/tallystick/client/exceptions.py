@@ -26,7 +26,7 @@ TallystickError
     ├── TokenProofFalse        the token authority did not use its published key
     ├── CheckpointFalse        a checkpoint that is not signed by the pinned key, or that contradicts an earlier one
     ├── InclusionFalse         a proof that does not lead to the signed root
-    ├── DetailsFalse           disclosed details that do not open an entry's commitment
+    ├── DetailsFalse           disclosed details that do not open an entry's commitment, or that are not those of its request
     ├── EpochRolledBack        an older key epoch than one that was seen before, or another key for the same one
     └── AnswerMalformed        bytes that are no answer to what was asked
 """
@@ -189,7 +189,7 @@ class InclusionFalse(NotTrusted):
 
 
 class DetailsFalse(NotTrusted):
-    """What was disclosed of an entry does not open its commitment."""
+    """What was disclosed of an entry does not open its commitment, or does not agree with the request shown."""
 
 
 class EpochRolledBack(NotTrusted):

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tallystick.client.auditing import AuditEntry, EntryFilter, OpenedEntry
 from tallystick.client.calls import Answered, Call, Clock, Finished, Flow, PageStream, RawFailure, Server, advance
 from tallystick.client.checkpoints import SignedCheckpoint
-from tallystick.client.exceptions import TallystickError
+from tallystick.client.exceptions import NotUsable, TallystickError
 from tallystick.client.inquiries import MAX_INQUIRIES, Inquiry, InquiryOutcome, QueryResult
 from tallystick.client.member_keys import KeyRegistration, RegisteredKey
 from tallystick.client.profile import PinnedTokenKey, Profile
@@ -38,7 +38,7 @@ from tallystick.client.session import Options, Session
 from tallystick.client.subjects import AnyIdentity
 from tallystick.client.tokens import MAX_EVALUATIONS
 from tallystick.client.transport import Transport
-from tallystick.client.verification import Difference, LogReport
+from tallystick.client.verification import InclusionReport, LogReport
 from tallystick.credit.enums import Purpose, WithdrawalReason
 
 R = TypeVar("R")
@@ -65,6 +65,7 @@ class Exchange:
         self._session = Session(profile, options or Options(), clock)
         self._transports = dict(transports or {})
         self._sleep = sleep
+        self._closed = False
         self._lock = threading.Lock()
         self._workers: ThreadPoolExecutor | None = None
 
@@ -88,7 +89,8 @@ class Exchange:
         self.close()
 
     def close(self) -> None:
-        """Saves the token cache and closes the connections."""
+        """Saves the token cache and closes the connections; nothing can be sent afterwards."""
+        self._closed = True
         self._session.save()
         with self._lock:
             workers, self._workers = self._workers, None
@@ -161,7 +163,8 @@ class Exchange:
         """Verifies the log against its signed checkpoint and the last one that was verified, and names what differs.
 
         Reading the entries needs the auditor's role; without it (`read_entries=False`) the checkpoint's signature, its consistency
-        with the last one, and the inclusion of `receipts` are verified.
+        with the last one, and the inclusion of `receipts` are verified. A receipt past the log's end is a difference: the exchange
+        gave it for an entry that the log had, and the checkpoint is fetched afterwards. Raises FileInvalid as verify_included.
         """
         flow = self._session.verification.verify_log(server, list(receipts), read_entries=read_entries)
         return self._run(flow)
@@ -172,10 +175,14 @@ class Exchange:
 
     def verify_included(
         self, receipts: Iterable[KeptReceipt], checkpoint: SignedCheckpoint, *, server: Server = Server.EXCHANGE
-    ) -> tuple[Difference, ...]:
-        """The receipts whose promise was broken: the log of the checkpoint has another entry at their index."""
-        _, _, broken = self._run(self._session.verification.included(server, list(receipts), checkpoint))
-        return tuple(broken)
+    ) -> InclusionReport:
+        """What became of the receipts in the log of a checkpoint that was fetched before.
+
+        It may be older than a receipt, which is then `pending`. A receipt cannot be newer than a checkpoint that is fetched after
+        it was given, and audit_verify fetches its own: there nothing is pending. Raises FileInvalid for a receipt that proves nothing: of another log, or neither in this one nor
+        signed by the pinned receipt key; the line that it names counts the receipts given, from 1.
+        """
+        return self._run(self._session.verification.included(server, list(receipts), checkpoint))
 
     def tokenise(self, identities: Iterable[AnyIdentity]) -> Iterator[bytes]:
         """The tokens of many identities, in their order; later calls find them in the cache. Batched as query_many is.
@@ -200,8 +207,14 @@ class Exchange:
 
     # --- Driving flows ----------------------------------------------------------------------------------------------------------
 
+    def _require_open(self) -> None:
+        """Raises NotUsable. A connection opened after the end would be one that nobody closes."""
+        if self._closed:
+            raise NotUsable("this exchange is closed (its `with` has ended): open another one")
+
     def _run(self, flow: Flow[R]) -> R:
         """Drives a flow to its result: carries out each call that it yields."""
+        self._require_open()
         step = advance(flow)
         while not isinstance(step, Finished):
             try:
@@ -262,6 +275,7 @@ class Exchange:
     def _in_order(self, flows: Iterator[Flow[list[T]]]) -> Iterator[T]:
         """Drives a bounded number of flows at once and yields what they return, in their order."""
         with self._lock:
+            self._require_open()
             if self._workers is None:
                 self._workers = ThreadPoolExecutor(self._session.options.in_flight, "tallystick")
             workers = self._workers

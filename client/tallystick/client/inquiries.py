@@ -33,7 +33,7 @@ class Inquiry:
     identity: AnyIdentity
     purpose: Purpose
     consent_reference: str
-    """Your reference to the subject's written consent: 1 to 64 printable ASCII characters with nothing personal in them."""
+    """Your reference to the subject's written consent: 1 to 64 printable ASCII characters without spaces, and nothing personal in them."""
     applicant_id: str = ""
     """Your own reference to the applicant; it is never sent."""
 
@@ -137,7 +137,7 @@ def _check_sendable(inquiry: Inquiry) -> None:
     if not isinstance(inquiry.purpose, int) or not 0 <= inquiry.purpose < 2**31:
         raise InputInvalid("purpose", "CODE_UNKNOWN", "give a Purpose")
     if not isinstance(inquiry.consent_reference, str) or not inquiry.consent_reference.isascii():
-        raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give 1 to 64 printable ASCII characters")
+        raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give 1 to 64 printable ASCII characters without spaces")
 
 
 def _without_faulty(

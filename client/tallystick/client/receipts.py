@@ -90,10 +90,7 @@ def verify_receipt(message: bytes, expected: Expected) -> KeptReceipt:
     # 1. It parses, and its seed is 32 bytes.
     kept, receipt = _parse(expected.origin, message)
     # 2. The receipt key's signature holds for the leaf and its index.
-    try:
-        verify_receipt_signature(expected.receipt_key, expected.origin, receipt.index, kept.leaf_hash, receipt.signature)
-    except ReceiptError:
-        raise ReceiptFalse(2, "it is not signed by the pinned receipt key") from None
+    _require_signed(kept, receipt, expected.receipt_key)
     # 3. The entry is about the caller's own call.
     entry = _parse_entry(receipt.entry)
     _require(3, entry.format_version == 1, "its entry has another format version than 1")
@@ -115,6 +112,23 @@ def verify_receipt(message: bytes, expected: Expected) -> KeptReceipt:
     commitment = details_commitment(receipt.seed, receipt.envelope, list(expected.subjects))
     _require(7, _same(entry.details_commitment, commitment), "its commitment is to other details")
     return kept
+
+
+def verify_promise(kept: KeptReceipt, receipt_key: bytes) -> None:
+    """Steps 1 and 2 for a receipt that was kept: without them it proves nothing against the exchange, whose key it must be.
+
+    Raises ReceiptFalse with the step that failed.
+    """
+    parsed, receipt = _parse(kept.origin, kept.message)
+    _require(1, parsed == kept, "its own bytes say something else than what was kept of it")
+    _require_signed(kept, receipt, receipt_key)
+
+
+def _require_signed(kept: KeptReceipt, receipt: log_pb2.Receipt, receipt_key: bytes) -> None:
+    try:
+        verify_receipt_signature(receipt_key, kept.origin, receipt.index, kept.leaf_hash, receipt.signature)
+    except ReceiptError:
+        raise ReceiptFalse(2, "it is not signed by the pinned receipt key") from None
 
 
 def _parse(origin: str, message: bytes) -> tuple[KeptReceipt, log_pb2.Receipt]:

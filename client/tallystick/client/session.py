@@ -50,7 +50,7 @@ class Session:
         self.member_keys = MemberKeys(profile.signer, counterparts)
         self.checkpoints = Checkpoints(counterparts, folder)
         self.auditing = Auditing(self.tokeniser, self.checkpoints)
-        self.verification = Verification(self.checkpoints)
+        self.verification = Verification(self.checkpoints, counterparts)
         self._endpoints = endpoints
         self._conversations = {
             server: Conversation(profile.signer, counterpart, clock) for server, counterpart in counterparts.items()

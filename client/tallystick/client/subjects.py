@@ -54,14 +54,23 @@ AnyIdentity = Identity | CanonicalIdentity
 
 
 def canonical(identity: AnyIdentity) -> CanonicalIdentity:
-    """The canonical form; raises IdentityInvalid.
+    """The canonical form; raises IdentityInvalid, and InputInvalid for what is no identity at all.
 
     Also what claims to be canonical is normalised: a token of anything else would be another subject's, and nobody would notice.
     """
+    if not isinstance(identity, Identity | CanonicalIdentity):
+        raise InputInvalid("identity", "FIELD_MALFORMED", f"give an Identity, such as Identity.resident_id(…), {_not_a(identity)}")
+    for name in ("kind", "type", "country", "number"):
+        if not isinstance(value := getattr(identity, name), str):
+            raise IdentityInvalid(name, "FIELD_MALFORMED", f"give a text, {_not_a(value)}")
     try:
         return normalise(identity.kind, identity.type, identity.country, identity.number)
     except IdentityError as error:
         raise IdentityInvalid(error.field, error.reason, error.description) from None
+
+
+def _not_a(value: object) -> str:
+    return f"not a value of type {type(value).__name__}"
 
 
 def input_invalid(error: IdentityError) -> InputInvalid:

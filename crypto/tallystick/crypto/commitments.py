@@ -1,8 +1,9 @@
-"""Commitments to the details of a log entry: an RFC 6962 root over salted leaves (docs/protocol.md, "Log entry")."""
+"""Commitments to the details of a log entry: salted leaves, their root and their number (docs/protocol.md, "Log entry")."""
 
 import hmac
 import secrets
 from collections.abc import Sequence
+from hashlib import sha256
 
 from tallystick.crypto.errors import CryptoError
 from tallystick.crypto.framing import framed
@@ -58,7 +59,12 @@ def details_commitment(seed: bytes, envelope: bytes, subject_leaves: Sequence[by
 
 
 def commitment_from_hashes(hashes: Sequence[bytes]) -> bytes:
-    """Return the commitment from the salted leaves' hashes, as remain when a leaf was erased. Raises CryptoError."""
-    if not hashes or any(len(hash_) != 32 for hash_ in hashes):
+    """Return the commitment from the salted leaves' hashes, as remain when a leaf was erased.
+
+    Raises CryptoError unless there is one hash at least, each of 32 bytes.
+    """
+    if not 1 <= len(hashes) < 2**32 or any(len(hash_) != 32 for hash_ in hashes):
         raise CryptoError("a commitment is over at least one hash, each of 32 bytes")
-    return root(hashes)
+    # The number fixes the tree's shape. An erased leaf is a bare hash, for which an inner node could be shown in place of
+    # the leaves under it: under the root alone, an entry about three subjects would also open as one about fewer.
+    return sha256(framed("tallystick-details-v1", len(hashes).to_bytes(4, "big"), root(hashes))).digest()

@@ -68,7 +68,7 @@ class AuditEntry(_message.Message):
     outcome: Global___EntryOutcome.ValueType
     """Whether it was carried out."""
     details_commitment: _builtins.bytes
-    """RFC 6962 root over the salted details: the envelope first, then one leaf for each subject. 32 bytes."""
+    """SHA-256 over the number of salted details and their RFC 6962 root: the envelope first, then one leaf for each subject."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was committed, by the database's clock; UTC, microseconds. Never decreases along the log."""

@@ -38,7 +38,7 @@ async def administer(
     service = compose(settings, keys, dsn)
     service.ledger.start()
     try:
-        answer = await service.handle(_signed(settings, keys, method, message.SerializeToString()))
+        answer = await service.handle(_signed(settings, keys, method, message, int(time.time())))
     finally:
         await service.close()
     if answer.refusal is not None:
@@ -61,7 +61,11 @@ async def bootstrap(settings: Settings, keys: ServerKeys, dsn: str) -> bool:
         writer = LogWriter(settings.origin, keys.receipt_key, EvidenceBox(keys.evidence))
         transactor = Transactor(writer, keys.request_secret)
         # The transaction is open already: its BEGIN in there is a warning in the database's log, and no more.
-        await transactor.commit(connection, await transactor.carry_out(connection, requests))
+        batch = await transactor.carry_out(connection, requests)
+        for work in batch.works:
+            if work.refusal is not None:
+                raise work.refusal
+        await transactor.commit(connection, batch)
         return True
     finally:
         connection.close()
@@ -86,18 +90,20 @@ async def _first_requests(connection: Connection, settings: Settings, keys: Serv
     created = pb.CreateMemberResponse(member=registry.member_message(row, ()))
     added = pb.AddMemberKeyResponse(key=registry.key_message(key))
     service = compose(settings, keys, "")
+    # The database's clock will judge the signatures, whatever this machine's says.
+    now = int(clock.timestamp())
     return [
-        _settled(service, settings, keys, "CreateMember", create, created),
-        _settled(service, settings, keys, "AddMemberKey", add, added),
+        _settled(service, _signed(settings, keys, SERVICE + "CreateMember", create, now), settings.operator, created),
+        _settled(service, _signed(settings, keys, SERVICE + "AddMemberKey", add, now), settings.operator, added),
     ]
 
 
-def _settled(service: Service, settings: Settings, keys: ServerKeys, method: str, message: Message, answer: Message) -> Request:
-    call = _signed(settings, keys, SERVICE + method, message.SerializeToString())
-    request = service.read(call, parse_request_signature(call.metadata), settings.operator)
+def _settled(service: Service, call: Call, member_id: str, answer: Message) -> Request:
+    request = service.request(call, parse_request_signature(call.metadata), member_id)
     return replace(request, answer=answer.SerializeToString())
 
 
-def _signed(settings: Settings, keys: ServerKeys, method: str, message: bytes) -> Call:
-    signed = sign_request(keys.operator_key, path=method, message=message, audience=settings.origin, created=int(time.time()))
-    return Call(method=method, metadata=signed.metadata, message=message, certificate_member=None)
+def _signed(settings: Settings, keys: ServerKeys, method: str, message: Message, now: int) -> Call:
+    content = message.SerializeToString()
+    signed = sign_request(keys.operator_key, path=method, message=content, audience=settings.origin, created=now)
+    return Call(method=method, metadata=signed.metadata, message=content, certificate_member=None)

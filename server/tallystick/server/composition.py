@@ -23,7 +23,7 @@ from tallystick.server.operations.audit_reading import ExportAuditEntries, GetAu
 from tallystick.server.operations.inquiries import BatchQueryCreditHistories, InquiryAnswers, QueryCreditHistory
 from tallystick.server.operations.member_keys import AddMemberKey, RevokeMemberKey
 from tallystick.server.operations.membership import CreateMember, ListMembers, UpdateMember
-from tallystick.server.operations.operation import Operation
+from tallystick.server.operations.operation import FULL_BATCH, Operation
 from tallystick.server.operations.reports import SubmitReports, WithdrawAccount
 from tallystick.server.operations.submissions import GetSubmission, ListSubmissions
 from tallystick.server.operations.tokens import EvaluateTokens
@@ -32,10 +32,8 @@ from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.reader import Reader
 from tallystick.server.transaction import Transactor
 from tallystick.server.transport.authentication import Authenticator
+from tallystick.server.waiting import Line
 from tallystick.v1 import audit_service_pb2, subject_token_service_pb2
-
-BATCH_BYTES = 1024 * 1024
-"""A transaction takes no further request once it holds this much: a thousand reports must not wait for ten thousand others."""
 
 Asked = TypeVar("Asked", bound=Message)
 
@@ -46,7 +44,8 @@ def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
     async def connect() -> Connection:
         return await Connection.open(dsn)
 
-    reader = Reader(connect)
+    # What anybody may ask, and how often, must not delay who signed a request, nor the health of the server.
+    reader, public_reader = Reader(connect), Reader(connect)
 
     async def lookup(keyid: bytes) -> Any:
         return await reader.read(lambda connection: find_key(connection, keyid))
@@ -55,22 +54,25 @@ def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
     ledger = Ledger(
         connect,
         Transactor(LogWriter(settings.origin, keys.receipt_key, box), keys.request_secret),
-        queue_size=settings.queue_size,
-        batch_size=settings.batch_size,
-        batch_bytes=BATCH_BYTES,
+        Line(length=settings.queue_size, batch_size=settings.batch_size, batch_weight=FULL_BATCH),
         linger=settings.linger_ms / 1000,
     )
     operations: dict[str, Operation] = {}
     epoch_id = b"" if settings.role == "token-authority" else _epoch_in_force(settings)
     own = _exchange_operations(epoch_id, keys) if epoch_id else _token_operations(keys)
-    for operation in (*own, *_membership_operations(settings, keys), *_audit_operations(keys, box, RequestReader(operations))):
+    for operation in (
+        *own,
+        *_membership_operations(settings, keys),
+        *_audit_operations(keys, box, RequestReader(operations), epoch_id),
+    ):
         operations[operation.method] = operation
     return Service(
         authenticator=Authenticator(settings.origin, lookup),
         ledger=ledger,
         reader=reader,
+        public_reader=public_reader,
         operations=operations,
-        public_methods=_public_methods(settings, keys, reader),
+        public_methods=_public_methods(settings, keys, public_reader),
         subject_secret=keys.subject_secret,
         epoch_id=epoch_id,
     )
@@ -106,12 +108,12 @@ def _membership_operations(settings: Settings, keys: ServerKeys) -> Iterable[Ope
     )
 
 
-def _audit_operations(keys: ServerKeys, box: EvidenceBox, reader: RequestReader) -> Iterable[Operation]:
+def _audit_operations(keys: ServerKeys, box: EvidenceBox, reader: RequestReader, epoch_id: bytes) -> Iterable[Operation]:
     return (
         ListAuditEntries(keys.request_secret),
         GetAuditEntry(box, reader),
         ExportAuditEntries(),
-        EraseSubject(SubjectEraser(box, reader, keys.subject_secret)),
+        EraseSubject(SubjectEraser(box, reader, keys.subject_secret), epoch_id),
     )
 
 

@@ -30,7 +30,7 @@ class RequestReader:
             # The entry then commits to leaves that cannot be named any more, which the check of the commitment shows.
             return ()
         try:
-            return operation.subjects(operation.decode(request))
+            return operation.subjects(operation.decode(request)) or ()
         except DecodeError:
             return ()
 

@@ -7,9 +7,7 @@ full house the ledger lingers a moment, since the callers it has just released a
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 import psycopg2
@@ -19,20 +17,17 @@ from psycopg2 import errorcodes
 from tallystick.server.calls import Answer
 from tallystick.server.concurrency import ConcurrentChangeError
 from tallystick.server.log.append import Appended, CommitFailedError, is_committed
-from tallystick.server.metrics import BATCH_SIZE, QUEUE_LENGTH, RERUNS, UNCERTAIN_COMMITS
+from tallystick.server.metrics import BATCH_SIZE, RERUNS, UNCERTAIN_COMMITS
 from tallystick.server.refusals import Refusal
 from tallystick.server.request import Request
 from tallystick.server.storage.connection import Connection
 from tallystick.server.transaction import Batch, Transactor
+from tallystick.server.waiting import Line, Ticket
 from tallystick.v1 import errors_pb2 as errors
 
 events = structlog.get_logger()
 
-QUEUE_BYTES = 128 * 1024 * 1024
-"""Most bytes of messages that wait, however few they are."""
 MAX_RERUNS = 5
-RETRY_AFTER = 0.25
-"""Seconds after which a caller that found the queue full may come again."""
 RECOVERY_TIMEOUT = 10.0
 """Seconds within which a lost connection must be replaced for its last commit to be looked up."""
 _RERUN_STATES = frozenset(
@@ -48,24 +43,11 @@ _RERUN_STATES = frozenset(
 class Ledger:
     """Admits requests to one connection to the database, in batches."""
 
-    def __init__(
-        self,
-        connect: Callable[[], Awaitable[Connection]],
-        transactor: Transactor,
-        *,
-        queue_size: int,
-        batch_size: int,
-        batch_bytes: int,
-        linger: float,
-    ) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], transactor: Transactor, line: Line, *, linger: float) -> None:
         self._connect = connect
         self._transactor = transactor
-        self._queue_size = queue_size
-        self._batch_size = batch_size
-        self._batch_bytes = batch_bytes
+        self._line = line
         self._linger = linger
-        self._waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
-        self._waiting_bytes = 0
         self._arrived = asyncio.Event()
         self._closing = False
         self._connection: Connection | None = None
@@ -84,35 +66,30 @@ class Ledger:
         if self._connection is not None:
             self._connection.close()
 
-    @property
-    def healthy(self) -> bool:
-        """Whether the database could be reached the last time it was needed."""
-        return self._connection is not None and not self._connection.closed
+    def require_room(self, size: int) -> None:
+        """Raises Refusal when a message of `size` bytes could not be taken now."""
+        if self._closing:
+            raise Refusal(errors.ERROR_REASON_SHUTTING_DOWN, "the server is shutting down; ask another")
+        self._line.require_room(size)
 
     async def submit(self, request: Request) -> Answer:
         """Waits until the request is committed; raises Refusal when it was not carried out and is not in the log either."""
-        if self._closing:
-            raise Refusal(errors.ERROR_REASON_SHUTTING_DOWN, "the server is shutting down; ask another")
-        if len(self._waiting) >= self._queue_size or self._waiting_bytes + len(request.message) > QUEUE_BYTES:
-            raise Refusal(errors.ERROR_REASON_QUEUE_FULL, "the server has more to do than it can; wait", retry_after=RETRY_AFTER)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, future))
-        self._waiting_bytes += len(request.message)
-        QUEUE_LENGTH.set(len(self._waiting))
+        self.require_room(len(request.message))
+        future = self._line.join(request)
         self._arrived.set()
         return await future
 
     async def _work(self) -> None:
         last = 0
         while True:
-            if not self._waiting:
+            if not self._line:
                 if self._closing:
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
             await self._gather(last)
-            batch = self._take()
+            batch = self._line.take()
             last = len(batch)
             if batch:
                 BATCH_SIZE.observe(len(batch))
@@ -121,50 +98,21 @@ class Ledger:
     async def _gather(self, last: int) -> None:
         """Waits a moment for the callers that the batch before released, if there were several."""
         until = asyncio.get_running_loop().time() + self._linger
-        while len(self._waiting) < min(last, self._batch_size) and not self._closing:
+        while len(self._line) < last and not self._closing:
             if (left := until - asyncio.get_running_loop().time()) <= 0:
                 return
             await asyncio.sleep(min(left, self._linger / 4))
 
-    def _take(self) -> list[tuple[Request, asyncio.Future[Answer]]]:
-        """The next batch: bounded in number and bytes, no caller that has gone, no request_id twice."""
-        now = asyncio.get_running_loop().time()
-        batch: list[tuple[Request, asyncio.Future[Answer]]] = []
-        identities: set[tuple[str, bytes]] = set()
-        size = 0
-        while self._waiting and len(batch) < self._batch_size and (size < self._batch_bytes or not batch):
-            request, future = self._waiting[0]
-            identity = request.identity
-            if identity is not None and identity in identities:
-                break
-            self._waiting.popleft()
-            self._waiting_bytes -= len(request.message)
-            if future.done():
-                continue
-            if request.deadline is not None and request.deadline <= now:
-                _settle(
-                    future,
-                    Refusal(errors.ERROR_REASON_DEADLINE_PASSED, "the deadline passed before the request was run"),
-                )
-                continue
-            if identity is not None:
-                identities.add(identity)
-            size += len(request.message)
-            batch.append((request, future))
-        QUEUE_LENGTH.set(len(self._waiting))
-        return batch
-
-    async def _run(self, batch: Sequence[tuple[Request, asyncio.Future[Answer]]]) -> None:
+    async def _run(self, batch: Sequence[Ticket]) -> None:
         """Runs a batch; if it fails for a reason of its own, runs each request by itself."""
-        results = await self._attempt([request for request, _ in batch])
-        if results is None and len(batch) == 1:
-            results = [await self._refuse(batch[0][0], _internal())]
-        elif results is None:
-            results = []
-            for request, _ in batch:
-                results = [*results, *(await self._attempt([request]) or [await self._refuse(request, _internal())])]
-        for (_, future), result in zip(batch, results, strict=True):
-            _settle(future, result)
+        results = await self._attempt([ticket.request for ticket in batch])
+        if results is not None:
+            for ticket, result in zip(batch, results, strict=True):
+                ticket.settle(result)
+            return
+        for ticket in batch:
+            alone = await self._attempt([ticket.request]) if len(batch) > 1 else None
+            ticket.settle(alone[0] if alone else await self._refuse(ticket.request, _internal()))
 
     async def _attempt(self, requests: Sequence[Request]) -> Sequence[Answer | Refusal] | None:
         """Answers of a batch, or the same refusal for all when the database is gone, or None when it fails for its own reason."""
@@ -182,7 +130,7 @@ class Ledger:
                     if reused:
                         # It may have died while idle. Nothing was sent on it to be committed: a new one may run the batch.
                         continue
-                    events.error("database_lost", error=str(error).strip(), requests=len(requests))
+                    events.error("database_lost", error=type(error).__name__, requests=len(requests))
                     return [_unavailable()] * len(requests)
                 if error.pgcode not in _RERUN_STATES:
                     events.error("transaction_failed", sqlstate=error.pgcode, requests=len(requests))
@@ -213,35 +161,44 @@ class Ledger:
             batch = await self._transactor.carry_out(connection, requests)
             return await self._transactor.commit(connection, batch)
         except CommitFailedError as failed:
-            if connection.closed:
-                return await self._look_up(batch, failed.appended)
-            await self._roll_back(connection)
-            if await is_committed(await self._connected(), failed.appended):
-                return self._transactor.answers(batch, failed.appended)
-            raise failed.__cause__ or failed from None
+            if not connection.closed:
+                await self._roll_back(connection)
+            return await self._look_up(batch, failed)
         except BaseException:
             await self._roll_back(connection)
             raise
 
-    async def _look_up(self, batch: Batch, appended: Appended) -> Sequence[Answer | Refusal]:
-        """The connection was lost while a commit was under way: looks whether it took effect, and guesses nothing.
+    async def _look_up(self, batch: Batch, failed: CommitFailedError) -> Sequence[Answer | Refusal]:
+        """The append did not come back as it should: looks whether it took effect after all, and guesses nothing.
 
-        If it did not, or the database stays away, nothing is run again here: the lost session may still be about to commit. The
-        callers hear UNAVAILABLE and ask again with a new nonce; their request_id tells what happened."""
-        UNCERTAIN_COMMITS.inc()
-        self._drop()
-        committed = False
-        with suppress(TimeoutError):
+        If the connection stands and it did not, the failure is raised, as one that is certain. If the connection was lost and it
+        did not, or the database stays away, nothing is run again here: the lost session may still be about to commit. The callers
+        hear UNAVAILABLE and ask again with a new nonce; their request_id tells what happened."""
+        lost = self._connection is None or self._connection.closed
+        try:
             async with asyncio.timeout(RECOVERY_TIMEOUT):
-                while True:
-                    try:
-                        committed = await is_committed(await self._connected(), appended)
-                        break
-                    except psycopg2.Error:
-                        self._drop()
-                        await asyncio.sleep(0.1)
-        events.warning("commit_looked_up", committed=committed, requests=len(batch.works))
-        return self._transactor.answers(batch, appended) if committed else [_unavailable()] * len(batch.works)
+                committed = await self._find(failed.appended)
+        except TimeoutError:
+            # What the statement under way would still answer must not meet the next one.
+            self._drop()
+            committed, lost = False, True
+        if lost:
+            UNCERTAIN_COMMITS.inc()
+            events.warning("commit_looked_up", committed=committed, requests=len(batch.works))
+        if committed:
+            return self._transactor.answers(batch, failed.appended)
+        if lost:
+            return [_unavailable()] * len(batch.works)
+        raise failed.__cause__ or failed
+
+    async def _find(self, appended: Appended) -> bool:
+        """Whether a batch stands in the log; asks until the database answers."""
+        while True:
+            try:
+                return await is_committed(await self._connected(), appended)
+            except psycopg2.Error:
+                self._drop()
+                await asyncio.sleep(0.1)
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -262,15 +219,6 @@ class Ledger:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
-
-
-def _settle(future: asyncio.Future[Answer], result: Answer | Refusal) -> None:
-    if future.done():
-        return
-    if isinstance(result, Refusal):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
 
 
 def _unavailable() -> Refusal:

@@ -29,12 +29,14 @@ class Request:
     """Whose key signed it."""
     message: bytes
     parsed: Any
-    """The message; None if the bytes are none of its type."""
+    """The message; None if it is invalid: what is parsed takes many times the room of its bytes, and nobody will run it."""
     prepared: object
     request_id: bytes | None
     subjects: Sequence[Subject]
     subject_keys: Sequence[bytes]
     """What the database stores for each subject; empty for one that is no token at all (its request is refused)."""
+    traceable: bool
+    """Whether it could be read, and each of its subjects can be found again: what nobody could find to erase is not kept."""
     certificate_mismatch: bool
     invalid: Refusal | None
     """What is wrong with the message by itself; told only to who may send such a message at all."""
@@ -54,8 +56,10 @@ class Request:
     def digest(self, secret: bytes) -> bytes:
         """What is stored to tell a retry from another request under the same request_id.
 
-        Keyed: a plain digest in the database would let whoever steals it test guesses about who was asked about."""
-        return hmac.digest(secret, framed("tallystick-request-v1", self.operation.method.encode(), self.message), "sha256")
+        Keyed: a plain digest in the database would let whoever steals it test guesses about who was asked about. Of a request that
+        must not be kept it says nothing but its request_id."""
+        content = self.message if self.operation.keeps_request else self.request_id or b""
+        return hmac.digest(secret, framed("tallystick-request-v1", self.operation.method.encode(), content), "sha256")
 
 
 def read_request(
@@ -74,7 +78,7 @@ def read_request(
     parsed: Any = None
     prepared: object = None
     request_id: bytes | None = None
-    subjects: Sequence[Subject] = ()
+    subjects: Sequence[Subject] | None = None
     invalid: Refusal | None = None
     try:
         parsed = operation.decode(call.message)
@@ -91,16 +95,18 @@ def read_request(
             prepared = operation.validate(parsed, now)
         except Refusal as refusal:
             invalid = refusal
+    keys = [_key(subject_secret, epoch_id or subject.epoch_id, subject.element) for subject in subjects or ()]
     return Request(
         operation=operation,
         signature=signature,
         member_id=member_id,
         message=call.message,
-        parsed=parsed,
+        parsed=parsed if invalid is None else None,
         prepared=prepared,
         request_id=request_id,
-        subjects=subjects,
-        subject_keys=[_key(subject_secret, epoch_id or subject.epoch_id, subject.element) for subject in subjects],
+        subjects=subjects or (),
+        subject_keys=keys,
+        traceable=subjects is not None and all(keys),
         certificate_mismatch=call.certificate_member is not None and call.certificate_member != member_id,
         invalid=invalid,
         deadline=call.deadline,

@@ -26,6 +26,8 @@ class Service:
     authenticator: Authenticator
     ledger: Ledger
     reader: Reader
+    """For key look-ups and health."""
+    public_reader: Reader
     operations: Mapping[str, Operation]
     public_methods: Mapping[str, PublicMethod]
     subject_secret: bytes
@@ -34,11 +36,11 @@ class Service:
 
     async def handle(self, call: Call) -> Answer:
         """Carries one call out; raises Refusal for what is not logged."""
-        return await self.ledger.submit(await self._read(call))
+        return await self.ledger.submit(await self._authenticated(call))
 
     async def handle_stream(self, call: Call) -> AsyncIterator[Answer]:
         """Carries a streaming call out page by page. The pages share one signature; each is an entry and a transaction itself."""
-        request = await self._read(call)
+        request = await self._authenticated(call)
         while True:
             answer = await self.ledger.submit(request)
             yield answer
@@ -50,12 +52,15 @@ class Service:
         """Finishes what is queued and closes the connections."""
         await self.ledger.close()
         self.reader.close()
+        self.public_reader.close()
 
-    async def _read(self, call: Call) -> Request:
+    async def _authenticated(self, call: Call) -> Request:
         signature, key = await self.authenticator.authenticate(call)
-        return self.read(call, signature, key.member_id)
+        # Parsed, a message takes many times the room of its bytes: not before there is a place for it.
+        self.ledger.require_room(len(call.message))
+        return self.request(call, signature, key.member_id)
 
-    def read(self, call: Call, signature: RequestSignature, member_id: str) -> Request:
+    def request(self, call: Call, signature: RequestSignature, member_id: str) -> Request:
         """An authenticated call as the ledger takes it."""
         return read_request(
             call,

@@ -4,10 +4,11 @@ In this order, which is also the order in which locks are taken:
 
 1. admission: one statement spends the nonces, and reads for every request the database's clock, its key, its member, and whether
    its request_id had an effect before;
-2. each request is judged by what came back (`_refusal`);
+2. each request is judged by what came back (`_bar`);
 3. the operations run, kind by kind;
 4. commitments are made and evidence is sealed;
-5. the head of the log is locked, all entries are appended, and the transaction commits.
+5. the head of the log is locked, all entries are appended, and the transaction commits, unless the registry of members has changed
+   since step 1: then all is undone and runs again.
 
 request_ids are claimed in step 5, under the head's lock, where no two transactions can be at once: a race between two servers shows
 as a unique violation there, and the loser runs again and finds the winner's answer.
@@ -24,7 +25,7 @@ from typing import Any
 
 from tallystick.server.calls import Answer
 from tallystick.server.evidence import evidence_month
-from tallystick.server.log.append import Appended, LogWriter, Outcome, Prepared, RequestClaim
+from tallystick.server.log.append import Appended, LogWriter, Outcome, Prepared, RegistryVersion, RequestClaim
 from tallystick.server.operations.operation import Caller, Operation, Work
 from tallystick.server.refusals import Refusal
 from tallystick.server.request import Request
@@ -38,6 +39,8 @@ MAX_AGE = 60
 """Seconds that `created` may lie back."""
 MAX_AHEAD = 10
 """Seconds that `created` may lie ahead."""
+MAX_KEPT_OF_BARRED = 16 * 1024
+"""Most bytes that are kept of a request whose sender may not make it: a query has a few hundred."""
 
 _ADMIT = """
 WITH clock AS MATERIALIZED (
@@ -55,7 +58,8 @@ WITH clock AS MATERIALIZED (
   RETURNING keyid, nonce
 )
 SELECT asked.ordinal, clock.now, asked.fresh, spent.nonce IS NOT NULL, key.revoke_time IS NOT NULL, member.id, member.state,
-       member.roles, member.purposes, member.daily_evaluations, request.method, request.digest, request.answer
+       member.roles, member.purposes, member.daily_evaluations, request.method, request.digest, request.answer,
+       (SELECT registry_version FROM log_head WHERE singleton)
 FROM asked
 CROSS JOIN clock
 JOIN member_key AS key USING (keyid)
@@ -87,6 +91,7 @@ class Batch:
     messages: Sequence[bytes]
     prepared: Sequence[Prepared]
     month: date
+    registry: RegistryVersion
 
     def answers(self, receipts: Sequence[bytes]) -> list[Answer]:
         """What the callers get once the batch is committed."""
@@ -105,7 +110,7 @@ class Transactor:
 
     async def carry_out(self, connection: Connection, requests: Sequence[Request]) -> Batch:
         """Steps 1 to 4, in a transaction that it begins. Raises what the database or an operation raised."""
-        clock, admissions = await _admit(connection, requests)
+        clock, registry_version, admissions = await _admit(connection, requests)
         works = [self._judge(request, admission) for request, admission in zip(requests, admissions, strict=True)]
         await _run_operations(connection, requests, works, clock)
         messages = [_encode(work, request.operation.max_answer) for request, work in zip(requests, works, strict=True)]
@@ -114,11 +119,12 @@ class Transactor:
             self._writer.prepare(self._outcome(request, admission, work, message), month)
             for request, admission, work, message in zip(requests, admissions, works, messages, strict=True)
         ]
-        return Batch(works, messages, prepared, month)
+        changed = any(r.operation.changes_registry and w.refusal is None for r, w in zip(requests, works, strict=True))
+        return Batch(works, messages, prepared, month, RegistryVersion(registry_version, changed))
 
     async def commit(self, connection: Connection, batch: Batch) -> list[Answer]:
         """Step 5. Raises CommitFailedError when the outcome is not known, or known to be bad."""
-        return batch.answers(await self._writer.append_and_commit(connection, batch.prepared, batch.month))
+        return batch.answers(await self._writer.append_and_commit(connection, batch.prepared, batch.month, batch.registry))
 
     def answers(self, batch: Batch, appended: Appended) -> list[Answer]:
         """The answers of a batch that was found committed after its connection was lost."""
@@ -136,7 +142,7 @@ class Transactor:
             page_end=request.page_end,
             answer=request.answer,
         )
-        work.refusal = _refusal(request, admission)
+        work.refusal = _bar(request, admission) or request.invalid
         if work.refusal is None and admission.prior_digest is not None:
             same = admission.prior_method == request.operation.method and hmac.compare_digest(
                 admission.prior_digest, request.digest(self._request_secret)
@@ -174,12 +180,13 @@ class Transactor:
             subjects=request.subjects,
             subject_keys=request.subject_keys,
             footprint=work.footprint and refusal is None and not work.repeated,
-            message=request.message if request.operation.keeps_request else None,
+            message=request.message if _is_kept(request, admission) else None,
+            keeps_envelope=request.operation.keeps_request,
             claim=claim,
         )
 
 
-async def _admit(connection: Connection, requests: Sequence[Request]) -> tuple[datetime, list[Admission]]:
+async def _admit(connection: Connection, requests: Sequence[Request]) -> tuple[datetime, int, list[Admission]]:
     spending: set[tuple[bytes, bytes]] = set()
     spends = []
     for request in requests:
@@ -206,7 +213,7 @@ async def _admit(connection: Connection, requests: Sequence[Request]) -> tuple[d
     if len(rows) != len(requests):
         raise RegistryError("a key that signed a request is no longer in the registry")
     admissions = [_admission(row, request, spent=spent) for row, request, spent in zip(rows, requests, spends, strict=True)]
-    return rows[0][1], admissions
+    return rows[0][1], rows[0][-1], admissions
 
 
 class RegistryError(Exception):
@@ -214,7 +221,7 @@ class RegistryError(Exception):
 
 
 def _admission(row: Sequence[Any], request: Request, *, spent: bool) -> Admission:
-    _, _, fresh, in_table, revoked, member, state, roles, purposes, daily_evaluations, method, digest, answer = row
+    _, _, fresh, in_table, revoked, member, state, roles, purposes, daily_evaluations, method, digest, answer, _ = row
     later_page = request.page_start is not None
     return Admission(
         caller=Caller(member, request.member_id, frozenset(roles), frozenset(purposes), daily_evaluations),
@@ -228,8 +235,8 @@ def _admission(row: Sequence[Any], request: Request, *, spent: bool) -> Admissio
     )
 
 
-def _refusal(request: Request, admission: Admission) -> Refusal | None:
-    """Whether the caller may do this at all, then whether it asked properly: nobody learns more than they may."""
+def _bar(request: Request, admission: Admission) -> Refusal | None:
+    """Why the caller may not do this at all; asked before what is wrong with the message: nobody learns more than they may."""
     roles = request.operation.roles
     if request.certificate_mismatch:
         return Refusal(
@@ -251,7 +258,15 @@ def _refusal(request: Request, admission: Admission) -> Refusal | None:
     if roles and not roles & admission.caller.roles:
         needed = " or ".join(sorted(Role.Name(Role.ValueType(role)).removeprefix("ROLE_") for role in roles))
         return Refusal(errors.ERROR_REASON_ROLE_MISSING, f"this method needs the role {needed}; ask the operator")
-    return request.invalid
+    return None
+
+
+def _is_kept(request: Request, admission: Admission) -> bool:
+    """Whether the request goes into the evidence. What nobody could find to erase does not; nor, but for a little, what comes from
+    somebody who may not send it at all, and could otherwise fill the disk."""
+    if not (request.operation.keeps_request and request.traceable):
+        return False
+    return len(request.message) <= MAX_KEPT_OF_BARRED or _bar(request, admission) is None
 
 
 async def _run_operations(connection: Connection, requests: Sequence[Request], works: Sequence[Work], clock: datetime) -> None:

@@ -35,6 +35,8 @@ from tallystick.server.storage.connection import Connection
 from tallystick.server.transport.dispatch import Dispatcher
 from tallystick.server.transport.tls import server_credentials
 
+MAX_STREAMS = 1024
+"""Most calls at once on one connection."""
 HEALTH_INTERVAL = 1.0
 """Seconds between two looks whether the database answers."""
 
@@ -90,7 +92,12 @@ def _server(settings: Settings, service: Service, *, reuse_port: bool) -> tuple[
             ("grpc.max_send_message_length", TRANSPORT_MAX_MESSAGE),
             # Off for a single worker: with it on, any process of this user could bind the port beside us unseen.
             ("grpc.so_reuseport", int(reuse_port)),
-        ]
+            ("grpc.max_concurrent_streams", MAX_STREAMS),
+            # A client that went without a word is missed within a minute; calls from the living are allowed to be rare.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+        ],
+        maximum_concurrent_rpcs=settings.queue_size + MAX_STREAMS,
     )
     server.add_generic_rpc_handlers((Dispatcher(service),))
     health_servicer = health.HealthServicer()

@@ -12,6 +12,7 @@ from tallystick.client.calls import Server
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command, read_receipts
 from tallystick.client.cli.parameters import identity_of, identity_options, read_as
+from tallystick.client.exceptions import FileInvalid
 from tallystick.client.files import cells
 from tallystick.client.verification import LogReport
 from tallystick.credit.codes import describe_purpose
@@ -98,11 +99,14 @@ def verify(tool: Tool, receipts: Path | None, no_entries: bool, authority: bool)
     """Verify the log against its signed checkpoint, and name every entry that was changed."""
     kept = list(read_receipts(receipts)) if receipts else []
     with tool.exchange() as exchange:
-        report = exchange.audit_verify(kept, read_entries=not no_entries, server=_server(authority))
+        try:
+            report = exchange.audit_verify(kept, read_entries=not no_entries, server=_server(authority))
+        except FileInvalid as error:
+            raise FileInvalid(f"{receipts}: {error}") from None
     if tool.as_json:
         output.write_json({"verified": report.verified, **output.plain(report)})
     else:
-        _print_report(tool, report)
+        _print_report(tool, report, with_receipts=receipts is not None)
     return 0 if report.verified else 1
 
 
@@ -161,9 +165,11 @@ def _print_opened(tool: Tool, opened: OpenedEntry) -> None:
     if not opened.disclosed:
         tool.results.print("Its evidence was dropped after the retention period.")
         return
+    if not opened.request_kept:
+        tool.results.print("The request was not kept: its caller was not admitted, or it could not be read.")
     if opened.subjects:
         subjects = [
-            ("erased", "", "")
+            ("erased" if opened.request_kept else "not kept", "", "")
             if subject.erased
             else (
                 subject.element.hex(),
@@ -176,15 +182,15 @@ def _print_opened(tool: Tool, opened: OpenedEntry) -> None:
     tool.remark("the signed log has this entry, and the details open its commitment")
 
 
-def _print_report(tool: Tool, report: LogReport) -> None:
+def _print_report(tool: Tool, report: LogReport, *, with_receipts: bool) -> None:
     checkpoint = report.checkpoint
     lines = [f"{checkpoint.origin}: {checkpoint.size} entries, root {checkpoint.root.hex()}"]
     if report.previous is not None and report.previous.size <= checkpoint.size:
         lines.append(f"compared with the last checkpoint verified, of {report.previous.size} entries")
     if report.entries_read is not None:
         lines.append(f"{report.entries_read} entries read and hashed")
-    if report.receipts_included or report.receipts_pending:
-        lines.append(f"{report.receipts_included} receipts kept, {report.receipts_pending} newer than the checkpoint")
+    if with_receipts:
+        lines.append(f"{report.receipts_included} receipts kept")
     for line in lines:
         tool.results.print(line, markup=False, highlight=False, soft_wrap=True)
     for difference in report.differences[:_DIFFERENCES_SHOWN]:

@@ -102,7 +102,10 @@ class AccountRows:
         if named and int(named[1]) < len(self.rows):
             return Reject(self.rows[int(named[1])], named[2] or "month", violation.reason, violation.description)
         column = _COLUMNS.get(violation.field) or re.split(r"[.\[]", violation.field.removeprefix("account."))[0]
-        return Reject(self.rows[0], column, violation.reason, violation.description)
+        description = violation.description
+        if (column, violation.reason) == ("as_of", "FIELDS_INCONSISTENT"):
+            description += "; if they are months of one account, their rows must be adjacent: sort the file by account_number"
+        return Reject(self.rows[0], column, violation.reason, description)
 
 
 def read_accounts(path: Path) -> Iterator[AccountRows]:

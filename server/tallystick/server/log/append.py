@@ -21,6 +21,7 @@ from tallystick.crypto import (
     salted_leaf_hash,
     sign_receipt,
 )
+from tallystick.server.concurrency import ConcurrentChangeError
 from tallystick.server.evidence import EvidenceBox, evidence_month
 from tallystick.server.operations.operation import Subject
 from tallystick.server.storage.connection import Connection
@@ -28,6 +29,7 @@ from tallystick.v1 import log_pb2, storage_pb2
 
 FORMAT_VERSION = 1
 MAX_CONSENT_REFERENCE = 64
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ class Outcome:
     subject_keys: Sequence[bytes]
     footprint: bool
     message: bytes | None
-    """The request as received; None for a method whose request is not kept."""
+    """The request as received; None where it is not kept."""
+    keeps_envelope: bool
+    """False where the envelope's digests and signature must not be kept either, since they would confirm a guess of the request."""
     claim: RequestClaim | None = None
 
 
@@ -57,6 +61,19 @@ class RequestClaim:
     digest: bytes
     answer: bytes | None
     submission: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryVersion:
+    """Which registry of members and keys a batch was admitted by, and which it leaves."""
+
+    seen: int
+    changed: bool
+
+    @property
+    def after(self) -> int:
+        """The version once the batch is committed."""
+        return self.seen + self.changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +97,9 @@ class Appended:
     leaf_hashes: Sequence[bytes]
 
 
-_LOCK_HEAD = "SELECT size, compact_range, greatest(last_time, clock_timestamp()) FROM log_head WHERE singleton FOR UPDATE"
+_LOCK_HEAD = """
+SELECT size, compact_range, greatest(last_time, clock_timestamp()), registry_version FROM log_head WHERE singleton FOR UPDATE
+"""
 
 _APPEND = """
 INSERT INTO audit_entry (index, leaf, leaf_hash, create_time, member, method, outcome)
@@ -108,7 +127,9 @@ FROM unnest(%(claim_members)s::bigint[], %(request_ids)s::bytea[], %(claim_metho
 """
 
 _ADVANCE_AND_COMMIT = """
-UPDATE log_head SET size = %(size)s, compact_range = %(compact_range)s, last_time = %(time)s WHERE singleton;
+UPDATE log_head
+SET size = %(size)s, compact_range = %(compact_range)s, last_time = %(time)s, registry_version = %(registry_version)s
+WHERE singleton;
 COMMIT
 """
 
@@ -128,24 +149,35 @@ class LogWriter:
         hashes = [salted_leaf_hash(salt(seed, i), content) for i, content in enumerate(contents)]
         commitment = commitment_from_hashes(hashes)
         evidence = storage_pb2.Evidence(method=outcome.method)
-        if outcome.message is None:
-            # The envelope holds the request's digest and signature: with a guess of the request in hand, they would confirm it.
-            evidence.leaves.add(erased_leaf_hash=hashes[0])
-        else:
+        if outcome.message is not None:
             evidence.seed, evidence.envelope, evidence.request = seed, outcome.envelope, outcome.message
+        else:
+            # The seed would make salts for guesses of the leaves that are not kept: only what is disclosed keeps its own.
+            first = evidence.leaves.add(erased_leaf_hash=hashes[0])
+            if outcome.keeps_envelope:
+                first.salt, first.envelope = salt(seed, 0), outcome.envelope
+            for hashed in hashes[1:]:
+                evidence.leaves.add(erased_leaf_hash=hashed)
         plain = evidence.SerializeToString()
-        return Prepared(outcome, seed, commitment, plain, self._box.seal(plain, month=month, details_commitment=commitment))
+        sealed = self._box.seal(plain, month=month, details_commitment=commitment)
+        return Prepared(outcome, seed, commitment, plain, sealed)
 
-    async def append_and_commit(self, connection: Connection, batch: Sequence[Prepared], month: date) -> list[bytes]:
+    async def append_and_commit(
+        self, connection: Connection, batch: Sequence[Prepared], month: date, registry: RegistryVersion
+    ) -> list[bytes]:
         """Locks the head, appends, commits; returns the serialised receipts, in the batch's order.
 
         The receipts are signed while the database is writing. They leave this process only after COMMIT has come back.
-        Raises CommitFailedError once the append was sent, whatever went wrong."""
-        ((size, compact_range, time),) = await connection.fetch(_LOCK_HEAD)
+        Raises ConcurrentChangeError when the registry has changed since the batch was admitted, and CommitFailedError once the
+        append was sent, whatever went wrong."""
+        ((size, compact_range, time, registry_version),) = await connection.fetch(_LOCK_HEAD)
+        if registry_version != registry.seen:
+            # Nobody may stand in the log as admitted after the entry that took the admission away.
+            raise ConcurrentChangeError
         if evidence_month(time) != month:
             month = evidence_month(time)
             batch = [self._seal_again(prepared, month) for prepared in batch]
-        create_time = _Timestamps.of(time)
+        create_time = _timestamp(time)
         leaves = [_leaf(prepared, create_time) for prepared in batch]
         hashes = [leaf_hash(leaf) for leaf in leaves]
         tree = CompactRange.from_bytes(size, bytes(compact_range))
@@ -157,7 +189,7 @@ class LogWriter:
             receipts.extend(self.receipts(batch, appended))
 
         sql, parameters = _statement(batch, appended, time, month)
-        parameters |= {"size": tree.size, "compact_range": tree.to_bytes()}
+        parameters |= {"size": tree.size, "compact_range": tree.to_bytes(), "registry_version": registry.after}
         try:
             await connection.execute(sql + _ADVANCE_AND_COMMIT, parameters, meanwhile=sign)
         except Exception as error:
@@ -199,15 +231,10 @@ async def is_committed(connection: Connection, appended: Appended) -> bool:
     return bool(rows) and bytes(rows[0][0]) == appended.leaf_hashes[0]
 
 
-class _Timestamps:
+def _timestamp(time: datetime) -> tuple[int, int]:
     """A database's instant as protobuf's seconds and nanoseconds, without a float between."""
-
-    _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-    @classmethod
-    def of(cls, time: datetime) -> tuple[int, int]:
-        since = time - cls._EPOCH
-        return since // timedelta(seconds=1), since.microseconds * 1000
+    since = time - _EPOCH
+    return since // timedelta(seconds=1), since.microseconds * 1000
 
 
 def _leaf(prepared: Prepared, create_time: tuple[int, int]) -> bytes:

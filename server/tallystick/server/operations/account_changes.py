@@ -6,12 +6,14 @@ insert finds it there, and its transaction runs again (ConcurrentChangeError) an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tallystick.credit.merging import AccountState, Merged, has_overdue
 from tallystick.server.concurrency import ConcurrentChangeError
+from tallystick.server.operations.account_limits import Pair, room_for_accounts
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import account_pb2, storage_pb2
 
@@ -52,17 +54,35 @@ class Change:
     merge: Callable[[AccountState], Merged]
 
 
-async def apply_changes(connection: Connection, changes: Sequence[Change], clock: datetime) -> list[Merged]:
-    """Applies changes in their order, several to one account too; returns what each of them did."""
+async def apply_changes(
+    connection: Connection, changes: Sequence[Change], clock: datetime, *, adding: bool
+) -> list[Merged | None]:
+    """Applies changes in their order, several to one account too; returns what each of them did.
+
+    `adding` says whether they can make an account live that was not: one too many (account_limits) is left out, its result None."""
     before = await _lock(connection, sorted({change.key for change in changes}))
     states = dict(before)
-    results = []
+    room = await room_for_accounts(connection, _not_live(changes, before)) if adding else {}
+    results: list[Merged | None] = []
     for change in changes:
-        merged = change.merge(states.get(change.key) or AccountState.empty())
+        state = states.get(change.key) or AccountState.empty()
+        merged = change.merge(state)
+        pair = change.key[:2]
+        if pair in room and state.record is None and merged.state.record is not None:
+            if room[pair] <= 0:
+                results.append(None)
+                continue
+            room[pair] -= 1
         states[change.key] = merged.state
         results.append(merged)
     await _write(connection, states, before, clock)
     return results
+
+
+def _not_live(changes: Sequence[Change], before: Mapping[Key, AccountState]) -> dict[Pair, int]:
+    """How many accounts of each subject and member are named that are new or withdrawn."""
+    keys = {change.key for change in changes}
+    return Counter(key[:2] for key in keys if key not in before or before[key].record is None)
 
 
 async def _lock(connection: Connection, keys: Sequence[Key]) -> dict[Key, AccountState]:

@@ -12,7 +12,7 @@ import structlog
 from tallystick.credit.validation import validate_subject
 from tallystick.credit.violations import Violation
 from tallystick.server.erasure import ErasureError, SubjectEraser
-from tallystick.server.operations.operation import Operation, Subject, Work
+from tallystick.server.operations.operation import FULL_BATCH, Operation, Subject, Work
 from tallystick.server.refusals import Refusal, refuse_violations
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import errors_pb2
@@ -35,9 +35,13 @@ class EraseSubject(Operation):
     method = "/tallystick.v1.AuditService/EraseSubject"
     roles = frozenset({ROLE_OPERATOR})
     keeps_request = False
+    cost = FULL_BATCH
+    locks = "accounts"
 
-    def __init__(self, eraser: SubjectEraser) -> None:
+    def __init__(self, eraser: SubjectEraser, epoch_id: bytes) -> None:
+        """`epoch_id` is the key epoch in force, under which all search rows stand; empty where there is none."""
         self._eraser = eraser
+        self._epoch_id = epoch_id
 
     def decode(self, raw: bytes) -> pb.EraseSubjectRequest:
         return pb.EraseSubjectRequest.FromString(raw)
@@ -51,7 +55,7 @@ class EraseSubject(Operation):
     def validate(self, message: pb.EraseSubjectRequest, now: datetime) -> None:
         if not message.HasField("subject"):
             raise refuse_violations([Violation("subject", "FIELD_REQUIRED", "is missing; give the token of the subject to erase")])
-        if violations := validate_subject(message.subject, "subject"):
+        if violations := validate_subject(message.subject, "subject", epoch_id=self._epoch_id or None):
             raise refuse_violations(violations)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:

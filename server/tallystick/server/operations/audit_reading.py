@@ -14,7 +14,7 @@ from tallystick.server.details import RequestReader, open_details
 from tallystick.server.evidence import EvidenceBox, EvidenceCorruptError, EvidenceKeyDestroyedError
 from tallystick.server.log.checkpoints import read_head
 from tallystick.server.log.entries import Entry, read_entries
-from tallystick.server.operations.operation import Operation, Subject, Work
+from tallystick.server.operations.operation import FULL_BATCH, Operation, Subject, Work
 from tallystick.server.refusals import Refusal, refuse_violations
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import errors_pb2, log_pb2, storage_pb2
@@ -41,6 +41,7 @@ class GetAuditEntry(Operation):
     """Opens an entry: for an auditor any, for another member its own. What a caller may not know of is not found."""
 
     method = "/tallystick.v1.AuditService/GetAuditEntry"
+    cost = FULL_BATCH // 4
     roles = frozenset()
     max_answer = MAX_MESSAGE + DETAILS_OVERHEAD
 
@@ -106,6 +107,7 @@ class ExportAuditEntries(Operation):
 
     method = "/tallystick.v1.AuditService/ExportAuditEntries"
     streaming = True
+    cost = FULL_BATCH // 4
     roles = frozenset({ROLE_AUDITOR})
 
     def decode(self, raw: bytes) -> pb.ExportAuditEntriesRequest:

@@ -12,7 +12,7 @@ from typing import Any
 from tallystick.credit.overdue import summarise
 from tallystick.credit.validation import validate_inquiry
 from tallystick.credit.violations import Violation
-from tallystick.server.operations.operation import Operation, Subject, Work
+from tallystick.server.operations.operation import FULL_BATCH, Operation, Subject, Work
 from tallystick.server.operations.splicing import submessage
 from tallystick.server.refusals import Refusal, refuse_violations
 from tallystick.server.storage.connection import Connection
@@ -122,6 +122,7 @@ class BatchQueryCreditHistories(Operation):
     """Many subjects; one faulty inquiry refuses them all."""
 
     method = SERVICE + "BatchQueryCreditHistories"
+    cost = FULL_BATCH // 8
     roles = frozenset({int(ROLE_INQUIRER)})
 
     def __init__(self, answers: InquiryAnswers) -> None:
@@ -133,8 +134,8 @@ class BatchQueryCreditHistories(Operation):
     def request_id(self, message: Any) -> bytes:
         return bytes(message.request_id)
 
-    def subjects(self, message: Any) -> Sequence[Subject]:
-        return [_subject(inquiry) for inquiry in message.inquiries] if len(message.inquiries) <= MAX_INQUIRIES else ()
+    def subjects(self, message: Any) -> Sequence[Subject] | None:
+        return [_subject(inquiry) for inquiry in message.inquiries] if len(message.inquiries) <= MAX_INQUIRIES else None
 
     def validate(self, message: Any, now: datetime) -> None:
         if not message.inquiries:

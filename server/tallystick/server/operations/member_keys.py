@@ -11,7 +11,7 @@ from tallystick.crypto import key_statement
 from tallystick.crypto.ed25519 import is_signed
 from tallystick.server.operations import registry
 from tallystick.server.operations.membership import SERVICE, check_member_id
-from tallystick.server.operations.operation import Caller, Operation, Subject, Work
+from tallystick.server.operations.operation import FULL_BATCH, Caller, Operation, Subject, Work
 from tallystick.server.operations.signing_keys import is_signing_key
 from tallystick.server.refusals import Refusal, refuse_violations
 from tallystick.v1 import errors_pb2
@@ -35,6 +35,8 @@ class AddMemberKey(Operation):
     """
 
     method = SERVICE + "AddMemberKey"
+    changes_registry = True
+    cost = FULL_BATCH
     roles = frozenset()
 
     def __init__(self, origin: str) -> None:
@@ -117,6 +119,8 @@ class RevokeMemberKey(Operation):
     """Revokes a key for good. Doing it again changes nothing and answers with the key as it was revoked."""
 
     method = SERVICE + "RevokeMemberKey"
+    changes_registry = True
+    cost = FULL_BATCH
     roles = frozenset({pb.ROLE_OPERATOR})
 
     def decode(self, raw: bytes) -> pb.RevokeMemberKeyRequest:

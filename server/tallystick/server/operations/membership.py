@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tallystick.credit.violations import Violation
 from tallystick.server.operations import registry
-from tallystick.server.operations.operation import Operation, Subject, Work
+from tallystick.server.operations.operation import FULL_BATCH, Operation, Subject, Work
 from tallystick.server.operations.page_tokens import PageTokens
 from tallystick.server.operations.request_fields import PAGE_BYTES, check_page_size, page_size
 from tallystick.server.refusals import Refusal, refuse_violations
@@ -33,6 +33,8 @@ class CreateMember(Operation):
     """Admits a member; ALREADY_EXISTS when its member_id is taken. A state that is not stated is active."""
 
     method = SERVICE + "CreateMember"
+    changes_registry = True
+    cost = FULL_BATCH
     roles = frozenset({pb.ROLE_OPERATOR})
 
     def decode(self, raw: bytes) -> pb.CreateMemberRequest:
@@ -65,6 +67,8 @@ class UpdateMember(Operation):
     """Replaces every settable field of a member; STATE_CONFLICT when nobody would be left to administer."""
 
     method = SERVICE + "UpdateMember"
+    changes_registry = True
+    cost = FULL_BATCH
     roles = frozenset({pb.ROLE_OPERATOR})
 
     def decode(self, raw: bytes) -> pb.UpdateMemberRequest:

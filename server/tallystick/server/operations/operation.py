@@ -14,6 +14,10 @@ from tallystick.server.calls import MAX_MESSAGE
 from tallystick.server.refusals import Refusal
 from tallystick.server.storage.connection import Connection
 
+FULL_BATCH = 1024 * 1024
+"""The weight at which a transaction takes no further request: a thousand reports must not wait for ten thousand others. What costs
+this much is the last of its transaction, and so comes after all others of it in the log."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -85,6 +89,13 @@ class Operation(Protocol):
     """Whether the answer is a stream of pages, each a transaction and an entry of its own."""
     keeps_request: bool = True
     """False: the evidence holds neither request nor envelope, only the envelope's leaf hash: both would name whom it erases."""
+    cost: int = 0
+    """What a request weighs in a transaction beside its own bytes: in bytes of request that are as much work."""
+    locks: str = ""
+    """What rows it locks, by a name; of the operations of one name a transaction runs only one, so that all rows of that name are
+    locked in one order."""
+    changes_registry: bool = False
+    """Whether it changes members or keys: what is admitted meanwhile by what the registry was before is then admitted anew."""
     max_answer: int = MAX_MESSAGE
     """Most bytes of its answer."""
 
@@ -96,8 +107,8 @@ class Operation(Protocol):
         """The request_id, or None for a method that has none."""
         return None
 
-    def subjects(self, message: Any) -> Sequence[Subject]:
-        """Whom the message is about, as sent (not validated), in its order; none if there are more than the method allows."""
+    def subjects(self, message: Any) -> Sequence[Subject] | None:
+        """Whom the message is about, as sent (not validated), in its order; None if there are more than the method allows."""
         return ()
 
     def validate(self, message: Any, now: datetime) -> object:

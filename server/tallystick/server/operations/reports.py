@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from tallystick.credit.merging import merge_report, merge_withdrawal
+from tallystick.credit.merging import Merged, merge_report, merge_withdrawal
 from tallystick.credit.validation import validate_report, validate_withdrawal
 from tallystick.credit.violations import Violation
 from tallystick.server.operations.account_changes import Change, Key, apply_changes
+from tallystick.server.operations.account_limits import MAX_OWN_ACCOUNTS
 from tallystick.server.operations.operation import Operation, Subject, Work
 from tallystick.server.refusals import Refusal, refuse_violations
 from tallystick.server.storage.connection import Connection
@@ -27,6 +28,7 @@ class SubmitReports(Operation):
     """A batch of account states, each accepted or rejected by itself."""
 
     method = SERVICE + "SubmitReports"
+    locks = "accounts"
     roles = frozenset({int(ROLE_REPORTER)})
 
     def __init__(self, epoch_id: bytes) -> None:
@@ -38,9 +40,9 @@ class SubmitReports(Operation):
     def request_id(self, message: Any) -> bytes:
         return bytes(message.request_id)
 
-    def subjects(self, message: Any) -> Sequence[Subject]:
+    def subjects(self, message: Any) -> Sequence[Subject] | None:
         if len(message.reports) > MAX_REPORTS:
-            return ()
+            return None
         return [Subject(report.subject.epoch_id, report.subject.element) for report in message.reports]
 
     def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
@@ -71,18 +73,10 @@ class SubmitReports(Operation):
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         changes = [change for position, work in enumerate(works) for change in _report_changes(work, _arrival(clock) + position)]
-        results = iter(await apply_changes(connection, changes, clock))
+        results = iter(await apply_changes(connection, changes, clock, adding=True))
         for work in works:
-            verdicts = []
-            for violations in work.prepared:
-                if violations:
-                    verdicts.append(_rejected(violations))
-                else:
-                    changed = next(results).changed
-                    verdicts.append(
-                        pb.ReportVerdict(outcome=pb.REPORT_OUTCOME_ACCEPTED if changed else pb.REPORT_OUTCOME_SUPERSEDED)
-                    )
-            rejected = sum(map(bool, work.prepared))
+            verdicts = [_verdict(i, violations, results) for i, violations in enumerate(work.prepared)]
+            rejected = sum(verdict.outcome == pb.REPORT_OUTCOME_REJECTED for verdict in verdicts)
             work.submission = (len(verdicts) - rejected, rejected)
             work.answer = pb.SubmitReportsResponse(
                 verdicts=verdicts, accepted_count=len(verdicts) - rejected, rejected_count=rejected
@@ -94,6 +88,7 @@ class WithdrawAccount(Operation):
     """One account disappears; its tombstone stays."""
 
     method = SERVICE + "WithdrawAccount"
+    locks = "accounts"
     roles = frozenset({int(ROLE_REPORTER)})
 
     def __init__(self, epoch_id: bytes) -> None:
@@ -114,8 +109,8 @@ class WithdrawAccount(Operation):
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         changes = [_withdrawal_change(work, _arrival(clock) + position) for position, work in enumerate(works)]
-        for work, merged in zip(works, await apply_changes(connection, changes, clock), strict=True):
-            gone = merged.changed and merged.state.record is None
+        for work, merged in zip(works, await apply_changes(connection, changes, clock, adding=False), strict=True):
+            gone = merged is not None and merged.changed and merged.state.record is None
             work.answer = pb.WithdrawAccountResponse(withdrawn=gone).SerializeToString()
             work.keep_answer = True
 
@@ -135,6 +130,17 @@ def _withdrawal_change(work: Work, arrival: int) -> Change:
 
 def _key(subject_key: bytes, work: Work, reference: Any) -> Key:
     return subject_key, work.caller.member, reference.secret_id + reference.digest
+
+
+def _verdict(i: int, violations: Sequence[Violation], results: Iterator[Merged | None]) -> pb.ReportVerdict:
+    """Takes the next of `results` if the i-th report was valid by itself and so was merged."""
+    if violations:
+        return _rejected(violations)
+    merged = next(results)
+    if merged is None:
+        description = f"this member reports {MAX_OWN_ACCOUNTS} accounts of this subject already; withdraw one that is closed"
+        return _rejected([Violation(f"reports[{i}].account_reference", "FIELD_OUT_OF_RANGE", description)])
+    return pb.ReportVerdict(outcome=pb.REPORT_OUTCOME_ACCEPTED if merged.changed else pb.REPORT_OUTCOME_SUPERSEDED)
 
 
 def _rejected(violations: Sequence[Violation]) -> pb.ReportVerdict:

@@ -11,7 +11,7 @@ from typing import Any
 from tallystick.credit.violations import Violation
 from tallystick.crypto import ElementError, check_element, oprf
 from tallystick.server.keys import TokenPrivateKey
-from tallystick.server.operations.operation import Operation, Work
+from tallystick.server.operations.operation import FULL_BATCH, Operation, Work
 from tallystick.server.refusals import MAX_VIOLATIONS, Refusal, refuse_violations
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import errors_pb2 as errors
@@ -35,6 +35,7 @@ class EvaluateTokens(Operation):
     """A batch of blinded elements. A retry is evaluated again, under the same key to the same result, and metered once."""
 
     method = SERVICE + "EvaluateTokens"
+    cost = FULL_BATCH // 4
     roles = frozenset({int(ROLE_TOKEN_REQUESTER)})
 
     def __init__(self, key: TokenPrivateKey) -> None:

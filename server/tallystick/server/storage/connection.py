@@ -26,6 +26,9 @@ SESSION_SETTINGS = {
 }
 """A statement that runs away, a lock that is never given, or a worker that hangs inside a transaction must not stop the others."""
 
+STATEMENT_SECONDS = 20.0
+"""Longest wait for a statement: the database should have ended it at its own timeout, so by now it hangs."""
+
 
 class Connection:
     """One connection and its one statement at a time. Not for several tasks at once."""
@@ -56,20 +59,37 @@ class Connection:
             if isinstance(error, TimeoutError):
                 raise psycopg2.OperationalError("the database did not answer in time") from error
             raise
-        return cls(raw)
+        connection = cls(raw)
+        if await connection.fetch("SHOW synchronous_commit") == [("off",)]:
+            # A role or database may be set so; a receipt for what a power cut undoes would be a lie.
+            await connection.execute("SET synchronous_commit = on")
+        return connection
 
     async def execute(self, sql: str, parameters: Parameters = None, *, meanwhile: Callable[[], None] | None = None) -> None:
         """Runs a statement, or several joined by ";". `meanwhile` is called once they are sent, while the database is at work."""
         self._cursor.execute(sql, parameters)
         if meanwhile is not None:
             meanwhile()
-        await _wait(self._raw)
+        await self._finish()
 
     async def fetch(self, sql: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
         """Runs a statement (of several joined by ";" the last one counts) and returns its rows; bytea columns are memoryviews."""
         self._cursor.execute(sql, parameters)
-        await _wait(self._raw)
+        await self._finish()
         return self._cursor.fetchall()
+
+    async def _finish(self) -> None:
+        """Waits for the statement's end. One that does not end, nor is ended by the database, or is left by its caller, takes the
+        connection with it: what it would still answer must not meet the next statement."""
+        try:
+            async with asyncio.timeout(STATEMENT_SECONDS):
+                await _wait(self._raw)
+        except TimeoutError:
+            self._raw.close()
+            raise psycopg2.OperationalError("the database does not answer") from None
+        except asyncio.CancelledError:
+            self._raw.close()
+            raise
 
     @property
     def in_transaction(self) -> bool:

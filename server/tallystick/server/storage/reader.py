@@ -1,4 +1,4 @@
-"""Small reads outside the ledger: key look-ups, checkpoints and proofs, on a connection of their own."""
+"""Small reads outside the ledger: key look-ups, health, checkpoints and proofs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from tallystick.v1 import errors_pb2 as errors
 
 Result = TypeVar("Result")
 
-READ_SECONDS = 10.0
-"""Longest that one read may take."""
+MAX_WAITING = 256
+"""Most reads that wait for their turn."""
+RETRY_AFTER = 0.25
 
 
 class Reader:
@@ -25,25 +26,35 @@ class Reader:
         self._connect = connect
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
+        self._waiting = 0
 
     async def read(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:
-        """Runs a read in autocommit; once more on a new connection if the old one turned out lost. Raises Refusal."""
-        async with self._turn:
-            for attempt in range(2):
-                try:
-                    if self._connection is None or self._connection.closed:
-                        self._connection = await self._connect()
-                    async with asyncio.timeout(READ_SECONDS):
-                        return await query(self._connection)
-                except TimeoutError:
-                    # A database that hangs: what the statement would still answer must not meet the next one.
-                    self.close()
+        """Runs a read in autocommit; once more on a new connection if the old one turned out lost. Raises Refusal.
+
+        A caller that is cancelled leaves its read to end by itself: stopping it would cost the connection that others wait for."""
+        if self._waiting >= MAX_WAITING:
+            raise Refusal(errors.ERROR_REASON_QUEUE_FULL, "too many wait to read; wait", retry_after=RETRY_AFTER)
+        return await asyncio.shield(asyncio.ensure_future(self._read(query)))
+
+    async def _read(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._query(query)
+        finally:
+            self._waiting -= 1
+
+    async def _query(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:
+        for attempt in range(2):
+            try:
+                if self._connection is None or self._connection.closed:
+                    self._connection = await self._connect()
+                return await query(self._connection)
+            except psycopg2.Error:
+                lost = self._connection is None or self._connection.closed
+                self.close()
+                if not lost or attempt:
                     break
-                except psycopg2.Error:
-                    lost = self._connection is None or self._connection.closed
-                    self.close()
-                    if not lost or attempt:
-                        break
         raise Refusal(errors.ERROR_REASON_DATABASE_UNAVAILABLE, "the database cannot be reached; try again")
 
     def close(self) -> None:

@@ -157,6 +157,7 @@ log_head = Table(
     Column("size", BigInteger, nullable=False),
     Column("compact_range", LargeBinary, nullable=False, comment="hashes of the complete subtrees, largest first"),
     Column("last_time", TIMESTAMP, nullable=False),
+    Column("registry_version", BigInteger, nullable=False, comment="grows with each change of members or keys"),
     CheckConstraint("singleton", name="singleton"),
 )
 

@@ -6,7 +6,8 @@ There are no generated servicers: a servicer sees a parsed message, and what was
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -19,6 +20,7 @@ from tallystick.server.refusals import Refusal
 from tallystick.server.service import PublicMethod, Service
 from tallystick.server.transport.status import CODE_OF_REASON, STATUS_KEY, encode_status
 from tallystick.server.transport.tls import member_of_certificate
+from tallystick.server.waiting import RETRY_AFTER
 from tallystick.v1 import errors_pb2 as errors
 from tallystick.v1 import log_pb2
 from tallystick.v1.audit_service_pb2 import ExportAuditEntriesResponse
@@ -26,19 +28,42 @@ from tallystick.v1.audit_service_pb2 import ExportAuditEntriesResponse
 RECEIPT_KEY = "tallystick-receipt-bin"
 Context = grpc.aio.ServicerContext[Any, Any]
 
+MAX_IN_FLIGHT = 256 * 1024 * 1024
+"""Most bytes of request messages that this process holds at once, authenticated or not."""
+
 events = structlog.get_logger()
+
+
+class _Hold:
+    """Counts the bytes of requests under way; refuses what goes beyond the limit before anything is done with it."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    @contextmanager
+    def holding(self, message: bytes) -> Iterator[None]:
+        """Holds a message; raises Refusal QUEUE_FULL."""
+        if self._held + len(message) > MAX_IN_FLIGHT:
+            text = "the server holds as many requests as it can; wait"
+            raise Refusal(errors.ERROR_REASON_QUEUE_FULL, text, retry_after=RETRY_AFTER)
+        self._held += len(message)
+        try:
+            yield
+        finally:
+            self._held -= len(message)
 
 
 class Dispatcher(grpc.GenericRpcHandler):
     """Finds the handler of a method."""
 
     def __init__(self, service: Service) -> None:
+        hold = _Hold()
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         for method, operation in service.operations.items():
             if operation.streaming:
-                self._handlers[method] = grpc.unary_stream_rpc_method_handler(_signed_stream(service, method))
+                self._handlers[method] = grpc.unary_stream_rpc_method_handler(_signed_stream(service, method, hold))
             else:
-                self._handlers[method] = grpc.unary_unary_rpc_method_handler(_signed(service, method))
+                self._handlers[method] = grpc.unary_unary_rpc_method_handler(_signed(service, method, hold))
         for method, public in service.public_methods.items():
             self._handlers[method] = grpc.unary_unary_rpc_method_handler(_public(public, method))
 
@@ -47,13 +72,14 @@ class Dispatcher(grpc.GenericRpcHandler):
         return self._handlers.get(handler_call_details.method)
 
 
-def _signed(service: Service, method: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
+def _signed(service: Service, method: str, hold: _Hold) -> Callable[[bytes, Context], Awaitable[bytes]]:
     seconds, answered = CALL_SECONDS.labels(method), CALLS.labels(method, "OK")
 
     async def handle(message: bytes, context: Context) -> bytes:
         with seconds.time():
             try:
-                answer = await service.handle(_call(method, message, context))
+                with hold.holding(message):
+                    answer = await service.handle(_call(method, message, context))
             except Refusal as refusal:
                 return await _abort_unlogged(context, method, refusal)
             if answer.refusal is not None:
@@ -65,14 +91,15 @@ def _signed(service: Service, method: str) -> Callable[[bytes, Context], Awaitab
     return handle
 
 
-def _signed_stream(service: Service, method: str) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
+def _signed_stream(service: Service, method: str, hold: _Hold) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
     async def handle(message: bytes, context: Context) -> AsyncIterator[bytes]:
         call = _call(method, message, context)
         try:
-            async for answer in service.handle_stream(call):
-                if answer.refusal is not None:
-                    await _abort(context, method, answer.refusal, answer)
-                yield _page(answer)
+            with hold.holding(message):
+                async for answer in service.handle_stream(call):
+                    if answer.refusal is not None:
+                        await _abort(context, method, answer.refusal, answer)
+                    yield _page(answer)
         except Refusal as refusal:
             await _abort_unlogged(context, method, refusal)
         CALLS.labels(method, "OK").inc()
