@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,8 +16,8 @@ from tallystick.client import (
     Difference,
     DifferenceKind,
     EntryFilter,
+    FileInvalid,
     Identity,
-    InclusionFalse,
     KeptReceipt,
     NotReached,
     Purpose,
@@ -24,7 +26,7 @@ from tallystick.client import (
 from tallystick.client.calls import Call, Finished, Flow, PageStream, RawFailure, advance
 from tallystick.client.checkpoints import SignedCheckpoint
 from tallystick.client.verification import Verification
-from tallystick.crypto import Checkpoint, inclusion_proof, leaf_hash, root
+from tallystick.crypto import Checkpoint, inclusion_proof, leaf_hash, root, sign_checkpoint, sign_receipt
 from tallystick.v1 import audit_service_pb2, log_pb2
 
 SUBJECT = Identity.passport("DE", "C01X00T47")
@@ -189,17 +191,152 @@ def test_a_damaged_memory_of_the_last_checkpoint_is_not_passed_over(world: Any) 
         verify(world)
 
 
-def test_receipts_newer_than_the_checkpoint_are_pending_and_those_of_another_log_refused(world: Any) -> None:
+def test_a_log_that_lost_its_end_breaks_the_receipts_of_what_it_lost(world: Any) -> None:
+    receipts = fill(world, 11)
+    del world.exchange.log[8:]
+    for read_entries in (False, True):
+        report = verify(world, receipts, read_entries=read_entries)
+        assert not report.verified
+        assert differences(report) == ["entry 8: rolled back", "entry 9: rolled back", "entry 10: rolled back"]
+        assert report.receipts_included == 8
+    assert not (world.folder / "state" / "exchange.checkpoint").exists(), "nobody continues from a log that broke its promise"
+
+
+def test_a_log_that_lost_its_end_and_grew_again_has_other_entries_there(world: Any) -> None:
+    receipts = fill(world, 4)
+    del world.exchange.log[2:]
+    fill(world, 1)
+    assert differences(verify(world, receipts, read_entries=False)) == ["entry 2: not included", "entry 3: rolled back"]
+
+
+async def test_the_asynchronous_exchange_finds_the_same(world: Any) -> None:
+    receipts = fill(world, 4)
+    async with world.open_async() as exchange:
+        old = await exchange.checkpoint()
+        newer = fill(world, 1)
+        report = await exchange.verify_included([*receipts, *newer], old)
+        assert (report.included, report.pending, report.verified) == (4, tuple(newer), False)
+        del world.exchange.log[2:]
+        assert differences(await exchange.audit_verify(receipts)) == ["entry 2: rolled back", "entry 3: rolled back"]
+
+
+def test_receipts_newer_than_a_kept_checkpoint_are_pending_and_no_success(world: Any) -> None:
     receipts = fill(world, 3)
     with world.open() as exchange:
         old = exchange.checkpoint()
+        kept = exchange.verify_included([*receipts, *receipts], old)
+        assert (kept.included, kept.pending, kept.differences, kept.verified) == (3, (), (), True)
         newer = exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent").receipt
-        assert exchange.verify_included([*receipts, newer], old) == ()
-        other = KeptReceipt("elsewhere.test/log", 0, bytes(32), newer.create_time, b"")
-        with pytest.raises(InclusionFalse):
-            exchange.verify_included([other], old)
-        forged = KeptReceipt(newer.origin, 1, bytes(32), newer.create_time, b"")
-        assert exchange.verify_included([forged], old) == (Difference(DifferenceKind.NOT_INCLUDED, 1, 2),)
+        report = exchange.verify_included([*receipts, newer, newer], old)
+        assert (report.included, report.pending, report.differences, report.verified) == (3, (newer,), (), False)
+        with pytest.raises(TypeError, match="verified"):
+            bool(report)
+        assert exchange.audit_verify([*receipts, newer]).receipts_included == 4
+
+
+def test_what_the_log_does_not_keep_of_a_signed_receipt_is_a_broken_promise(world: Any) -> None:
+    receipts = fill(world, 3)
+    world.exchange.log[1], world.exchange.log[2] = world.exchange.log[2], world.exchange.log[1]
+    with world.open() as exchange:
+        report = exchange.verify_included(receipts, exchange.checkpoint())
+    assert not report.verified
+    assert report.differences == (
+        Difference(DifferenceKind.NOT_INCLUDED, 1, 2),
+        Difference(DifferenceKind.NOT_INCLUDED, 2, 3),
+    )
+
+
+def _forged(receipt: KeptReceipt, what: str) -> KeptReceipt:
+    """A receipt that the exchange never gave."""
+    message = log_pb2.Receipt.FromString(receipt.message)
+    match what:
+        case "empty":
+            return KeptReceipt(receipt.origin, 1, bytes(32), receipt.create_time, b"")
+        case "another leaf hash beside its bytes":
+            return replace(receipt, leaf_hash=bytes(32))
+        case "another index beside its bytes":
+            return replace(receipt, index=999)
+        case "another entry":
+            message.entry += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
+        case "another index":
+            message.index = 999
+        case "another key":
+            key = Ed25519PrivateKey.generate()
+            message.entry += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
+            message.signature = sign_receipt(key, receipt.origin, message.index, leaf_hash(message.entry))
+    made = replace(receipt, index=message.index, leaf_hash=leaf_hash(message.entry), message=message.SerializeToString())
+    return KeptReceipt.from_json(made.to_json())
+
+
+FORGERIES = [
+    *("empty", "another leaf hash beside its bytes", "another index beside its bytes"),
+    *("another entry", "another index", "another key"),
+]
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_receipt_that_the_exchange_did_not_sign_accuses_nobody(world: Any, what: str) -> None:
+    receipts = fill(world, 3)
+    forged = _forged(receipts[2], what)
+    with world.open() as exchange:
+        old = exchange.checkpoint()
+        with pytest.raises(FileInvalid, match=r"^line 3: .*proves nothing"):
+            exchange.verify_included([*receipts[:2], forged], old)
+        with pytest.raises(FileInvalid, match=r"^line 1: "):
+            exchange.audit_verify([forged, *receipts])
+
+
+def test_a_receipt_of_another_log_is_the_fault_of_who_gave_it(world: Any) -> None:
+    receipts = fill(world, 2)
+    with world.open() as exchange, pytest.raises(FileInvalid, match=r"line 2: .*another log than exchange\.test/log"):
+        exchange.audit_verify([receipts[0], replace(receipts[1], origin="elsewhere.test/log")])
+
+
+def test_a_receipt_under_a_key_that_is_no_longer_pinned_can_still_be_seen_to_be_kept(world: Any) -> None:
+    receipts = fill(world, 3)
+    world.exchange.receipt_key = Ed25519PrivateKey.generate()
+    file = world.folder / "exchange.toml"
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("receipt_key")]
+    key = world.exchange.receipt_key.public_key().public_bytes_raw().hex()
+    file.write_text("\n".join([*lines, f'receipt_key = "{key}"']))
+    assert verify(world, receipts).verified
+    del world.exchange.log[2:]
+    with pytest.raises(FileInvalid, match="line 3"):
+        verify(world, receipts)
+
+
+@pytest.mark.parametrize("size", [2**40, 2**63 - 1])
+def test_a_size_that_no_log_has_is_a_finding(world: Any, size: int) -> None:
+    fill(world, 3)
+    original = world.exchange.export
+    body = Checkpoint(world.exchange.origin, size, root(world.exchange.hashes(3)))
+
+    def get_checkpoint(_: Message) -> Message:
+        return audit_service_pb2.GetCheckpointResponse(checkpoint=sign_checkpoint(body, world.exchange.checkpoint_key))
+
+    def prove(request: Any) -> Message:
+        raise world.refusal("INVALID_ARGUMENT", "FIELD_OUT_OF_RANGE")
+
+    def export(request: Any) -> Any:
+        return original(audit_service_pb2.ExportAuditEntriesRequest(start_index=request.start_index, end_index=3))
+
+    get_checkpoint.__name__, prove.__name__ = "GetCheckpoint", "GetInclusionProof"
+    world.exchange.GetCheckpoint, world.exchange.GetInclusionProof, world.exchange.export = get_checkpoint, prove, export
+    report = verify(world)
+    assert (report.verified, report.entries_read, report.recomputed_root) == (False, 3, None)
+    assert differences(report) == [f"entries 0 to {size - 1}: unprovable", f"entries 3 to {size - 1}: missing"]
+
+
+def test_an_export_that_is_refused_for_its_size_is_a_finding(world: Any) -> None:
+    fill(world, 3)
+
+    def refused(path: str, message: bytes, metadata: Any, seconds: float) -> Any:
+        signed = world.exchange._authenticate(path, message, metadata)
+        yield world.exchange._refused(world.refusal("INVALID_ARGUMENT", "FIELD_OUT_OF_RANGE"), path, message, signed, [])
+
+    world.exchange.stream = refused
+    report = verify(world)
+    assert (report.verified, differences(report)) == (False, ["entries 0 to 2: missing"])
 
 
 def test_entries_are_listed_by_subject_with_purpose_and_consent(world: Any) -> None:
@@ -266,7 +403,7 @@ def test_exactly_the_changed_and_missing_entries_are_named_in_a_log_of_any_size(
     for n in changed:
         exported[n] += log_pb2.AuditEntry(method="changed").SerializeToString()
     server = _Server(leaves, exported)
-    verification = Verification(_Checkpoints(server.hashes))  # type: ignore[arg-type]  # a double of its flows alone
+    verification = Verification(_Checkpoints(server.hashes), {})  # type: ignore[arg-type]  # a double of its flows alone
     report = server.drive(verification.verify_log(Server.EXCHANGE, [], read_entries=True))
     found: dict[DifferenceKind, set[int]] = {}
     for difference in report.differences:
@@ -275,10 +412,11 @@ def test_exactly_the_changed_and_missing_entries_are_named_in_a_log_of_any_size(
     assert found.get(DifferenceKind.MISSING, set()) == missing
     assert set(found) <= {DifferenceKind.CHANGED, DifferenceKind.MISSING}
     assert report.verified == (not changed and not missing)
+    assert report.recomputed_root == (root([leaf_hash(exported[n]) for n in range(size)]) if not missing else None)
 
 
 def test_the_flow_asks_for_nothing_but_calls() -> None:
-    flow = Verification(_Checkpoints([leaf_hash(b"")])).verify_log(  # type: ignore[arg-type]  # a double of its flows alone
+    flow = Verification(_Checkpoints([leaf_hash(b"")]), {}).verify_log(  # type: ignore[arg-type]  # a double of its flows alone
         Server.EXCHANGE, [], read_entries=True
     )
     assert isinstance(advance(flow), Call | PageStream)

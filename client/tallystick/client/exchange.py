@@ -179,8 +179,10 @@ class Exchange:
         """What became of the receipts in the log of a checkpoint that was fetched before.
 
         It may be older than a receipt, which is then `pending`. A receipt cannot be newer than a checkpoint that is fetched after
-        it was given, and audit_verify fetches its own: there nothing is pending. Raises FileInvalid for a receipt that proves nothing: of another log, or neither in this one nor
-        signed by the pinned receipt key; the line that it names counts the receipts given, from 1.
+        it was given, and audit_verify fetches its own: there nothing is pending.
+
+        Raises FileInvalid for a receipt that proves nothing: of another log, or neither in this one nor signed by the pinned
+        receipt key. The line that it names counts the receipts given, from 1.
         """
         return self._run(self._session.verification.included(server, list(receipts), checkpoint))
 

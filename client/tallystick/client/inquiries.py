@@ -33,7 +33,7 @@ class Inquiry:
     identity: AnyIdentity
     purpose: Purpose
     consent_reference: str
-    """Your reference to the subject's written consent: 1 to 64 printable ASCII characters without spaces, and nothing personal in them."""
+    """Your reference to the subject's written consent: 1 to 64 printable ASCII characters without spaces; nothing personal."""
     applicant_id: str = ""
     """Your own reference to the applicant; it is never sent."""
 

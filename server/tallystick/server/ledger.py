@@ -45,7 +45,7 @@ class Ledger:
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], transactor: Transactor, line: Line, *, linger: float) -> None:
         self._connect = connect
-        self._transactor = transactor
+        self.transactor = transactor
         self._line = line
         self._linger = linger
         self._arrived = asyncio.Event()
@@ -158,8 +158,8 @@ class Ledger:
     async def _transact(self, requests: Sequence[Request]) -> Sequence[Answer | Refusal]:
         connection = await self._connected()
         try:
-            batch = await self._transactor.carry_out(connection, requests)
-            return await self._transactor.commit(connection, batch)
+            batch = await self.transactor.carry_out(connection, requests)
+            return await self.transactor.commit(connection, batch)
         except CommitFailedError as failed:
             if not connection.closed:
                 await self._roll_back(connection)
@@ -186,7 +186,7 @@ class Ledger:
             UNCERTAIN_COMMITS.inc()
             events.warning("commit_looked_up", committed=committed, requests=len(batch.works))
         if committed:
-            return self._transactor.answers(batch, failed.appended)
+            return self.transactor.answers(batch, failed.appended)
         if lost:
             return [_unavailable()] * len(batch.works)
         raise failed.__cause__ or failed

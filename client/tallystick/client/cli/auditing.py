@@ -12,7 +12,7 @@ from tallystick.client.calls import Server
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command, read_receipts
 from tallystick.client.cli.parameters import identity_of, identity_options, read_as
-from tallystick.client.exceptions import FileInvalid
+from tallystick.client.exceptions import FileInvalid, NotAllowed
 from tallystick.client.files import cells
 from tallystick.client.verification import LogReport
 from tallystick.credit.codes import describe_purpose
@@ -55,7 +55,10 @@ def list_entries(
     limit: int,
     authority: bool,
 ) -> None:
-    """List entries, newest first: all for an auditor, for another member its own. This reading is logged too."""
+    """List entries, newest first: all for an auditor; for another member its own, and those about members and their keys.
+
+    This reading is logged too.
+    """
     wanted = EntryFilter(
         identity=identity_of(kind, type_, country, number),
         element=_element(token),
@@ -66,14 +69,15 @@ def list_entries(
         end=end,
     )
     with tool.exchange() as exchange:
-        entries = exchange.audit_list(wanted, server=_server(authority))
-        listed = [entry for entry, _ in zip(entries, range(limit), strict=False)]
+        listed, more = output.first(exchange.audit_list(wanted, server=_server(authority)), limit)
     if tool.as_json:
         for entry in listed:
             output.write_json(entry)
     else:
         columns = ("entry", "at", "member", "method", "outcome", "purpose", "consent")
         tool.results.print(output.table("Entries", columns, map(_row, listed)))
+    if more:
+        tool.remark(output.MORE)
 
 
 @audit.command()
@@ -85,7 +89,9 @@ def show(tool: Tool, index: int, authority: bool) -> None:
     with tool.exchange() as exchange:
         opened = exchange.audit_show(index, server=_server(authority))
     if tool.as_json:
-        output.write_json(opened)
+        # Its fields keep tokens out of logs and traces; whoever asked for the entry has asked for them.
+        subjects = [{**output.plain(each), "token": each.element} for each in opened.subjects]
+        output.write_json({**output.plain(opened), "subjects": subjects})
     else:
         _print_opened(tool, opened)
 
@@ -101,6 +107,10 @@ def verify(tool: Tool, receipts: Path | None, no_entries: bool, authority: bool)
     with tool.exchange() as exchange:
         try:
             report = exchange.audit_verify(kept, read_entries=not no_entries, server=_server(authority))
+        except NotAllowed as error:
+            if error.reason == "ROLE_MISSING":
+                error.add_note("with --no-entries everything else is verified: that needs no role")
+            raise
         except FileInvalid as error:
             raise FileInvalid(f"{receipts}: {error}") from None
     if tool.as_json:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -24,9 +25,16 @@ R = TypeVar("R")
 _PIPE_WIDTH = 200
 
 
+class _Screen(Console):
+    """A console that leaves a closed output to its caller; rich's own would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _console(*, stderr: bool) -> Console:
     """A console; where there is no terminal that is 80 columns wide, lines are long enough for a table's rows."""
-    console = Console(stderr=stderr, highlight=False)
+    console = _Screen(stderr=stderr, highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     return console
@@ -61,7 +69,7 @@ def command(function: Callable[Concatenate[Tool, P], R]) -> Callable[P, R]:
         type=click.Path(path_type=Path, file_okay=False),
         help=f"The member's profile folder. [default: ${PROFILE_VARIABLE}]",
     )
-    @click.option("--json", "as_json", is_flag=True, help="Write results as JSON, one object a line.")
+    @click.option("--json", "as_json", is_flag=True, help="Write results as JSON, one object a line (JSON Lines).")
     @click.pass_context
     @functools.wraps(function)
     def wrapped(context: click.Context, /, *args: P.args, **options: P.kwargs) -> R:
@@ -69,9 +77,34 @@ def command(function: Callable[Concatenate[Tool, P], R]) -> Callable[P, R]:
         values: dict[str, Any] = dict(options)
         tool.profile = values.pop("profile", None) or tool.profile
         tool.as_json = bool(values.pop("as_json", False)) or tool.as_json
-        return function(tool, *args, **values)
+        with _past_click():
+            return function(tool, *args, **values)
 
     return wrapped
+
+
+class Interrupted(Exception):  # noqa: N818 - no error: somebody pressed Ctrl-C
+    """KeyboardInterrupt, as click lets it pass: click would write a line of its own."""
+
+
+class OutputClosed(Exception):  # noqa: N818 - no error: whoever read the output has seen enough
+    """BrokenPipeError, as click lets it pass: click would exit with 1, which here means that something was rejected."""
+
+
+@contextmanager
+def _past_click() -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort) as interrupt:
+        raise _with_notes(Interrupted("interrupted"), interrupt) from None
+    except BrokenPipeError as closed:
+        raise _with_notes(OutputClosed("the output was closed"), closed) from None
+
+
+def _with_notes(error: Exception, original: BaseException) -> Exception:
+    for note in getattr(original, "__notes__", ()):
+        error.add_note(note)
+    return error
 
 
 class ReceiptFile:
@@ -84,22 +117,29 @@ class ReceiptFile:
 
     def __enter__(self) -> Self:
         if self._path is not None:
-            try:
+            with self._naming_file():
                 self._path.touch(mode=0o600)
                 self._file = self._path.open("a", encoding="ascii")
-            except OSError as error:
-                raise FileInvalid(f"{self._path}: cannot be written: {error.strerror}") from None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._file is not None:
-            self._file.close()
+            with self._naming_file():
+                self._file.close()
 
     def keep(self, receipt: KeptReceipt | None) -> None:
         """Adds a receipt. The results of one batch share theirs, and come one after the other."""
         if self._file is not None and receipt is not None and receipt != self._last:
-            self._file.write(receipt.to_json() + "\n")
+            with self._naming_file():
+                self._file.write(receipt.to_json() + "\n")
             self._last = receipt
+
+    @contextmanager
+    def _naming_file(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise FileInvalid(f"{self._path}: cannot be written: {error.strerror}") from None
 
 
 def read_receipts(path: Path) -> Iterable[KeptReceipt]:

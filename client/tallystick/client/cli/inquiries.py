@@ -12,7 +12,7 @@ import click
 from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
 from tallystick.client.cli.history import print_history
-from tallystick.client.cli.parameters import identity_options, read_as, required_identity
+from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity
 from tallystick.client.cli.policy import load_policy
 from tallystick.client.files import cells
 from tallystick.client.files.applicants import Applicant, DecisionWriter, problem_of, read_applicants
@@ -29,7 +29,7 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--purpose", callback=read_as(cells.code(Purpose)), required=True, help='The agreed purpose, such as "loan_approval" or "02".'
 )
-@click.option("--consent", required=True, help="Your reference to the subject's written consent.")
+@click.option("--consent", required=True, help="Your reference to the subject's written consent, without spaces.")
 @click.option("--policy", "policy_file", type=_FILE, help="Screen by this policy. [default: the built-in one]")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipt here.")
 @command
@@ -45,6 +45,7 @@ def query(
     keep_receipts: Path | None,
 ) -> None:
     """Query what all members reported of one subject, and screen it by a policy."""
+    keep_apart({"--policy": policy_file}, {"--keep-receipts": keep_receipts})
     policy = load_policy(policy_file)
     identity = required_identity(kind, type_, country, number)
     with tool.exchange() as exchange, ReceiptFile(keep_receipts) as receipts:
@@ -77,6 +78,7 @@ def screen(tool: Tool, file: Path, out: Path, policy_file: Path | None, keep_rec
 
     Each applicant gets a row in the output, in the same order, under the applicant_id of the input and no other identifier.
     """
+    keep_apart({"FILE": file, "--policy": policy_file}, {"--out": out, "--keep-receipts": keep_receipts})
     policy = load_policy(policy_file)
     with ExitStack() as stack:
         exchange = stack.enter_context(tool.exchange())

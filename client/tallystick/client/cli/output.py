@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import sys
 import time
@@ -65,6 +66,15 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     return shown
 
 
+MORE = "there are more: raise --limit"
+
+
+def first(items: Iterable[T], limit: int) -> tuple[list[T], bool]:
+    """At most `limit` items, and whether there are more."""
+    found = list(itertools.islice(items, limit + 1))
+    return found[:limit], len(found) > limit
+
+
 def visible(text: str) -> str:
     """The text without what would steer a terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
@@ -83,8 +93,8 @@ class Counter:
 
 @contextmanager
 def progress(console: Console, what: str) -> Iterator[Counter]:
-    """Shows how many items are done: a live line on a terminal, a plain line now and then elsewhere; and how far it came, if
-    it did not come to its end."""
+    """Shows how many items are done: a live line on a terminal, a plain line now and then elsewhere. What
+    ends it early is told how far it came, in a note."""
     counter: Counter = _Lines(console, what)
     try:
         if console.is_terminal:
@@ -94,9 +104,9 @@ def progress(console: Console, what: str) -> Iterator[Counter]:
                 yield counter
         else:
             yield counter
-    except BaseException:
+    except BaseException as error:
         if counter.done:
-            console.print(f"{counter.done} {what} before this:", markup=False)
+            error.add_note(f"{counter.done} {what} before this")
         raise
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
 
+from tallystick.client.files.tables import partial_of
 from tallystick.client.subjects import ORGANISATION, PERSON, Identity
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,7 +36,7 @@ def identity_options(*, required: bool) -> Callable[[F], F]:
             click.option("--kind", type=click.Choice([PERSON, ORGANISATION]), default=PERSON, show_default=True),
             click.option("--type", "type_", help="The document's code: 10 is a resident ID.", required=required),
             click.option("--country", default="CN", show_default=True, help="The issuing country, ISO 3166-1 alpha-2."),
-            click.option("--number", help='Its number; "-" reads one line of standard input.', required=required),
+            click.option("--number", help='Its number; "-" asks for it, or reads one line of standard input.', required=required),
         )
         decorated: Any = function
         for option in reversed(options):
@@ -50,8 +53,37 @@ def identity_of(kind: str, type_: str | None, country: str, number: str | None) 
     if type_ is None or number is None:
         raise click.UsageError("--type and --number belong together")
     if number == "-":
-        number = sys.stdin.readline().strip()
+        number = _read_number()
     return Identity(kind, type_, country, number)
+
+
+def _read_number() -> str:
+    """From a person without an echo: what is typed would stay on the screen."""
+    if sys.stdin.isatty():
+        typed: str = click.prompt("Number (not shown)", hide_input=True, err=True)
+        return typed.strip()
+    return sys.stdin.readline().strip()
+
+
+def keep_apart(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path | None]) -> None:
+    """Refuses an output that is an input or another output, by whatever name or link, before anything is opened."""
+    known = [(name, path) for name, path in inputs.items() if path is not None]
+    for name, path in outputs.items():
+        if path is None or (path.exists() and not path.is_file()):
+            continue  # a terminal or /dev/null loses nothing
+        made = [(name, path), (f"{name} until it is complete", partial_of(path))]
+        for what, place in made:
+            for other, taken in known:
+                if _is_same(place, taken):
+                    raise click.UsageError(f"{what} and {other} are the same file, {place}: nothing was read or written")
+        known += made
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them does not exist yet
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def required_identity(kind: str, type_: str | None, country: str, number: str | None) -> Identity:

@@ -3,11 +3,13 @@
 0  done                           3  the exchange was not reached: run it again
 1  done, but something was        4  the exchange refused
    rejected, or differs           5  not trusted: an answer or the log is not what it must be
-2  wrong usage, profile or file   70 a fault of this program;  130 interrupted
+2  wrong usage, profile or file   70 a fault of this program;  130 interrupted;  141 the output was closed
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from pathlib import Path
 import click
 
 from tallystick.client.cli.auditing import audit
-from tallystick.client.cli.context import Tool
+from tallystick.client.cli.context import Interrupted, OutputClosed, Tool
 from tallystick.client.cli.inquiries import query, screen
 from tallystick.client.cli.keys import key
 from tallystick.client.cli.output import visible
@@ -26,6 +28,8 @@ from tallystick.client.exceptions import NotReached, NotTrusted, NotUsable, Refu
 from tallystick.credit.screening import PolicyError
 
 OK, INCOMPLETE, USAGE, NOT_REACHED, REFUSED, NOT_TRUSTED, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
+OUTPUT_CLOSED = 141
+"""As a program that SIGPIPE ended: `tallystick … | head` is no failure, and did not come to its end."""
 TRACE_VARIABLE = "TALLYSTICK_TRACE"
 
 
@@ -37,7 +41,7 @@ def program(context: click.Context, profile: Path | None) -> None:
     """Report accounts to a Tallystick exchange, query credit histories, and verify the exchange.
 
     Exit codes: 0 done; 1 something was rejected or differs; 2 wrong usage, profile or file; 3 not reached; 4 refused;
-    5 not trusted.
+    5 not trusted. With --json a list is one object a line: "python -m json.tool --json-lines" reads it.
     """
     context.ensure_object(Tool).profile = profile
 
@@ -50,6 +54,7 @@ def main(arguments: Sequence[str] | None = None, tool: Tool | None = None) -> No
     """Runs the program and exits with its code. Whatever goes wrong is one line on standard error."""
     # gRPC's own log would put lines of its own before that one.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    logging.basicConfig(format="tallystick: %(message)s", level=logging.WARNING)
     sys.exit(run(arguments, tool))
 
 
@@ -57,31 +62,43 @@ def run(arguments: Sequence[str] | None, tool: Tool | None = None) -> int:
     """Runs the program; returns its exit code."""
     try:
         code = program.main(args=arguments, prog_name="tallystick", standalone_mode=False, obj=tool)
+        sys.stdout.flush()  # here, so that what goes wrong with it is told like everything else
     except click.ClickException as error:
-        return _complain(f"{error.format_message()} (--help tells more)", USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        return _complain("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read the output has seen enough. Standard output must not be flushed again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        return _complain(f"{error.format_message()} (--help tells more)", USAGE, error)
+    except (Interrupted, click.Abort, KeyboardInterrupt) as error:
+        if sys.stderr.isatty():
+            click.echo(err=True)  # after the terminal's "^C"
+        return _complain("interrupted", INTERRUPTED, error)
+    except (OutputClosed, BrokenPipeError):
+        _drop_output()
+        return OUTPUT_CLOSED
     except NotTrusted as error:
-        return _complain(f"NOT TRUSTED ({type(error).__name__}): {error}", NOT_TRUSTED)
+        return _complain(f"NOT TRUSTED ({type(error).__name__}): {error}", NOT_TRUSTED, error)
     except NotReached as error:
-        return _complain(f"not reached: {error}", NOT_REACHED)
+        return _complain(f"not reached: {error}", NOT_REACHED, error)
     except Refused as error:
-        return _complain(f"refused: {error}", REFUSED)
+        return _complain(f"refused: {error}", REFUSED, error)
     except (NotUsable, PolicyError) as error:
-        return _complain(str(error), USAGE)
+        return _complain(str(error), USAGE, error)
     except OSError as error:
-        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", USAGE)
+        _drop_output()
+        # Only standard output is written without naming what could not be.
+        return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", USAGE, error)
     except Exception as error:  # the outermost edge: a line for the operator, the trace on demand
         if os.environ.get(TRACE_VARIABLE):
             raise
-        return _complain(f"a fault of this program ({type(error).__name__}); set {TRACE_VARIABLE}=1 to see where", FAULT)
+        text = f"a fault of this program ({type(error).__name__}); set {TRACE_VARIABLE}=1 to see where"
+        return _complain(text, FAULT, error)
     return code if isinstance(code, int) else OK
 
 
-def _complain(text: str, code: int) -> int:
+def _drop_output() -> None:
+    """Python would write the rest of standard output at exit, fail again, and say so."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: a standard output that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(text: str, code: int, error: BaseException) -> int:
+    text = "; ".join([text, *getattr(error, "__notes__", ())])
     click.echo(f"tallystick: {visible(' '.join(text.split()))}", err=True)
     return code

@@ -13,7 +13,7 @@ import click
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
-from tallystick.client.cli.parameters import identity_options, read_as, required_identity
+from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity
 from tallystick.client.files import cells
 from tallystick.client.files.accounts import AccountRows, Reject, read_accounts
 from tallystick.client.files.tables import TableWriter
@@ -35,6 +35,7 @@ def report(tool: Tool, file: Path, rejects: Path | None, keep_receipts: Path | N
 
     Each account is accepted or rejected by itself. Running it again is safe: what is known already changes nothing.
     """
+    keep_apart({"FILE": file}, {"--rejects": rejects, "--keep-receipts": keep_receipts})
     with ExitStack() as stack:
         exchange = stack.enter_context(tool.exchange())
         tally = _Tally(tool, stack, rejects)
@@ -147,7 +148,7 @@ def submissions(tool: Tool, request_id: uuid.UUID | None, limit: int) -> int:
     with tool.exchange() as exchange:
         if request_id is not None:
             return _show_submission(tool, exchange.get_submission(request_id))
-        listed = [each for each, _ in zip(exchange.list_submissions(), range(limit), strict=False)]
+        listed, more = output.first(exchange.list_submissions(), limit)
     if tool.as_json:
         for each in listed:
             output.write_json(each)
@@ -158,6 +159,8 @@ def submissions(tool: Tool, request_id: uuid.UUID | None, limit: int) -> int:
             for s in listed
         ]
         tool.results.print(output.table("Submissions", columns, rows))
+    if more:
+        tool.remark(output.MORE)
     return 0
 
 

@@ -54,9 +54,7 @@ class Change:
     merge: Callable[[AccountState], Merged]
 
 
-async def apply_changes(
-    connection: Connection, changes: Sequence[Change], clock: datetime, *, adding: bool
-) -> list[Merged | None]:
+async def apply_changes(connection: Connection, changes: Sequence[Change], clock: datetime, *, adding: bool) -> list[Merged | None]:
     """Applies changes in their order, several to one account too; returns what each of them did.
 
     `adding` says whether they can make an account live that was not: one too many (account_limits) is left out, its result None."""

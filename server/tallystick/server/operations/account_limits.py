@@ -1,17 +1,15 @@
 """How many live accounts a member may report of one subject, so that no member alone makes a subject too large to be answered.
 
-Two transactions that add accounts of one subject count each other only once they are committed, so they must not both count first.
-Whoever adds accounts holds its member's advisory lock until it commits: shared, as long as each subject is left with FREE accounts
-at most, and exclusive otherwise. Who holds it exclusively has seen all that others added. Those who share it may overlap, and leave
-a subject with FREE accounts each: below the limit for as many servers as the limit holds FREE, and with more of them, all adding to
-one subject at the same moment, that many times FREE.
+Two transactions that add accounts of one subject see each other's only once they are committed, so both must not count at once.
+Whoever adds accounts holds its member's advisory lock until it commits: shared while each subject is left with FREE accounts at most,
+else exclusive. Who has it exclusively sees all that others added. Those who share it may overlap and leave a subject with FREE
+accounts each: below the limit still, unless more than MAX_OWN_ACCOUNTS / FREE servers add to one subject of one member at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tallystick.server.concurrency import ConcurrentChangeError
 from tallystick.server.storage.connection import Connection
 
 MAX_OWN_ACCOUNTS = 50
@@ -24,42 +22,42 @@ Pair = tuple[bytes, int]
 
 _LOCK_CLASS = 0x74616C6C  # "tall": the number names the locks, and means nothing else
 
-_CROWDED = """
-SELECT asked.subject, asked.member, live.count AS live, live.count + asked.wanted > %s AS crowded
+# Three statements, so that the last one sees what was committed while the second one waited. The members are sorted: all take the
+# locks in one order.
+_LOCK_AND_COUNT = """
+SAVEPOINT unlocked;
+SELECT CASE WHEN exclusive THEN pg_advisory_xact_lock(%s, (member %% 2147483647)::int)
+                           ELSE pg_advisory_xact_lock_shared(%s, (member %% 2147483647)::int) END
+FROM unnest(%s::bigint[], %s::boolean[]) AS locks (member, exclusive);
+SELECT subject, member, live
 FROM unnest(%s::bytea[], %s::bigint[], %s::int[]) AS asked (subject, member, wanted)
 CROSS JOIN LATERAL (
-  SELECT count(*) FROM (
+  SELECT count(*) AS live FROM (
     SELECT FROM account
     WHERE (account.subject, account.member) = (asked.subject, asked.member) AND record IS NOT NULL
     LIMIT %s
   ) AS found
-) AS live
+) AS counted
+WHERE live + wanted > %s
 """
-
-# Sorted below the calls, so that all take the locks in one order.
-_LOCK_MEMBERS = f"""
-SELECT member, crowded, CASE WHEN crowded THEN pg_advisory_xact_lock(%s, (member %% 2147483647)::int)
-                             ELSE pg_advisory_xact_lock_shared(%s, (member %% 2147483647)::int) END
-FROM (SELECT member, bool_or(crowded) AS crowded FROM ({_CROWDED}) AS pair GROUP BY member ORDER BY member) AS sorted
-"""  # noqa: S608 - the inserted text is a constant of this module
-
-_ROOM = f"SELECT subject, member, live FROM ({_CROWDED}) AS pair WHERE crowded"  # noqa: S608 - as above
 
 
 async def room_for_accounts(connection: Connection, wanted: Mapping[Pair, int]) -> dict[Pair, int]:
-    """How many more live accounts each pair may get before this transaction ends; a pair that is missing has room for all `wanted`.
-
-    Raises ConcurrentChangeError when a pair filled up while this waited for a lock that is no longer the right one."""
+    """How many more live accounts a pair may get in this transaction; one that is missing has room for all `wanted` of it."""
     if not wanted:
         return {}
     pairs = sorted(wanted)
-    asked = (FREE, [subject for subject, _ in pairs], [member for _, member in pairs], [wanted[pair] for pair in pairs])
-    locked = await connection.fetch(_LOCK_MEMBERS, (_LOCK_CLASS, _LOCK_CLASS, *asked, MAX_OWN_ACCOUNTS))
-    exclusive = {member for member, crowded, _ in locked if crowded}
-    # A second statement, for what the first one saw was read before it had the locks.
-    room = {}
-    for subject, member, live in await connection.fetch(_ROOM, (*asked, MAX_OWN_ACCOUNTS)):
-        if member not in exclusive:
-            raise ConcurrentChangeError
-        room[bytes(subject), member] = MAX_OWN_ACCOUNTS - live
-    return room
+    asked = ([subject for subject, _ in pairs], [member for _, member in pairs], [wanted[pair] for pair in pairs])
+    members = sorted({member for _, member in pairs})
+    exclusive: set[int] = set()
+    while True:
+        locks = (_LOCK_CLASS, _LOCK_CLASS, members, [member in exclusive for member in members])
+        crowded = await connection.fetch(_LOCK_AND_COUNT, (*locks, *asked, MAX_OWN_ACCOUNTS, FREE))
+        found = {member for _, member, _ in crowded}
+        if found <= exclusive:
+            break
+        # This gives the shared locks up: of two transactions that hold one and want it exclusive, neither would ever get it.
+        await connection.execute("ROLLBACK TO SAVEPOINT unlocked; RELEASE SAVEPOINT unlocked")
+        exclusive |= found
+    await connection.execute("RELEASE SAVEPOINT unlocked")
+    return {(bytes(subject), member): MAX_OWN_ACCOUNTS - live for subject, member, live in crowded}
