@@ -532,6 +532,7 @@ def _certificate() -> tuple[bytes, bytes]:
         .serial_number(1)
         .not_valid_before(now)
         .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"urn:tallystick:member:{MEMBER}")]), False)
         .sign(key, None)
     )
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import errno
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
 import pytest
+from rich.console import Console
 
 from tallystick.client.calls import RawFailure
+from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool
 from tallystick.client.cli.program import run
-from tallystick.client.exceptions import ProfileError
+from tallystick.client.exceptions import NotAllowed, ProfileError
+from tallystick.client.exchange import Exchange
+from tallystick.client.reporting import Report, ReportResult
+from tallystick.credit.enums import ReportOutcome
 from tallystick.v1 import log_pb2
 
 NUMBER = "C01X00T47"
@@ -43,7 +51,7 @@ def cli(world: Any, capsys: pytest.CaptureFixture[str]) -> Any:
     """Runs a command line."""
 
     def call(*arguments: str | Path) -> Ran:
-        tool = Tool(open_exchange=lambda profile: world.open())
+        tool = Tool(open_exchange=lambda profile: world.open(), profile=world.folder)
         code = run([str(argument) for argument in arguments], tool)
         captured = capsys.readouterr()
         return Ran(code, captured.out, captured.err)
@@ -127,8 +135,6 @@ def test_a_query_shows_history_and_decision(cli: Any, world: Any, tmp_path: Path
 
 
 def test_the_number_can_come_from_standard_input(cli: Any, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
-
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{NUMBER}\n"))
     assert cli(*["-" if argument == NUMBER else argument for argument in QUERY]).code == 0
     assert len(world.exchange.log) == 1
@@ -195,6 +201,7 @@ def test_the_log_is_listed_shown_and_verified(cli: Any, world: Any) -> None:
     assert len(cli("audit", "list", "--limit", "2", "--json").json) == 2
     shown = cli("audit", "show", "1", "--json").json[0]
     assert shown["subjects"][0]["consent_reference"] == "c-1"
+    assert len(cli("audit", "list", "--token", shown["subjects"][0]["token"], "--json").json) == 4
     assert "open its commitment" in cli("audit", "show", "1").err
     assert cli("audit", "verify").out.endswith("VERIFIED\n")
     world.exchange.log[1].leaf += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
@@ -206,6 +213,30 @@ def test_the_log_is_listed_shown_and_verified(cli: Any, world: Any) -> None:
     assert as_json["differences"] == [{"kind": "changed", "begin": 1, "end": 2}]
     assert cli("audit", "verify", "--authority", "--no-entries").code == 0
     assert cli("audit", "list", "--token", "zz").code == 2
+
+
+def test_receipts_are_held_against_the_log_and_a_file_that_proves_nothing_is_the_files_fault(
+    cli: Any, world: Any, tmp_path: Path
+) -> None:
+    receipts = tmp_path / "receipts.jsonl"
+    for _ in range(3):
+        assert cli(*QUERY, "--keep-receipts", receipts).code == 0
+    held = ("audit", "verify", "--no-entries", "--receipts", receipts)
+    assert "3 receipts kept" in cli(*held).out
+    (world.folder / "state" / "exchange.checkpoint").unlink()
+    lost = world.exchange.log.pop()
+    ran = cli(*held)
+    assert ran.code == 1
+    assert ran.out.splitlines()[1:3] == ["2 receipts kept", "entry 2: rolled back"]
+    world.exchange.log.append(lost)
+    lines = [json.loads(line) for line in receipts.read_text().splitlines()]
+    forged = log_pb2.Receipt.FromString(base64.b64decode(lines[1]["receipt"]))
+    forged.index = 7
+    lines[1]["receipt"] = base64.b64encode(forged.SerializeToString()).decode()
+    receipts.write_text("\n".join(map(json.dumps, lines)))
+    ran = cli(*held)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"{receipts}: line 2: this proves nothing" in ran.err
 
 
 def test_keys_are_made_and_proved(cli: Any, tmp_path: Path) -> None:
@@ -247,6 +278,141 @@ def test_a_refusal_is_code_4_and_a_wrong_identity_or_command_line_code_2(cli: An
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
     assert cli("report", "/nowhere/accounts.csv").code == 2
     assert cli("submissions", "not-a-uuid").code == 2
+
+
+@pytest.mark.parametrize("name", ["applicants.csv", "link.csv", "applicants.partial.csv"])
+def test_an_output_that_is_the_input_is_refused_before_anything_is_opened(cli: Any, world: Any, tmp_path: Path, name: str) -> None:
+    stem = "applicants.partial.csv" if name == "applicants.partial.csv" else "applicants.csv"
+    file = applicants_file(tmp_path / stem, ["app-0,person,2,DE,C01X00000,loan_approval,c-0"])
+    (tmp_path / "link.csv").symlink_to(file)
+    before = file.read_bytes()
+    out = tmp_path / ("applicants.csv" if name == "applicants.partial.csv" else name)
+    ran = cli("screen", file, "--out", out)
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert "same file" in ran.err
+    assert file.read_bytes() == before
+    assert world.exchange.log == []
+
+
+def test_receipts_and_rejects_are_files_of_their_own(cli: Any, tmp_path: Path) -> None:
+    file = accounts_file(tmp_path / "accounts.csv", 2)
+    before = file.read_bytes()
+    for arguments in (
+        ["--rejects", file],
+        ["--keep-receipts", file],
+        ["--rejects", tmp_path / "r", "--keep-receipts", tmp_path / "r"],
+    ):
+        ran = cli("report", file, *arguments)
+        assert (ran.code, "same file" in ran.err) == (2, True)
+    assert file.read_bytes() == before
+    assert not (tmp_path / "r").exists()
+    assert cli("report", file, "--rejects", "/dev/null", "--keep-receipts", "/dev/null").code == 0
+
+
+def test_a_run_that_fails_keeps_the_earlier_output_and_says_where_its_own_rows_are(cli: Any, world: Any, tmp_path: Path) -> None:
+    rows = [f"app-{n},person,2,DE,C01X{n:05d},loan_approval,c-{n}" for n in range(1000)]
+    file, out = applicants_file(tmp_path / "applicants.csv", rows), tmp_path / "decisions.csv"
+    assert cli("screen", file, "--out", out).code == 0
+    out.chmod(0o600)
+    before, partial = out.read_bytes(), tmp_path / "decisions.partial.csv"
+    assert not partial.exists()
+    with file.open("ab") as opened:
+        opened.write(b"\nwhat,is,this")
+    ran = cli("screen", file, "--out", out)
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert "row 1002 has 3 cells" in ran.err
+    assert str(partial) in ran.err
+    assert out.read_bytes() == before
+    with partial.open() as opened:
+        rows_left = [row["applicant_id"] for row in csv.DictReader(opened)]
+    assert rows_left == [f"app-{n}" for n in range(len(rows_left))] != []
+    assert f"the {len(rows_left)} rows until then" in ran.err
+    assert partial.stat().st_mode & 0o077 == 0
+    world.exchange.tamper_receipt = lambda _: None
+    assert cli("screen", file, "--out", out).code == 5
+    assert out.read_bytes() == before
+    assert not partial.exists(), "nothing was written that anybody could want"
+
+
+def test_a_list_that_is_cut_says_so(cli: Any) -> None:
+    for _ in range(3):
+        cli(*QUERY)
+    assert "raise --limit" in cli("audit", "list", "--limit", "2").err
+    assert cli("audit", "list", "--limit", "100").err == ""
+    assert cli("submissions").out == "Submissions: none\n"
+
+
+@pytest.mark.parametrize("arguments", [["audit", "list", "--json"], ["audit", "list"], ["audit", "show", "0", "--json"]])
+def test_a_closed_output_is_no_failure_and_a_full_one_is_named(
+    cli: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    class Broken(io.StringIO):
+        def __init__(self, error: OSError) -> None:
+            super().__init__()
+            self.error = error
+
+        def write(self, _: str) -> int:
+            raise self.error
+
+    cli(*QUERY)
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", Broken(BrokenPipeError(errno.EPIPE, "Broken pipe")))
+        ran = cli(*arguments)
+        assert (ran.code, ran.err) == (141, "")
+        patched.setattr("sys.stdout", Broken(OSError(errno.ENOSPC, "No space left on device")))
+        ran = cli(*arguments)
+        assert (ran.code, ran.err) == (2, "tallystick: standard output: No space left on device\n")
+
+
+def test_a_refusal_to_read_the_entries_names_the_way_without(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> Any:
+        raise NotAllowed("the role is not yours", reason="ROLE_MISSING")
+
+    monkeypatch.setattr(Exchange, "audit_verify", refuse)
+    ran = cli("audit", "verify")
+    assert (ran.code, len(ran.err.splitlines())) == (4, 1)
+    assert "--no-entries" in ran.err
+
+
+def test_an_interrupted_run_is_one_line_that_says_how_far_it_came(
+    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object, reports: Iterable[Report]) -> Iterator[ReportResult]:
+        yield ReportResult(next(iter(reports)), ReportOutcome.ACCEPTED)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Exchange, "report_many", interrupted)
+    file = accounts_file(tmp_path / "accounts.csv", 2)
+    assert run(["report", str(file)], Tool(open_exchange=lambda profile: world.open())) == 130
+    assert capsys.readouterr().err == "tallystick: interrupted; 1 accounts reported before this\n"
+
+
+def test_the_number_is_asked_for_without_an_echo(cli: Any, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return NUMBER
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.termui.hidden_prompt_func", answer)
+    ran = cli(*["-" if argument == NUMBER else argument for argument in QUERY])
+    assert (ran.code, len(asked)) == (0, 1)
+    assert len(world.exchange.log) == 1
+
+
+def test_a_key_is_proved_before_the_operators_have_told_their_keys(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    (world.folder / "exchange.toml").write_text('origin = "exchange.test/log"\n')
+    assert run(["--profile", str(world.folder), "key", "prove", str(world.folder / "signing.key")]) == 0
+    assert "endorsement: none" in capsys.readouterr().out
+
+
+def test_a_narrow_screen_gets_whole_words_and_figures() -> None:
+    written = io.StringIO()
+    console = Console(file=written, width=60)
+    console.print(output.table("Entries", ("at", "token"), [("2026-11-22T01:31:20+00:00", "ab" * 32)]))
+    assert "at: 2026-11-22T01:31:20+00:00\n" in written.getvalue()
+    assert "ab" * 32 in written.getvalue().replace("\n", "")
 
 
 def test_a_fault_of_the_program_is_told_without_a_trace(capsys: pytest.CaptureFixture[str]) -> None:

@@ -227,7 +227,8 @@ def test_what_the_exchange_rejects_is_named_by_row_and_column(tmp_path: Path, fi
         (b",".join(name.encode() for name in (*COLUMNS, "month")), "twice"),
         (b",".join(name.encode() for name in COLUMNS) + b"\na,b\n", "row 2 has 2 cells"),
         (b",".join(name.encode() for name in COLUMNS) + b"\n\xff", "UTF-8"),
-        (b",".join(name.encode() for name in COLUMNS) + b'\n"open', "not CSV"),
+        (b",".join(name.encode() for name in COLUMNS) + b'\n"open', "row 2: not CSV"),
+        (b";".join(name.encode() for name in COLUMNS), "separated by ';'"),
     ],
 )
 def test_a_file_that_is_none_is_refused_as_a_whole(tmp_path: Path, content: bytes, says: str) -> None:
@@ -245,6 +246,58 @@ def test_numbers_that_lost_their_zeros_are_refused_in_parquet(tmp_path: Path) ->
     (tmp_path / "b.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(FileInvalid, match="Parquet"):
         list(read_accounts(tmp_path / "b.parquet"))
+
+
+def test_in_parquet_nan_is_empty_and_what_is_no_whole_number_rejects_its_account_alone(tmp_path: Path) -> None:
+    values = [0.0, float("nan"), float("inf"), 0.5, 1e300]
+    columns: dict[str, list[Any]] = {name: [value] * len(values) for name, value in ROW.items()}
+    columns |= {"account_number": [f"a-{n}" for n in range(len(values))], "days_past_due": values}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    found = list(read_accounts(tmp_path / "a.parquet"))
+    assert [account.report.account.months[0].days_past_due for account in found if account.report] == [0, None]
+    assert [(each.row, each.field) for account in found for each in account.rejects] == [(n, "days_past_due") for n in (3, 4, 5)]
+
+
+def test_the_line_that_is_not_utf_8_is_named_however_large_the_buffer(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", [{**ROW, "account_number": str(n)} for n in range(3_000)])
+    with path.open("ab") as file:
+        file.write("M\u00fcller".encode("latin-1"))
+    read = read_accounts(path)
+    assert len([next(read) for _ in range(2_999)]) == 2_999
+    with pytest.raises(FileInvalid, match="line 3002: not UTF-8"):
+        list(read)
+
+
+def test_lines_of_commas_alone_are_skipped(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", [ROW])
+    with path.open("a") as file:
+        file.write("," * (len(COLUMNS) - 1) + "\n,,,\n")
+    assert only(path).rows == (2,)
+
+
+def test_an_output_takes_its_place_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("earlier")
+
+    def fail() -> None:
+        with TableWriter(path, ("name",)) as writer:
+            writer.write(("x",))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        fail()
+    assert path.read_text() == "earlier"
+    assert (tmp_path / "out.partial.csv").read_text() == "name\nx\n"
+    assert "out.partial.csv" in caught.value.__notes__[0]
+    link = tmp_path / "link.csv"
+    link.symlink_to(path)
+    with TableWriter(link, ("name",)) as writer:
+        writer.write(("y",))
+    assert link.is_symlink()
+    assert path.read_text() == "name\ny\n"
+    assert not (tmp_path / "out.partial.csv").exists()
+    with pytest.raises(FileInvalid, match=r"none/out\.csv: cannot be written"):
+        TableWriter(tmp_path / "none" / "out.csv", ("name",))
 
 
 def test_without_pyarrow_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

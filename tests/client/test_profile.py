@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import tallystick.client
-from tallystick.client import Exchange, Identity, Profile, ProfileError, Purpose, Server
+from tallystick.client import Exchange, Identity, InputInvalid, Inquiry, NotUsable, Profile, ProfileError, Purpose, Server
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -63,6 +65,40 @@ def test_a_secret_that_others_may_read_is_refused(world: Any, file: str) -> None
     (world.folder / file).chmod(0o640)
     with pytest.raises(ProfileError, match=f"chmod 600 .*{file}"):
         Profile.load(world.folder)
+
+
+def test_a_certificate_of_another_key_or_member_is_found_before_anything_is_sent(world: Any) -> None:
+    other = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    own = (world.folder / "exchange-client.key").read_bytes()
+    (world.folder / "exchange-client.key").write_bytes(other)
+    with pytest.raises(ProfileError, match=r"exchange\.toml: certificate: is not the certificate of the private key"):
+        Profile.load(world.folder)
+    (world.folder / "exchange-client.key").write_bytes(own)
+    edit(world.folder / "member.toml", '"bank-a"', '"bank-b"')
+    with pytest.raises(ProfileError, match=r"certificate: names bank-a, and member\.toml bank-b"):
+        Profile.load(world.folder)
+
+
+def test_what_is_no_identity_is_an_input_error(world: Any) -> None:
+    with world.open() as exchange:
+        with pytest.raises(InputInvalid, match="give an Identity"):
+            exchange.query("C01X00T47", Purpose.LOAN_APPROVAL, "c")
+        with pytest.raises(InputInvalid, match="number: give a text"):
+            exchange.query(Identity.passport("DE", 17), Purpose.LOAN_APPROVAL, "c")  # type: ignore[arg-type]  # the point
+    assert world.exchange.log == []
+
+
+async def test_after_its_end_an_exchange_sends_nothing(world: Any) -> None:
+    with world.open() as exchange:
+        pass
+    with pytest.raises(NotUsable, match="closed"):
+        exchange.checkpoint()
+    with pytest.raises(NotUsable, match="closed"):
+        list(exchange.query_many([Inquiry(Identity.passport("DE", "C01X00T47"), Purpose.LOAN_APPROVAL, "c")]))
+    async with world.open_async() as waiting:
+        pass
+    with pytest.raises(NotUsable, match="closed"):
+        await waiting.checkpoint()
 
 
 def test_an_auditor_needs_no_token_authority_and_is_told_when_it_does(world: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -79,10 +80,12 @@ async def run_bank(profiles: Path, position: int, queries: int, batches: int, st
         identities = [subject(i) for i in range(KNOWN + GROWING)]
         async for _ in exchange.tokenise(identities):
             pass
+        # Tests share one exchange: what one of them sends must not be taken for a second effect of another's.
+        run = f"{bank}-{secrets.token_hex(4)}"
         numbers = _until(stop, queries)
         batch_numbers = _until(stop, batches)
-        callers = [_query(exchange, bank, position, numbers, told) for _ in range(CALLERS)]
-        await asyncio.gather(*callers, _report(exchange, bank, batch_numbers, told))
+        callers = [_query(exchange, run, position, numbers, told) for _ in range(CALLERS)]
+        await asyncio.gather(*callers, _report(exchange, run, batch_numbers, told))
     return told
 
 
@@ -91,10 +94,10 @@ def _until(stop: asyncio.Event | None, count: int) -> Iterator[int]:
     return (number for number in itertools.takewhile(lambda _: stop is None or not stop.is_set(), numbers))
 
 
-async def _query(exchange: AsyncExchange, bank: str, position: int, numbers: Iterator[int], told: Told) -> None:
+async def _query(exchange: AsyncExchange, run: str, position: int, numbers: Iterator[int], told: Told) -> None:
     for number in numbers:
         who = number % KNOWN
-        consent = f"{bank}-{number}"
+        consent = f"{run}-{number}"
         result = await exchange.query(subject(who), Purpose.LOAN_APPROVAL, consent)
         told.queries.append((consent, result))
         balances = sorted(reported.account.balance or 0 for reported in result.history.accounts)
@@ -103,10 +106,10 @@ async def _query(exchange: AsyncExchange, bank: str, position: int, numbers: Ite
             told.wrong.append(f"{consent}: {balances}, own {own}")
 
 
-async def _report(exchange: AsyncExchange, bank: str, numbers: Iterator[int], told: Told) -> None:
+async def _report(exchange: AsyncExchange, run: str, numbers: Iterator[int], told: Told) -> None:
     for number in numbers:
         reports = [
-            Report(subject(KNOWN + (number * BATCH + i) % GROWING), f"load-{number}-{i}", account(number)) for i in range(BATCH)
+            Report(subject(KNOWN + (number * BATCH + i) % GROWING), f"{run}-{number}-{i}", account(number)) for i in range(BATCH)
         ]
         told.batches.append([result async for result in exchange.report_many(reports)])
 

@@ -5,63 +5,70 @@
     with Exchange.from_profile("bank-a") as exchange:
         result = exchange.query(Identity.resident_id("…"), Purpose.LOAN_APPROVAL, "consent-2025-0417")
 
-What stands in `__all__` is the public API; a test freezes it.
+What stands in `__all__` is the public API; a test freezes it. Each name is loaded when it is first used: the command imports this
+package before it can say what Ctrl-C during that means.
 """
 
-from tallystick.client.async_exchange import AsyncExchange
-from tallystick.client.auditing import AuditEntry, DisclosedSubject, EntryFilter, OpenedEntry
-from tallystick.client.calls import Server
-from tallystick.client.checkpoints import SignedCheckpoint
-from tallystick.client.exceptions import (
-    AnswerMalformed,
-    CheckpointFalse,
-    Conflict,
-    ConnectionNotSecure,
-    DeadlineExceeded,
-    DetailsFalse,
-    EpochRolledBack,
-    FileInvalid,
-    IdentityInvalid,
-    InclusionFalse,
-    InputInvalid,
-    Invalid,
-    LimitExceeded,
-    NotAllowed,
-    NotAnExchange,
-    NotAuthenticated,
-    NotFound,
-    NotReached,
-    NotTrusted,
-    NotUsable,
-    Overloaded,
-    ProfileError,
-    ReceiptFalse,
-    ReceiptMissing,
-    Refused,
-    ServerFault,
-    TallystickError,
-    TokenProofFalse,
-    Unavailable,
-)
-from tallystick.client.exchange import Exchange
-from tallystick.client.inquiries import Inquiry, InquiryOutcome, QueryResult
-from tallystick.client.member_keys import KeyRegistration, RegisteredKey
-from tallystick.client.profile import PinnedTokenKey, Profile
-from tallystick.client.receipts import KeptReceipt
-from tallystick.client.reporting import (
-    Report,
-    ReportResult,
-    Submission,
-    SubmissionDetails,
-    Verdict,
-    Withdrawal,
-)
-from tallystick.client.retrying import Patience
-from tallystick.client.session import Options
-from tallystick.client.subjects import Identity
-from tallystick.client.verification import Difference, DifferenceKind, InclusionReport, LogReport
-from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
-from tallystick.credit.violations import Violation
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tallystick.client.async_exchange import AsyncExchange
+    from tallystick.client.auditing import AuditEntry, DisclosedSubject, EntryFilter, OpenedEntry
+    from tallystick.client.calls import Server
+    from tallystick.client.checkpoints import SignedCheckpoint
+    from tallystick.client.exceptions import (
+        AnswerMalformed,
+        CheckpointFalse,
+        Conflict,
+        ConnectionNotSecure,
+        DeadlineExceeded,
+        DetailsFalse,
+        EpochRolledBack,
+        FileInvalid,
+        IdentityInvalid,
+        InclusionFalse,
+        InputInvalid,
+        Invalid,
+        LimitExceeded,
+        NotAllowed,
+        NotAnExchange,
+        NotAuthenticated,
+        NotFound,
+        NotReached,
+        NotTrusted,
+        NotUsable,
+        Overloaded,
+        ProfileError,
+        ReceiptFalse,
+        ReceiptMissing,
+        Refused,
+        ServerFault,
+        TallystickError,
+        TokenProofFalse,
+        Unavailable,
+    )
+    from tallystick.client.exchange import Exchange
+    from tallystick.client.inquiries import Inquiry, InquiryOutcome, QueryResult
+    from tallystick.client.member_keys import KeyRegistration, RegisteredKey
+    from tallystick.client.profile import PinnedTokenKey, Profile
+    from tallystick.client.receipts import KeptReceipt
+    from tallystick.client.reporting import (
+        Report,
+        ReportResult,
+        Submission,
+        SubmissionDetails,
+        Verdict,
+        Withdrawal,
+    )
+    from tallystick.client.retrying import Patience
+    from tallystick.client.session import Options
+    from tallystick.client.subjects import Identity
+    from tallystick.client.verification import Difference, DifferenceKind, InclusionReport, LogReport
+    from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
+    from tallystick.credit.violations import Violation
 
 __all__ = [
     "AnswerMalformed",
@@ -127,3 +134,96 @@ __all__ = [
     "Withdrawal",
     "WithdrawalReason",
 ]
+
+_HOMES = {
+    "tallystick.client.async_exchange": ("AsyncExchange",),
+    "tallystick.client.auditing": (
+        "AuditEntry",
+        "DisclosedSubject",
+        "EntryFilter",
+        "OpenedEntry",
+    ),
+    "tallystick.client.calls": ("Server",),
+    "tallystick.client.checkpoints": ("SignedCheckpoint",),
+    "tallystick.client.exceptions": (
+        "AnswerMalformed",
+        "CheckpointFalse",
+        "Conflict",
+        "ConnectionNotSecure",
+        "DeadlineExceeded",
+        "DetailsFalse",
+        "EpochRolledBack",
+        "FileInvalid",
+        "IdentityInvalid",
+        "InclusionFalse",
+        "InputInvalid",
+        "Invalid",
+        "LimitExceeded",
+        "NotAllowed",
+        "NotAnExchange",
+        "NotAuthenticated",
+        "NotFound",
+        "NotReached",
+        "NotTrusted",
+        "NotUsable",
+        "Overloaded",
+        "ProfileError",
+        "ReceiptFalse",
+        "ReceiptMissing",
+        "Refused",
+        "ServerFault",
+        "TallystickError",
+        "TokenProofFalse",
+        "Unavailable",
+    ),
+    "tallystick.client.exchange": ("Exchange",),
+    "tallystick.client.inquiries": (
+        "Inquiry",
+        "InquiryOutcome",
+        "QueryResult",
+    ),
+    "tallystick.client.member_keys": (
+        "KeyRegistration",
+        "RegisteredKey",
+    ),
+    "tallystick.client.profile": (
+        "PinnedTokenKey",
+        "Profile",
+    ),
+    "tallystick.client.receipts": ("KeptReceipt",),
+    "tallystick.client.reporting": (
+        "Report",
+        "ReportResult",
+        "Submission",
+        "SubmissionDetails",
+        "Verdict",
+        "Withdrawal",
+    ),
+    "tallystick.client.retrying": ("Patience",),
+    "tallystick.client.session": ("Options",),
+    "tallystick.client.subjects": ("Identity",),
+    "tallystick.client.verification": (
+        "Difference",
+        "DifferenceKind",
+        "InclusionReport",
+        "LogReport",
+    ),
+    "tallystick.credit.enums": (
+        "Purpose",
+        "ReportOutcome",
+        "WithdrawalReason",
+    ),
+    "tallystick.credit.violations": ("Violation",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(module), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

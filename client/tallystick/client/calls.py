@@ -218,7 +218,7 @@ class Conversation:
 
     def failure(self, call: Call[Any], attempt: Attempt, raw: RawFailure) -> TallystickError:
         """The exception for a failed call, its receipt verified where there is one."""
-        refusal = Refusal(raw.code, raw.details, _only(raw.trailing, STATUS_KEY) or b"")
+        refusal = Refusal(raw.code, raw.details, _only(raw.trailing, STATUS_KEY) or b"", call.method.server.value)
         message = _only(raw.trailing, RECEIPT_KEY)
         receipt: KeptReceipt | None = None
         if message is not None and call.method.signed:

@@ -71,7 +71,7 @@ class Checkpoints:
         try:
             write_private(self._path(server, self._folder), signed.note.encode("utf-8"))
         except OSError as error:
-            _log.warning("the verified checkpoint was not saved: %s", error.strerror)
+            _log.warning("the verified checkpoint was not saved: %s: %s", self._folder, error.strerror)
 
     def consistent(self, server: Server, old: Checkpoint, new: Checkpoint) -> Flow[bool]:
         """Whether the log only grew from `old` to `new`, by the server's proof."""

@@ -248,7 +248,9 @@ UNLOGGED_REASONS = frozenset(
 class Refusal:
     """A failed call's status, read from untrusted bytes."""
 
-    def __init__(self, code: str, details: str, status: bytes) -> None:
+    def __init__(self, code: str, details: str, status: bytes, server: str = "server") -> None:
+        """`server` is what to call it in a text."""
+        self._server = server
         self.code = code
         self.details = details
         self.status = status
@@ -295,13 +297,15 @@ class Refusal:
         """Statuses that gRPC itself made: there is no reason to branch on, only its code."""
         text = _one_line(self.details)
         if self.code == "DEADLINE_EXCEEDED":
-            return DeadlineExceeded("no answer in time; send it again, or raise the timeout")
+            return DeadlineExceeded(f"no answer from the {self._server} in time; send it again, or raise the timeout")
         if self.code == "RESOURCE_EXHAUSTED":
             return LimitExceeded(f"a message is larger than the transport allows: {text}")
         if self.code == "UNAVAILABLE":
             if any(sign in text.upper() for sign in _SIGNS_OF_DISTRUST):
-                return ConnectionNotSecure(f"the TLS handshake failed; check the profile's ca, certificate and key: {text}")
-            return Unavailable(f"the server cannot be reached; check the address and the network: {text}")
+                return ConnectionNotSecure(
+                    f"the TLS handshake with the {self._server} failed; check the profile's ca, certificate and key: {text}"
+                )
+            return Unavailable(f"the {self._server} cannot be reached; check the address and the network: {text}")
         return NotAnExchange(self.code, text)
 
 

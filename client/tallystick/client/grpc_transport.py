@@ -5,6 +5,7 @@ Imported when the first connection is made: before that the command can quiet gR
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -32,11 +33,18 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )
 
+_NOISE = re.compile(
+    r"^UNKNOWN: |ipv[46]:\S+: |Failed to connect to remote host: |Custom verification check failed with error: UNAUTHENTICATED: "
+    r"|(?:Tls|Ssl) handshake failed \([A-Z_]+\): |error:[0-9a-f]+:SSL routines:OPENSSL_internal:"
+)
+"""As in "UNKNOWN: ipv4:127.0.0.1:7443: Failed to connect to remote host: Connection refused"."""
+
 
 class GrpcTransport:
     """Blocking gRPC. Bodies stay raw bytes: receipts are over the bytes as received."""
 
     def __init__(self, address: Address) -> None:
+        self._target = address.target
         self._channel = grpc.secure_channel(address.target, address.credentials(), options=_OPTIONS)
 
     def unary(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> RawAnswer | RawFailure:
@@ -45,7 +53,7 @@ class GrpcTransport:
         try:
             body, call = method.with_call(message, timeout=seconds, metadata=tuple(metadata))
         except grpc.RpcError as error:
-            return _failure(error)
+            return _failure(error, self._target)
         return RawAnswer(body, tuple(call.trailing_metadata() or ()))
 
     def stream(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> Iterator[RawAnswer | RawFailure]:
@@ -56,7 +64,7 @@ class GrpcTransport:
             for body in call:
                 yield RawAnswer(body)
         except grpc.RpcError as error:
-            yield _failure(error)
+            yield _failure(error, self._target)
         finally:
             call.cancel()
 
@@ -69,6 +77,7 @@ class AsyncGrpcTransport:
     """gRPC on asyncio. Bodies stay raw bytes: receipts are over the bytes as received."""
 
     def __init__(self, address: Address) -> None:
+        self._target = address.target
         self._channel = grpc.aio.secure_channel(address.target, address.credentials(), options=_OPTIONS)
 
     async def unary(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> RawAnswer | RawFailure:
@@ -79,7 +88,7 @@ class AsyncGrpcTransport:
             body = await call
             return RawAnswer(body, tuple(await call.trailing_metadata() or ()))
         except grpc.aio.AioRpcError as error:
-            return _failure(error)
+            return _failure(error, self._target)
 
     async def stream(
         self,
@@ -95,7 +104,7 @@ class AsyncGrpcTransport:
             async for body in call:
                 yield RawAnswer(body)
         except grpc.aio.AioRpcError as error:
-            yield _failure(error)
+            yield _failure(error, self._target)
         finally:
             call.cancel()
 
@@ -108,6 +117,13 @@ def _same(data: bytes) -> bytes:
     return data
 
 
-def _failure(error: grpc.RpcError) -> RawFailure:
+def _failure(error: grpc.RpcError, target: str) -> RawFailure:
     trailing: Any = error.trailing_metadata()  # the stubs do not know that each item is a pair
-    return RawFailure(error.code().name, error.details() or "", tuple(trailing or ()))
+    return RawFailure(error.code().name, f"{target}: {_reason(error.details() or '')}", tuple(trailing or ()))
+
+
+def _reason(details: str) -> str:
+    """What gRPC says went wrong, without its account of how it came to know."""
+    if details.startswith(("DNS resolution failed", "errors resolving")):
+        return "the host's name cannot be resolved"
+    return _NOISE.sub("", details.rpartition("last error: ")[2]) or "no reason given"

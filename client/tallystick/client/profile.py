@@ -14,12 +14,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tallystick.client.calls import Counterpart, Signer
+from tallystick.client.calls import Counterpart, Server, Signer
 from tallystick.client.exceptions import ProfileError
 from tallystick.client.transport import Address
 from tallystick.crypto import CryptoError, check_element, epoch_id
 
 PROFILE_VARIABLE = "TALLYSTICK_PROFILE"
+FILES = {Server.EXCHANGE: "exchange.toml", Server.TOKEN_AUTHORITY: "token-authority.toml"}
+MEMBER_URI = "urn:tallystick:member:"
+"""What a client certificate says whose it is with (docs/protocol.md, "Transport")."""
+
 _MAX_FILE_BYTES = 1 << 20
 
 V = TypeVar("V")
@@ -66,21 +70,23 @@ class Profile:
 
         Raises ProfileError, which names the file and the key that is wrong.
         """
-        named = folder or os.environ.get(PROFILE_VARIABLE)
-        if not named:
-            raise ProfileError(f"no profile: give its folder, or set {PROFILE_VARIABLE}")
-        base = Path(named)
-        if not base.is_dir():
-            raise ProfileError(f"{base} is no folder; a profile is a folder with member.toml and exchange.toml")
+        base = _folder(folder)
         member = _Table(base, "member.toml")
-        exchange = _Table(base, "exchange.toml")
-        signer = Signer(member.text("member_id"), member.parsed("signing_key", _ed25519, secret=True))
+        exchange = _Table(base, FILES[Server.EXCHANGE])
+        signer = _signer(member)
         secret = member.parsed("account_secret", _secret, secret=True) if member.has("account_secret") else None
         authority, token_key = None, None
-        if (base / "token-authority.toml").exists():
-            table = _Table(base, "token-authority.toml")
-            authority, token_key = _endpoint(table), _token_key(table)
-        return cls(base, signer, _endpoint(exchange), authority, token_key, secret)
+        if (base / FILES[Server.TOKEN_AUTHORITY]).exists():
+            table = _Table(base, FILES[Server.TOKEN_AUTHORITY])
+            authority, token_key = _endpoint(table, signer.member_id), _token_key(table)
+        return cls(base, signer, _endpoint(exchange, signer.member_id), authority, token_key, secret)
+
+
+def read_registrant(folder: Path | str | None, server: Server) -> tuple[Signer, str]:
+    """Who registers a key, and the origin of the log that it is registered in: all that a key statement needs of a profile whose
+    other parts the operators have yet to send. Raises ProfileError."""
+    base = _folder(folder)
+    return _signer(_Table(base, "member.toml")), _Table(base, FILES[server]).text("origin")
 
 
 def read_signing_key(path: Path) -> Ed25519PrivateKey:
@@ -91,6 +97,16 @@ def read_signing_key(path: Path) -> Ed25519PrivateKey:
         return _ed25519(data)
     except ValueError as error:
         raise ProfileError(f"{path}: {error}") from None
+
+
+def _folder(folder: Path | str | None) -> Path:
+    named = folder or os.environ.get(PROFILE_VARIABLE)
+    if not named:
+        raise ProfileError(f"no profile: give its folder, or set {PROFILE_VARIABLE}")
+    base = Path(named)
+    if not base.is_dir():
+        raise ProfileError(f"{base} is no folder; a profile is a folder with member.toml and exchange.toml")
+    return base
 
 
 class _Table:
@@ -139,7 +155,11 @@ class _Table:
             raise self.complaint(key, str(error)) from None
 
 
-def _endpoint(table: _Table) -> Endpoint:
+def _signer(member: _Table) -> Signer:
+    return Signer(member.text("member_id"), member.parsed("signing_key", _ed25519, secret=True))
+
+
+def _endpoint(table: _Table, member_id: str) -> Endpoint:
     target = table.text("address")
     host, colon, port = target.rpartition(":")
     if not host or not colon or not port.isdecimal() or not 0 < int(port) < 65536:
@@ -150,8 +170,29 @@ def _endpoint(table: _Table) -> Endpoint:
         certificate=table.parsed("certificate", _certificates),
         key=table.parsed("key", _private_key, secret=True),
     )
+    _check_certificate(table, address, member_id)
     counterpart = Counterpart(table.text("origin"), table.key_bytes("receipt_key"), table.key_bytes("checkpoint_key"))
     return Endpoint(address, counterpart)
+
+
+def _check_certificate(table: _Table, address: Address, member_id: str) -> None:
+    """Finds here what a server would answer with a handshake that breaks off, or with CERTIFICATE_MISMATCH."""
+    certificate = x509.load_pem_x509_certificates(address.certificate)[0]
+    if certificate.public_key() != load_pem_private_key(address.key, password=None).public_key():
+        raise table.complaint("certificate", "is not the certificate of the private key that key names")
+    named = _members_named(certificate)
+    if named != [member_id]:
+        whom = " and ".join(named) or "no member"
+        raise table.complaint("certificate", f"names {whom}, and member.toml {member_id}; it needs one URI {MEMBER_URI}{member_id}")
+
+
+def _members_named(certificate: x509.Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return [uri.removeprefix(MEMBER_URI) for uri in uris if uri.startswith(MEMBER_URI)]
 
 
 def _token_key(table: _Table) -> PinnedTokenKey:

@@ -90,7 +90,7 @@ class TokenCache:
         try:
             write_private(self._folder / "tokens.cache", sealed)
         except OSError as error:
-            _log.warning("the token cache was not saved: %s", error.strerror)
+            _log.warning("the token cache was not saved: %s: %s", self._folder, error.strerror)
 
     def _load(self) -> None:
         if self._folder is None:
@@ -101,7 +101,7 @@ class TokenCache:
         except FileNotFoundError:
             return
         except OSError as error:
-            _log.warning("the token cache cannot be read and is built anew: %s", error.strerror)
+            _log.warning("the token cache cannot be read and is built anew: %s: %s", path, error.strerror)
             return
         header, rest = sealed[: len(_MAGIC) + len(self.epoch_id)], sealed[len(_MAGIC) + len(self.epoch_id) :]
         if header != _MAGIC + self.epoch_id:
@@ -110,7 +110,7 @@ class TokenCache:
         try:
             plaintext = AESGCM(self._file_key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], header)
         except (InvalidTag, ValueError):
-            _log.warning("the token cache is damaged and is built anew")
+            _log.warning("the token cache is damaged and is built anew: %s", path)
             return
         whole = len(plaintext) - len(plaintext) % _ENTRY_BYTES
         newest = max(0, whole - self._capacity * _ENTRY_BYTES)
@@ -126,7 +126,7 @@ class TokenCache:
             secret = path.read_bytes()
             if len(secret) == 32:
                 return secret
-            _log.warning("cache.key is damaged; the token cache is built anew")
+            _log.warning("the key of the token cache is damaged, and the cache is built anew: %s", path)
             path.unlink()
         secret = secrets.token_bytes(32)
         try:
@@ -134,7 +134,7 @@ class TokenCache:
         except FileExistsError:
             return path.read_bytes()  # another process of this profile was quicker; its key is the key
         except OSError as error:
-            _log.warning("the token cache stays in memory: %s", error.strerror)
+            _log.warning("the token cache stays in memory: %s: %s", self._folder, error.strerror)
             self._folder = None
         return secret
 
@@ -161,7 +161,7 @@ class TokenCache:
             try:
                 write_private(path, str(sequence).encode("ascii"))
             except OSError as error:
-                _log.warning("the key epoch seen was not saved: %s", error.strerror)
+                _log.warning("the key epoch seen was not saved: %s: %s", path, error.strerror)
 
 
 def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:

@@ -171,7 +171,7 @@ def _print_opened(tool: Tool, opened: OpenedEntry) -> None:
             ("signature", opened.signature.hex() or "erased"),
             ("signed as", opened.signature_params or "erased"),
         ]
-    tool.results.print(output.table("Entry", ("", ""), rows))
+    tool.results.print(output.fields(rows), soft_wrap=True)
     if not opened.disclosed:
         tool.results.print("Its evidence was dropped after the retention period.")
         return

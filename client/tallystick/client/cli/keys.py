@@ -9,11 +9,12 @@ import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tallystick.client.calls import Server
+from tallystick.client.calls import Counterpart, Server
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
 from tallystick.client.exceptions import FileInvalid
-from tallystick.client.profile import read_signing_key
+from tallystick.client.member_keys import MemberKeys
+from tallystick.client.profile import read_registrant, read_signing_key
 
 _authority_option = click.option("--authority", is_flag=True, help="For the token authority, not the exchange.")
 
@@ -47,9 +48,15 @@ def new(tool: Tool, file: Path) -> None:
 @_authority_option
 @command
 def prove(tool: Tool, file: Path, authority: bool) -> None:
-    """Sign the key statement for the key in FILE: what an operator needs to register it. Nothing is sent."""
-    with tool.exchange() as exchange:
-        registration = exchange.key_registration(read_signing_key(file), server=_server(authority))
+    """Sign the key statement for the key in FILE: what an operator needs to register it. Nothing is sent.
+
+    Of the profile it needs member.toml and the server's origin, nothing else.
+    """
+    server = _server(authority)
+    signer, origin = read_registrant(tool.profile, server)
+    # No server is asked, so that its keys need not be known yet.
+    member_keys = MemberKeys(signer, {server: Counterpart(origin, b"", b"")})
+    registration = member_keys.registration(read_signing_key(file), server)
     if tool.as_json:
         output.write_json(registration)
     else:

@@ -14,12 +14,17 @@ from datetime import date, datetime
 from enum import Enum, IntEnum
 from typing import Any, TypeVar
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 T = TypeVar("T")
+
+_NARROW = 90
+"""Columns below which a table that does not fit is not shown as one."""
+_UNBOUNDED = 100_000
 
 _PLAIN_INTERVAL = 10.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -56,14 +61,51 @@ def write_json(value: Any) -> None:
     sys.stdout.flush()
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table; what comes from outside is shown as it is, and never as markup."""
-    shown = Table(title=Text(title), title_justify="left", header_style="bold")
-    for column in columns:
-        shown.add_column(column, overflow="fold")
-    for row in rows:
-        shown.add_row(*(Text(visible(str(cell))) for cell in row))
-    return shown
+class Listing:
+    """Rows under a title: a table, or where a narrow screen would break its words and figures, a line for each field."""
+
+    def __init__(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        self._title = Text(title)
+        self._columns = columns
+        self._rows = [[Text(visible(str(cell))) for cell in row] for row in rows]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self._rows:
+            yield Text.assemble(self._title, ": none")
+            return
+        table = self._table()
+        if (
+            options.max_width < _NARROW
+            and Measurement.get(console, options.update(max_width=_UNBOUNDED), table).maximum > options.max_width
+        ):
+            for row in self._rows:
+                yield Text.assemble(self._title, style="bold")
+                yield from _lines(self._columns, row)
+        else:
+            yield table
+
+    def _table(self) -> Table:
+        shown = Table(title=self._title, title_justify="left", header_style="bold")
+        for column in self._columns:
+            shown.add_column(column, overflow="fold")
+        for row in self._rows:
+            shown.add_row(*row)
+        return shown
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Listing:
+    """Rows to print; what comes from outside is shown as it is, and never as markup."""
+    return Listing(title, columns, rows)
+
+
+def fields(values: Iterable[tuple[str, object]]) -> Group:
+    """One thing's fields to print, a line each."""
+    names, cells = zip(*values, strict=True)
+    return Group(*_lines(names, [Text(visible(str(cell))) for cell in cells]))
+
+
+def _lines(names: Sequence[str], cells: Sequence[Text]) -> list[Text]:
+    return [Text.assemble(f"{name}: ", cell, overflow="fold") for name, cell in zip(names, cells, strict=True)]
 
 
 MORE = "there are more: raise --limit"

@@ -43,7 +43,8 @@ def program(context: click.Context, profile: Path | None) -> None:
     Exit codes: 0 done; 1 something was rejected or differs; 2 wrong usage, profile or file; 3 not reached; 4 refused;
     5 not trusted. With --json a list is one object a line: "python -m json.tool --json-lines" reads it.
     """
-    context.ensure_object(Tool).profile = profile
+    tool = context.ensure_object(Tool)
+    tool.profile = profile or tool.profile
 
 
 for each in (report, query, screen, withdraw, submissions, audit, policy, key):
