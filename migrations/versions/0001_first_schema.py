@@ -14,6 +14,7 @@ TIMESTAMP = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Creates every table, with the rows that stand for an empty log."""
+    create_identity()
     create_registry()
     create_replay_protection()
     create_accounts()
@@ -36,8 +37,24 @@ def downgrade() -> None:
         "nonce",
         "member_key",
         "member",
+        "server_identity",
     ):
         op.drop_table(table)
+
+
+def create_identity() -> None:
+    """Whose database this is; the row is written by what knows the keys."""
+    op.create_table(
+        "server_identity",
+        sa.Column("singleton", sa.Boolean, nullable=False),
+        sa.Column("origin", sa.Text, nullable=False),
+        sa.Column("store_check", sa.LargeBinary, nullable=False, comment="derived from store.key, of which it tells nothing"),
+        sa.Column("receipt_key", sa.LargeBinary, nullable=False, comment="public"),
+        sa.Column("checkpoint_key", sa.LargeBinary, nullable=False, comment="public"),
+        sa.Column("token_epoch", sa.LargeBinary, nullable=False, comment="epoch_id of every token in here"),
+        sa.PrimaryKeyConstraint("singleton", name="server_identity_pkey"),
+        sa.CheckConstraint("singleton", name=op.f("server_identity_singleton_check")),
+    )
 
 
 def create_registry() -> None:
@@ -249,5 +266,6 @@ def create_log_search() -> None:
         "audit_subject_footprint_idx",
         "audit_subject",
         ["subject", "entry_index"],
+        postgresql_include=["member", "purpose", "create_time"],
         postgresql_where=sa.text("footprint"),
     )

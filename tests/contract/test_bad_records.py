@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 from tests.contract import requests
+from tests.contract.reported import known_accounts
 from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT, WITHDRAW
 from tests.contract.world import World
 
@@ -84,11 +85,12 @@ def test_faulty_record_is_rejected_and_its_neighbours_are_taken(
 
 
 def test_four_hundred_faulty_records_in_a_batch_of_a_thousand(world: World) -> None:
-    caller, subject = world["bank-a"].exchange, world.mint.stranger()
+    # As many subjects as leave each below the number of accounts that a member may report of it.
+    caller, subjects = world["bank-a"].exchange, [world.mint.stranger() for _ in range(20)]
     faulty = {i for i in range(1000) if i % 5 in (1, 3)}
     states = [requests.account(currency="QQQ", status=77) if i in faulty else requests.account() for i in range(1000)]
     before = len(world.exchange.stored.rows("SELECT 1 FROM account"))
-    reply = caller.call(SUBMIT, requests.submission(requests.report(subject, state) for state in states))
+    reply = caller.call(SUBMIT, requests.submission(requests.report(subjects[i // 50], states[i]) for i in range(1000)))
     answer = reply.message
     assert (answer.accepted_count, answer.rejected_count) == (600, 400)
     for i, verdict in enumerate(answer.verdicts):
@@ -164,8 +166,7 @@ def test_message_above_the_transport_s_limit(world: World) -> None:
 
 
 def test_answer_above_the_limit(world: World) -> None:
-    reporter, inquirer, subject = world["bank-b"].exchange, world["bank-a"].exchange, world.mint.stranger()
-    large = 10**14
+    inquirer, large = world["bank-a"].exchange, 10**14
     state = requests.account(
         opened_date=20150101,
         months=[
@@ -173,22 +174,23 @@ def test_answer_above_the_limit(world: World) -> None:
             for number in requests.months_back(60)
         ],
     )
-    sent = reporter.call(SUBMIT, requests.submission(requests.report(subject, state) for _ in range(12)))
-    assert sent.message.accepted_count == 12
-    fits = inquirer.call(BATCH_QUERY, requests.batch_query(requests.inquiry(subject, consent=f"c{i}") for i in range(20)))
-    assert len(fits.answer) * 10 > 4 * MIB
+    subjects = [world.mint.stranger() for _ in range(25)]
+    for subject in subjects:
+        known_accounts(world, subject, 90, state)
+    fits = inquirer.call(BATCH_QUERY, requests.batch_query(map(requests.inquiry, subjects[:20])))
+    assert 3 * MIB < len(fits.answer) < 4 * MIB
 
-    request = requests.batch_query(requests.inquiry(subject, consent=f"c{i}") for i in range(200))
+    request = requests.batch_query(map(requests.inquiry, subjects))
     world.expect_refusal(inquirer, BATCH_QUERY, request, EXHAUSTED, "ANSWER_TOO_LARGE")
 
 
 def test_subject_with_more_accounts_than_an_answer_holds(world: World) -> None:
-    reporter, inquirer, subject = world["bank-b"].exchange, world["bank-a"].exchange, world.mint.stranger()
-    sent = reporter.call(SUBMIT, requests.submission(requests.report(subject) for _ in range(500)))
-    assert sent.message.accepted_count == 500
+    inquirer, subject = world["bank-a"].exchange, world.mint.stranger()
+    known_accounts(world, subject, 499)
+    assert world["bank-a"].exchange.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
     most = inquirer.call(QUERY, requests.query(subject))
     assert len(most.message.credit_history.accounts) == 500
 
-    assert reporter.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
+    assert world["bank-a"].exchange.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
     request = requests.query(subject)
     world.expect_refusal(inquirer, QUERY, request, EXHAUSTED, "ANSWER_TOO_LARGE")

@@ -23,12 +23,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tallystick.crypto import blind, key_statement, keyid
+from tallystick.crypto import blind, key_statement, keyid, oprf
 from tallystick.server.cli.program import run
 from tallystick.server.config import Settings
 from tallystick.server.storage import migration
 
 Run = Callable[..., tuple[int, str, str]]
+TOKEN_KEY = oprf.public_key(oprf.generate_private_key()).hex()
 
 
 @pytest.fixture
@@ -103,10 +104,11 @@ def test_an_interrupted_init_is_finished_by_the_next(server: Path, tallystickd: 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--origin", "a b"], "origin: "),
-        (["--origin", "a/b", "--listen", "nowhere"], "listen: "),
-        (["--origin", "a/b"], "token_public_key: "),
-        (["--origin", "a/b", "--authority-public-key", "00" * 32], "not a public key"),
+        (["--origin", "a b", "--authority-public-key", TOKEN_KEY], "origin: "),
+        (["--origin", "a/b", "--authority-public-key", TOKEN_KEY, "--listen", "nowhere"], "listen: "),
+        (["--origin", "a/b"], "needs --authority-public-key"),
+        (["--origin", "a/b", "--authority-public-key", "00" * 32], "--authority-public-key is not a public key"),
+        (["--origin", "a/b", "--authority-public-key", "zz"], "--authority-public-key is not a public key"),
     ],
 )
 def test_init_judges_before_it_makes(tallystickd: Run, tmp_path: Path, options: list[str], said: str) -> None:
@@ -264,7 +266,10 @@ def test_keys(server: Path, tallystickd: Run) -> None:
     ],
 )
 def test_a_wrong_command_line(server: Path, tallystickd: Run, arguments: list[str]) -> None:
-    assert tallystickd("--config", server, *arguments)[0] == 2
+    code, _, errors = tallystickd("--config", server, *arguments)
+    assert (code, len(errors.splitlines())) == (2, 1)
+    assert errors.startswith("tallystickd: ")
+    assert "--help tells more" in errors
 
 
 def test_a_member_that_is_not_there(server: Path, tallystickd: Run) -> None:
@@ -293,7 +298,7 @@ def test_a_healthy_server(server: Path, tallystickd: Run) -> None:
     findings = {finding["check"]: finding for finding in json.loads(output)}
     bad = [finding for finding in findings.values() if not finding["ok"]]
     # The tests' own PostgreSQL does not flush its writes.
-    assert [finding["check"] for finding in bad] in ([], ["database"])
+    assert [finding["check"] for finding in bad] in ([], ["durability"])
     assert code == (1 if bad else 0)
 
 
@@ -331,12 +336,10 @@ def test_doctor_finds_what_is_wrong(
     server: Path,
     tallystickd: Run,
     empty_database: str,
-    monkeypatch: pytest.MonkeyPatch,
     how: str,
     check: str,
     advice: str,
 ) -> None:
-    monkeypatch.setattr("tallystick.server.cli.doctor.DURABLE_SETTINGS", ())
     _broken(server, empty_database, how)
     code, output, _ = tallystickd("doctor", "--config", server)
     assert code == 1
@@ -355,6 +358,61 @@ def test_a_database_that_would_lose_answers_is_told(server: Path, tallystickd: R
     code, output, _ = tallystickd("doctor", "--config", server)
     assert code == 1
     assert "an answered request may be lost" in output
+
+
+@pytest.mark.parametrize("changed", ["store.key", "origin"])
+def test_a_server_that_is_not_the_database_s_does_nothing(
+    server: Path, tallystickd: Run, empty_database: str, changed: str
+) -> None:
+    other = "ab" * 32
+    if changed == "origin":
+        server.write_text(server.read_text().replace("authority.example/log", "other.example/log"))
+    else:
+        (server.parent / "keys/store.key").write_text(f"{other}\n")
+    for command in (["member", "list"], ["serve"], ["migrate"]):
+        code, _, errors = tallystickd(*command, "--config", server)
+        assert (code, len(errors.splitlines())) == (1, 1)
+        assert f"another {changed}," in errors
+        assert other not in errors
+    code, output, _ = tallystickd("doctor", "--config", server)
+    assert code == 1
+    (line,) = [line for line in output.splitlines() if "  identity: " in line]
+    assert line.startswith("problem")
+    assert f"another {changed}," in line
+    assert "tallystickd migrate" not in output
+    assert entries(empty_database) == ["CreateMember", "AddMemberKey"]
+
+
+def test_doctor_makes_no_database(server: Path, tallystickd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TALLYSTICK_DATABASE", "embedded:nodb")
+    before = sorted(server.parent.iterdir())
+    code, output, _ = tallystickd("doctor", "--config", server)
+    assert code == 1
+    assert f"{server.parent / 'nodb'} does not exist" in output
+    assert sorted(server.parent.iterdir()) == before
+
+
+def test_what_a_member_cannot_use_is_told(server: Path, tallystickd: Run) -> None:
+    create = ("--name", "A bank", "--config", server)
+    code, _, errors = tallystickd("member", "create", "bank-a", "--roles", "inquirer,token-requester", *create)
+    assert (code, errors) == (0, "tallystickd: note: inquirer has no effect here: give it to bank-a at the exchange\n")
+    assert tallystickd("member", "update", "bank-a", "--roles", "token-requester", "--config", server)[::2] == (0, "")
+
+
+def test_an_inquirer_without_purposes_is_told(tallystickd: Run, tmp_path: Path, empty_database: str) -> None:
+    code, _, errors = tallystickd(
+        *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log"),
+        *("--authority-public-key", TOKEN_KEY, "--database", empty_database),
+    )
+    assert (code, errors) == (0, "")
+    file = tmp_path / "exchange" / "tallystickd.toml"
+    create = ("member", "create", "bank-a", "--name", "A", "--roles", "inquirer,token-requester", "--config", file)
+    code, _, errors = tallystickd(*create)
+    assert code == 0
+    assert "token-requester has no effect here" in errors
+    assert "can query nothing without purposes" in errors
+    code, _, errors = tallystickd("member", "update", "bank-a", "--roles", "inquirer", "--purposes", "all", "--config", file)
+    assert (code, errors) == (0, "")
 
 
 @pytest.mark.parametrize("command", [["member", "list"], ["serve"], ["doctor"], ["migrate"]])
@@ -400,6 +458,40 @@ def test_no_configuration(tallystickd: Run, tmp_path: Path) -> None:
     code, _, errors = tallystickd("--config", tmp_path / "none.toml", "serve")
     assert code == 1
     assert "tallystickd init" in errors
+
+
+def test_a_configuration_that_cannot_be_read(tallystickd: Run, tmp_path: Path) -> None:
+    code, _, errors = tallystickd("--config", tmp_path, "serve")
+    assert (code, len(errors.splitlines())) == (1, 1)
+    assert errors.startswith(f"tallystickd: {tmp_path}: ")
+
+
+LOADING = """
+import sys
+from tallystick.server.cli import main
+
+class Fails:
+    def find_spec(self, name, path=None, target=None):
+        if name == "psycopg2":
+            raise {error}
+
+sys.meta_path.insert(0, Fails())
+sys.argv[1:] = ["--help"]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        ("ModuleNotFoundError(name=name)", 1, "psycopg2 is not installed: pip install 'tallystick[server]'"),
+        ("KeyboardInterrupt", 130, "interrupted"),
+    ],
+)
+def test_what_goes_wrong_while_it_is_loaded_is_one_line(error: str, code: int, told: str) -> None:
+    command = [sys.executable, "-c", LOADING.replace("{error}", error)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (code, f"tallystickd: {told}\n")
 
 
 def test_a_fault_is_one_line(server: Path, tallystickd: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,8 +87,14 @@ def test_settings_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ({"token_public_key": "AB" * 32}, "token_public_key", "64 lower-case"),
         ({"token_public_key": None}, "token_public_key", "exchange needs"),
         ({"operator": "Operator"}, "operator", "3 to 32"),
-        ({"token_sequence": 0}, "token_sequence", "greater than or equal to 1"),
-        ({"workers": 0}, "workers", "greater than or equal to 1"),
+        ({"token_sequence": 0}, "token_sequence", "a whole number from 1 to 4294967295"),
+        ({"workers": 0}, "workers", "a whole number from 1 to 256"),
+        ({"workers": "two"}, "workers", "a whole number from 1 to 256"),
+        ({"linger_ms": "soon"}, "linger_ms", "a number from 0 to 100"),
+        ({"key_folder": 7}, "key_folder", "text in quotation marks"),
+        ({"origin": 7}, "origin", "text in quotation marks"),
+        ({"metrics_listen": "9090"}, "metrics_listen", "HOST:PORT"),
+        ({"log_level": "loud"}, "log_level", "'debug', 'info', 'warning' or 'error'"),
         ({"workres": 2}, "workres", "not a setting"),
     ],
 )
@@ -109,6 +115,19 @@ def test_a_file_that_is_not_ours(tmp_path: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(ConfigurationProblem, match="other: "):
         Settings.load(file)
+
+
+def test_several_wrong_settings_are_counted_once_each(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationProblem) as caught:
+        Settings.load(write(tmp_path, metrics_listen="9090", workers=0))
+    assert str(caught.value).endswith("(and 1 more)")
+
+
+def test_no_file_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationProblem) as caught:
+        Settings.load()
+    assert str(caught.value) == "there is no ./tallystickd.toml: give --config, or set TALLYSTICK_CONFIG"
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

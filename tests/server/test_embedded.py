@@ -15,7 +15,7 @@ import pytest
 
 from tallystick.server.config import Settings
 from tallystick.server.database import DatabaseProblem, clock, connect, database_url
-from tallystick.server.embedded import EmbeddedDatabaseProblem, embedded_postgresql
+from tallystick.server.embedded import EmbeddedDatabaseProblem, embedded_postgresql, folders_to_open
 from tallystick.server.keys import KeyFolder, KeyFolderProblem
 
 USER = """
@@ -144,6 +144,23 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(EmbeddedDatabaseProblem, match="make it writable"), embedded_postgresql(tmp_path / "data"):
         pytest.fail("it must not start")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL runs as another user")
+def test_folders_above_are_opened_for_passing_through_and_no_further(folder: Path) -> None:
+    folder.parent.chmod(0o700)
+    assert folders_to_open(folder) == [folder.parent]
+    with embedded_postgresql(folder) as url:
+        assert answers(url)
+        assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o711
+    assert folders_to_open(folder) == []
+
+
+def test_a_database_that_does_not_exist_is_not_made(folder: Path) -> None:
+    missing = folder.parent / "missing"
+    with pytest.raises(DatabaseProblem, match="missing does not exist"), database_url(settings(missing)):
+        pytest.fail("there is none")
+    assert not list(folder.parent.glob("missing*"))
 
 
 def test_data_of_something_else(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+import structlog
 from psycopg2 import extensions
 
 from tallystick.server.keys import EvidenceKeys, KeyFolder
@@ -242,6 +243,24 @@ def test_upkeep_goes_on_when_a_step_fails(fresh_database: str, monkeypatch: pyte
     assert eventually(lambda: ran.count("failing") >= 2 and ran.count("other") >= 2)
     upkeep.stop()
     assert not any(thread.name == "upkeep" for thread in threading.enumerate())
+
+
+def test_upkeep_says_what_failed_without_the_values_of_a_row(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tallystick.server.upkeep.TICK_SECONDS", 0.01)
+
+    def ask_nobody(_: extensions.connection) -> None:
+        psycopg2.connect("postgresql://u@/name?host=/nowhere")
+
+    def ask_wrong(connection: extensions.connection) -> None:
+        run(connection, "SELECT 'a secret'::integer")
+
+    with structlog.testing.capture_logs() as events:
+        upkeep = Upkeep(fresh_database, [Step("nobody", 60.0, ask_nobody), Step("wrong", 60.0, ask_wrong)])
+        upkeep.start()
+        assert eventually(lambda: len(events) == 2)
+        upkeep.stop()
+    details = {event["step"]: event["detail"] for event in events}
+    assert details == {"nobody": "OperationalError without a code: no connection", "wrong": "22P02"}
 
 
 def test_upkeep_comes_back_after_the_database(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ class BatchQueryCreditHistoriesRequest(_message.Message):
     """A random UUID (16 bytes). A retry sends the same one over the same body and leaves no second footprint."""
     @_builtins.property
     def inquiries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Inquiry]:
-        """The inquiries; 1 to 200."""
+        """The inquiries; 1 to 200, each about another subject."""
 
     def __init__(
         self,
@@ -381,7 +381,9 @@ Global___CurrencyAmount: _TypeAlias = CurrencyAmount  # noqa: Y015
 
 @_typing.final
 class InquirySummary(_message.Message):
-    """Inquiries by other members than the caller."""
+    """Inquiries by other members than the caller, the newest 1,000 of them. They are looked for among the newest 5,000 inquiries about the
+    subject, the caller's own included.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -135,7 +135,9 @@ class SubmitReportsRequest(_message.Message):
     """A random UUID (16 bytes). The same one with the same content returns the first answer and changes nothing."""
     @_builtins.property
     def reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountReport]:
-        """The states; 1 to 1,000."""
+        """The states; 1 to 1,000. A member reports 50 accounts of one subject at the most, not counting withdrawn ones: what would be one more
+        is rejected with FIELD_OUT_OF_RANGE at its account_reference.
+        """
 
     def __init__(
         self,

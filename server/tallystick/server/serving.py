@@ -15,7 +15,8 @@ from tallystick.server.upkeep import Upkeep, steps
 def serve(settings: Settings, url: str, workers: int, *, serving: Callable[[str], None]) -> None:
     """Serves with `workers` processes until SIGTERM or SIGINT; calls `serving` with the address once all of them serve.
 
-    `url` is the database's, at the newest revision. Raises Problem when the server does not come up.
+    `url` is the database's, at the newest revision and checked to be this server's. Raises Problem when the server does
+    not come up.
     """
     configure_events(settings.log_level)
     keys = KeyFolder(settings.key_folder).load()

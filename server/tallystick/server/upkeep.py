@@ -108,5 +108,7 @@ class Upkeep:
 
 
 def _without_values(error: Exception) -> str:
-    """What PostgreSQL calls the error; its text may quote a row."""
-    return error.pgcode or "" if isinstance(error, psycopg2.Error) else str(error)
+    """What PostgreSQL calls the error, since its text may quote a row. One of the connection has no code."""
+    if isinstance(error, psycopg2.Error):
+        return error.pgcode or f"{type(error).__name__} without a code: no connection"
+    return str(error)

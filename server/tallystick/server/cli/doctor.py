@@ -22,6 +22,7 @@ from tallystick.server.config import Settings
 from tallystick.server.database import clock, connect, database_url, first_line
 from tallystick.server.keys import KeyFolder, ServerKeys
 from tallystick.server.problems import Problem
+from tallystick.server.server_identity import check_identity
 from tallystick.server.storage import migration
 from tallystick.server.storage.partitions import MONTHS_AHEAD, evidence_months, month_of, running_month
 from tallystick.v1 import membership_service_pb2 as pb
@@ -56,6 +57,9 @@ def examine(config: Path | None) -> list[Finding]:
             findings.append(Finding(check, False, str(problem)))
         except psycopg2.Error as error:
             findings.append(Finding(check, False, f"the database failed: {first_line(error)}"))
+        except OSError as error:
+            told = f"{error.filename or check}: {error.strerror or error}; run this as the server's user"
+            findings.append(Finding(check, False, told))
         return findings[-1].ok
 
     try:
@@ -70,20 +74,23 @@ def examine(config: Path | None) -> list[Finding]:
         ask("token key", lambda: _token_key(settings))
     ask("address", lambda: _address(settings))
     with ExitStack() as stack:
-        opened: list[extensions.connection] = []
+        opened: list[tuple[str, extensions.connection]] = []
 
         def open_database() -> str:
             url = stack.enter_context(database_url(settings))
-            opened.append(stack.enter_context(connect(url)))
-            return _database(opened[0], url)
+            connection = stack.enter_context(connect(url))
+            opened.append((url, connection))
+            return _database(connection, url)
 
         if ask("database", open_database):
-            for check, question in _database_questions(settings, opened[0]):
+            for check, question in _database_questions(settings, *opened[0]):
                 ask(check, question)
     return findings
 
 
-def _database_questions(settings: Settings, connection: extensions.connection) -> Iterator[tuple[str, Callable[[], str]]]:
+def _database_questions(settings: Settings, url: str, connection: extensions.connection) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "identity", lambda: _identity(settings, url)
+    yield "durability", lambda: _durability(connection)
     yield "clock", lambda: _clock(connection)
     yield "operator", lambda: _operator(settings, connection)
     yield "evidence partitions", lambda: _partitions(connection)
@@ -154,11 +161,20 @@ def _database(connection: extensions.connection, url: str) -> str:
         raise Problem(f"the database is PostgreSQL {version // 10_000}: use 15 or later")
     if not migration.is_at_head(url):
         raise Problem(f"the schema is at {migration.current(url) or 'no revision'}: run tallystickd migrate")
+    return f"PostgreSQL {version // 10_000}, schema at revision {migration.head()}"
+
+
+def _durability(connection: extensions.connection) -> str:
     for setting in DURABLE_SETTINGS:
         ((value,),) = _fetch(connection, "SELECT current_setting(%s)", setting)
         if value == "off":
             raise Problem(f"the database's {setting} is off, so an answered request may be lost: turn it on")
-    return f"PostgreSQL {version // 10_000}, schema at revision {migration.head()}"
+    return f"{', '.join(DURABLE_SETTINGS)} are on"
+
+
+def _identity(settings: Settings, url: str) -> str:
+    check_identity(url, settings, KeyFolder(settings.key_folder).load())
+    return "the database was made with these keys, this origin and this token key"
 
 
 def _clock(connection: extensions.connection) -> str:
@@ -178,8 +194,13 @@ def _operator(settings: Settings, connection: extensions.connection) -> str:
         keyid(public_key),
         settings.operator,
     )
+    if not rows and not _fetch(connection, "SELECT 1 FROM member LIMIT 1"):
+        raise Problem("nobody is admitted yet: run tallystickd migrate")
     if not rows:
-        raise Problem(f"operator.key is not registered for {settings.operator}: run tallystickd migrate, or restore it")
+        raise Problem(
+            f"operator.key is not registered for {settings.operator}: restore operator.key from a backup, correct operator,"
+            " or let another operator add the key"
+        )
     ((state, roles, good),) = rows
     if state != pb.MEMBER_STATE_ACTIVE or pb.ROLE_OPERATOR not in roles or not good:
         raise Problem(f"{settings.operator} may not administer: let another operator activate it or add a key")

@@ -79,9 +79,9 @@ def init(
         "operator": operator,
     }
     # Judged before anything is made.
-    Settings.check(values)
-    if authority_public_key:
+    if role == "exchange":
         _check_token_key(authority_public_key)
+    Settings.check(values)
     _make(folder, values, names)
     click.echo(f"made {file}, {folder / 'keys'} (secret: back it up, closed) and {folder / 'tls'}")
     settings = Settings.load(file)
@@ -121,9 +121,11 @@ def _toml(values: dict[str, Any]) -> str:
 
 
 def _check_token_key(text: str) -> None:
+    if not text:
+        raise Problem("an exchange needs --authority-public-key: copy it from tallystickd public at the token authority")
     try:
         check_element(bytes.fromhex(text))
-    except CryptoError:
+    except (ValueError, CryptoError):
         raise Problem("--authority-public-key is not a public key: copy it from tallystickd public there") from None
 
 

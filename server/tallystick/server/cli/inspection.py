@@ -9,7 +9,7 @@ import click
 
 from tallystick.server.cli.doctor import examine
 from tallystick.server.cli.profile import public_values
-from tallystick.server.cli.session import json_option, print_json, takes_settings
+from tallystick.server.cli.session import CONFIG_PATH, json_option, print_json, takes_settings
 from tallystick.server.config import Settings
 from tallystick.server.keys import KeyFolder
 
@@ -41,7 +41,7 @@ def public(settings: Settings, *, as_json: bool) -> None:
 
 
 @click.command("doctor")
-@click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
+@click.option("--config", type=CONFIG_PATH, help="The configuration file.")
 @json_option
 @click.pass_context
 def doctor(context: click.Context, *, config: Path | None, as_json: bool) -> int:

@@ -59,6 +59,7 @@ def create(
         request = pb.CreateMemberRequest(request_id=new_request_id(), member=member)
         session.administer("CreateMember", request, pb.CreateMemberResponse)
         click.echo(f"admitted {member_id}")
+        _tell_what_is_without_effect(settings, member)
         if profile is not None:
             register_profile_key(session, profile)
 
@@ -92,6 +93,7 @@ def update(
         )
         _update(session, member)
     click.echo(f"updated {member_id}")
+    _tell_what_is_without_effect(settings, member)
 
 
 @member_commands.command("suspend")
@@ -148,6 +150,23 @@ def _set(member: pb.Member, *, roles: list[int], purposes: list[int], state: int
     member.roles.extend(pb.Role.ValueType(role) for role in roles)
     member.purposes.extend(purposes)  # type: ignore[arg-type] # numbers of the enum, by vocabulary
     member.state = pb.MemberState.ValueType(state)
+
+
+def _tell_what_is_without_effect(settings: Settings, member: pb.Member) -> None:
+    """Notes on standard error: what the member was given and cannot use, here or at all."""
+    if settings.role == "exchange":
+        elsewhere, where = {pb.ROLE_TOKEN_REQUESTER}, "the token authority"
+    else:
+        elsewhere, where = {pb.ROLE_REPORTER, pb.ROLE_INQUIRER}, "the exchange"
+    idle = spell(ROLES, [role for role in member.roles if role in elsewhere])
+    if idle:
+        _note(f"{' and '.join(idle)} has no effect here: give it to {member.member_id} at {where}")
+    if settings.role == "exchange" and pb.ROLE_INQUIRER in member.roles and not member.purposes:
+        _note(f"{member.member_id} can query nothing without purposes: tallystickd member update {member.member_id} --purposes …")
+
+
+def _note(text: str) -> None:
+    click.echo(f"tallystickd: note: {text}", err=True)
 
 
 def _shown(member: pb.Member) -> dict[str, Any]:

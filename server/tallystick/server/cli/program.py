@@ -13,21 +13,21 @@ import click
 import psycopg2
 import sqlalchemy.exc
 
+from tallystick.server.cli import EXIT_PROBLEM, INTERRUPTED
 from tallystick.server.cli.certificates import certificate_commands
 from tallystick.server.cli.initialise import init
 from tallystick.server.cli.inspection import config_command, doctor, public
 from tallystick.server.cli.keys import key_commands
 from tallystick.server.cli.members import member_commands
 from tallystick.server.cli.serving import migrate, serve
+from tallystick.server.cli.session import CONFIG_PATH
 from tallystick.server.cli.subjects import subject_commands
 from tallystick.server.database import first_line
 from tallystick.server.problems import Problem
 from tallystick.server.refusals import Refusal
 
-EXIT_PROBLEM = 1
 EXIT_REFUSED = 3
 EXIT_FAULT = 70
-INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 TRACEBACK_VARIABLE = "TALLYSTICK_TRACEBACK"
 
@@ -42,7 +42,7 @@ Exit codes:
 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--config", type=click.Path(path_type=Path), help="The configuration file, for every subcommand.")
+@click.option("--config", type=CONFIG_PATH, help="The configuration file, for every subcommand.")
 @click.version_option(package_name="tallystick")
 def tallystickd(config: Path | None) -> None:
     """Runs and administers a Tallystick server: an exchange or a token authority.
@@ -82,9 +82,10 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         result = tallystickd.main(arguments, prog_name="tallystickd", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _tell(_usage(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        if sys.stderr.isatty():
+            click.echo(err=True)  # after the terminal's "^C"
         return _tell("interrupted", INTERRUPTED)
     except Refusal as refusal:
         return _tell(f"refused: {refusal}", EXIT_REFUSED)
@@ -97,6 +98,12 @@ def run(arguments: list[str] | None = None) -> int:
         _reraise_if_asked()
         return _tell(f"a fault of the program ({type(error).__name__}): run again with {TRACEBACK_VARIABLE}=1", EXIT_FAULT)
     return result if isinstance(result, int) else 0
+
+
+def _usage(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context is not None else "tallystickd"
+    return f"{' '.join(error.format_message().split())} ({command} --help tells more)"
 
 
 def _database_error(error: Exception) -> str:

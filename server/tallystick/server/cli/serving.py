@@ -10,7 +10,9 @@ from tallystick.server.certificates import check_pair, load_certificate
 from tallystick.server.cli.session import require_head, takes_settings
 from tallystick.server.config import Settings
 from tallystick.server.database import database_url
+from tallystick.server.embedded import SYSTEM_USER, folders_to_open
 from tallystick.server.keys import KeyFolder
+from tallystick.server.server_identity import check_identity, record_identity
 from tallystick.server.storage import migration
 
 
@@ -27,9 +29,14 @@ def bring_to_head(settings: Settings, revision: str = "head") -> None:
     from tallystick.server.administration import bootstrap
 
     keys = KeyFolder(settings.key_folder).load()
-    with database_url(settings) as url:
+    _tell_folders_to_open(settings)
+    with database_url(settings, create=True) as url:
         before = migration.current(url)
+        if before is not None:
+            # Another server's database is left as it is.
+            record_identity(url, settings, keys)
         migration.upgrade(url, revision)
+        record_identity(url, settings, keys)
         now = migration.current(url)
         click.echo(f"schema is at revision {now}" + ("" if now == before else f" (was {before or 'none'})"))
         if now == migration.head() and asyncio.run(bootstrap(settings, keys, url)):
@@ -44,13 +51,26 @@ def serve(settings: Settings, *, workers: int | None) -> None:
     from tallystick.server.serving import serve as serve_until_stopped
 
     # Judged here, once and in a line each: the workers would all stumble over it.
-    KeyFolder(settings.key_folder).load()
+    keys = KeyFolder(settings.key_folder).load()
     check_pair(settings.tls_certificate, settings.tls_key)
     load_certificate(settings.tls_client_ca)
     count = workers or settings.workers
     with database_url(settings) as url:
         require_head(url)
+        check_identity(url, settings, keys)
         serve_until_stopped(settings, url, count, serving=lambda address: _tell(address, count))
+
+
+def _tell_folders_to_open(settings: Settings) -> None:
+    if settings.embedded_folder is None:
+        return
+    closed = folders_to_open(settings.embedded_folder)
+    if closed:
+        click.echo(
+            f"tallystickd: as root, the embedded PostgreSQL runs as the system user {SYSTEM_USER} (made if need be), for whom every"
+            f" user is let through these folders (chmod go+x): {', '.join(map(str, closed))}",
+            err=True,
+        )
 
 
 def _tell(address: str, count: int) -> None:

@@ -19,11 +19,15 @@ from tallystick.server.config import Settings
 from tallystick.server.database import DatabaseProblem, database_url
 from tallystick.server.keys import KeyFolder, ServerKeys
 from tallystick.server.problems import Problem
+from tallystick.server.server_identity import check_identity
 from tallystick.server.storage import migration
 from tallystick.v1 import membership_service_pb2 as pb
 
 SERVICE = "/tallystick.v1.MembershipService/"
 PAGE_SIZE = 1000
+
+CONFIG_PATH = click.Path(path_type=Path, readable=False)
+"""Of the option --config. A file that is missing or not readable is a problem of configuration, and told by it."""
 
 Response = TypeVar("Response", bound=Message)
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -68,6 +72,7 @@ def open_session(settings: Settings) -> Iterator[Session]:
     keys = KeyFolder(settings.key_folder).load()
     with database_url(settings) as url:
         require_head(url)
+        check_identity(url, settings, keys)
         yield Session(settings, keys, url)
 
 
@@ -88,7 +93,7 @@ def new_request_id() -> bytes:
 def takes_settings(command: Command) -> Command:
     """Gives a command the option --config and, as its first argument, the settings."""
 
-    @click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
+    @click.option("--config", type=CONFIG_PATH, help="The configuration file.")
     @functools.wraps(command)
     def run(*arguments: Any, config: Path | None, **options: Any) -> Any:
         given = config or click.get_current_context().find_root().params.get("config")

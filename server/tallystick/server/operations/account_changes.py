@@ -14,6 +14,7 @@ from datetime import datetime
 from tallystick.credit.merging import AccountState, Merged, has_overdue
 from tallystick.server.concurrency import ConcurrentChangeError
 from tallystick.server.operations.account_limits import Pair, room_for_accounts
+from tallystick.server.operations.array_literals import booleans, integers, short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import account_pb2, storage_pb2
 
@@ -112,9 +113,9 @@ def _rows(keys: Sequence[Key], states: dict[Key, AccountState]) -> tuple[Sequenc
         *_columns(keys),
         [None if state.record is None else state.record.SerializeToString(deterministic=True) for state in chosen],
         [state.versions.SerializeToString(deterministic=True) for state in chosen],
-        [state.record is not None and has_overdue(state.record) for state in chosen],
+        booleans(state.record is not None and has_overdue(state.record) for state in chosen),
     )
 
 
-def _columns(keys: Sequence[Key]) -> tuple[list[object], list[object], list[object]]:
-    return [key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]
+def _columns(keys: Sequence[Key]) -> tuple[str, str, str]:
+    return short_bytes(key[0] for key in keys), integers(key[1] for key in keys), short_bytes(key[2] for key in keys)

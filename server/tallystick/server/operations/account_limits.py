@@ -1,15 +1,17 @@
 """How many live accounts a member may report of one subject, so that no member alone makes a subject too large to be answered.
 
 Two transactions that add accounts of one subject see each other's only once they are committed, so both must not count at once.
-Whoever adds accounts holds its member's advisory lock until it commits: shared while each subject is left with FREE accounts at most,
-else exclusive. Who has it exclusively sees all that others added. Those who share it may overlap and leave a subject with FREE
-accounts each: below the limit still, unless more than MAX_OWN_ACCOUNTS / FREE servers add to one subject of one member at once.
+Whoever adds accounts holds its member's advisory lock until it commits: shared while each subject is left with FREE accounts at
+most, else exclusive. Who has it exclusively sees all that others added. Those who share it may overlap and leave a subject with
+FREE accounts each: within the limit still, unless more than MAX_OWN_ACCOUNTS / FREE servers add to one subject for one
+member at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tallystick.server.operations.array_literals import booleans, integers, short_bytes
 from tallystick.server.storage.connection import Connection
 
 MAX_OWN_ACCOUNTS = 50
@@ -47,11 +49,15 @@ async def room_for_accounts(connection: Connection, wanted: Mapping[Pair, int]) 
     if not wanted:
         return {}
     pairs = sorted(wanted)
-    asked = ([subject for subject, _ in pairs], [member for _, member in pairs], [wanted[pair] for pair in pairs])
+    asked = (
+        short_bytes(subject for subject, _ in pairs),
+        integers(member for _, member in pairs),
+        integers(wanted[pair] for pair in pairs),
+    )
     members = sorted({member for _, member in pairs})
     exclusive: set[int] = set()
     while True:
-        locks = (_LOCK_CLASS, _LOCK_CLASS, members, [member in exclusive for member in members])
+        locks = (_LOCK_CLASS, _LOCK_CLASS, integers(members), booleans(member in exclusive for member in members))
         crowded = await connection.fetch(_LOCK_AND_COUNT, (*locks, *asked, MAX_OWN_ACCOUNTS, FREE))
         found = {member for _, member, _ in crowded}
         if found <= exclusive:

@@ -38,6 +38,20 @@ metadata = MetaData(
 
 TIMESTAMP = DateTime(timezone=True)
 
+# --- Whose database this is -----------------------------------------------------------------------------------------------------
+
+server_identity = Table(
+    "server_identity",
+    metadata,
+    Column("singleton", Boolean, primary_key=True),
+    Column("origin", Text, nullable=False),
+    Column("store_check", LargeBinary, nullable=False, comment="derived from store.key, of which it tells nothing"),
+    Column("receipt_key", LargeBinary, nullable=False, comment="public"),
+    Column("checkpoint_key", LargeBinary, nullable=False, comment="public"),
+    Column("token_epoch", LargeBinary, nullable=False, comment="epoch_id of every token in here"),
+    CheckConstraint("singleton", name="singleton"),
+)
+
 # --- Who takes part -------------------------------------------------------------------------------------------------------------
 
 member = Table(
@@ -206,8 +220,14 @@ audit_subject = Table(
         nullable=False,
         comment="true for an answered query that was not a retry: others are told of it",
     ),
-    # Recent inquiries about a subject.
-    Index("audit_subject_footprint_idx", "subject", "entry_index", postgresql_where=text("footprint")),
+    # Recent inquiries about a subject, thousands of them without a look at the table.
+    Index(
+        "audit_subject_footprint_idx",
+        "subject",
+        "entry_index",
+        postgresql_include=["member", "purpose", "create_time"],
+        postgresql_where=text("footprint"),
+    ),
 )
 
 log_tile = Table(

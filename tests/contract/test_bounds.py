@@ -1,0 +1,192 @@
+"""What nobody can make too much of: accounts of a subject, subjects of a batch, bytes of an answer, footprints of a query."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import grpc
+import pytest
+from tests.contract import requests
+from tests.contract.raw_caller import RawCaller
+from tests.contract.reported import known_accounts
+from tests.contract.requests import BATCH_QUERY, GET_SUBMISSION, QUERY, SUBMIT, WITHDRAW
+from tests.contract.world import World
+
+from tallystick.v1 import reporting_service_pb2 as reporting
+from tallystick.v1 import subject_pb2
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+MAX_OWN_ACCOUNTS = 50
+MAX_SCANNED = 5000
+ACCEPTED, SUPERSEDED, REJECTED = 1, 2, 3
+
+
+def known(world: World, subject: subject_pb2.SubjectToken) -> int:
+    """How many accounts others are told of."""
+    return len(world["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history.accounts)
+
+
+# --- Accounts of one subject ----------------------------------------------------------------------------------------------------
+
+
+def test_one_account_too_many_is_rejected_alone(world: World) -> None:
+    caller, subject, other = world["bank-a"].exchange, world.mint.stranger(), world.mint.stranger()
+    reports = [requests.report(subject) for _ in range(MAX_OWN_ACCOUNTS + 1)]
+    request = requests.submission([*reports, requests.report(other)])
+    answer = caller.call(SUBMIT, request).message
+    assert [verdict.outcome for verdict in answer.verdicts] == [ACCEPTED] * MAX_OWN_ACCOUNTS + [REJECTED, ACCEPTED]
+    assert (answer.accepted_count, answer.rejected_count) == (MAX_OWN_ACCOUNTS + 1, 1)
+    (violation,) = answer.verdicts[MAX_OWN_ACCOUNTS].violations
+    assert (violation.field, violation.reason) == (f"reports[{MAX_OWN_ACCOUNTS}].account_reference", "FIELD_OUT_OF_RANGE")
+    assert (known(world, subject), known(world, other)) == (MAX_OWN_ACCOUNTS, 1)
+
+    later = reporting.GetSubmissionRequest(submission_request_id=request.request_id)
+    assert caller.call(GET_SUBMISSION, later).message.submission.rejected_count == 1
+    # Nobody else is kept from reporting by it.
+    assert world["reporter-d"].exchange.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
+    assert known(world, subject) == MAX_OWN_ACCOUNTS + 1
+
+
+def test_full_subject_takes_changes_and_has_room_again_after_a_withdrawal(world: World) -> None:
+    caller, subject = world["bank-a"].exchange, world.mint.stranger()
+    begin = datetime.now(UTC) - timedelta(hours=1)
+    accounts = [requests.reference() for _ in range(MAX_OWN_ACCOUNTS + 1)]
+
+    def report(number: int, minutes: int) -> int:
+        state = requests.account(as_of=begin + timedelta(minutes=minutes))
+        (verdict,) = caller.call(SUBMIT, requests.submission([requests.report(subject, state, accounts[number])])).message.verdicts
+        return int(verdict.outcome)
+
+    full = requests.submission(
+        requests.report(subject, requests.account(as_of=begin), each) for each in accounts[:MAX_OWN_ACCOUNTS]
+    )
+    assert caller.call(SUBMIT, full).message.accepted_count == MAX_OWN_ACCOUNTS
+    assert report(0, 1) == ACCEPTED
+    assert report(MAX_OWN_ACCOUNTS, 1) == REJECTED
+    assert caller.call(WITHDRAW, requests.withdrawal(subject, accounts[1], begin + timedelta(minutes=1))).message.withdrawn
+    assert report(MAX_OWN_ACCOUNTS, 1) == ACCEPTED
+    # What comes back to life takes up room; what stays dead does not.
+    assert report(1, 2) == REJECTED
+    assert report(1, 1) == SUPERSEDED
+    assert known(world, subject) == MAX_OWN_ACCOUNTS
+
+
+@pytest.mark.parametrize(("before", "first", "second"), [(0, 40, 40), (0, 10, 50), (0, 50, 10), (49, 1, 1)])
+def test_two_servers_do_not_both_fill_a_subject_up(
+    world: World, second_worker_caller: RawCaller, before: int, first: int, second: int
+) -> None:
+    caller, subject, stored = world["bank-a"].exchange, world.mint.stranger(), world.exchange.stored
+    if before:
+        caller.call(SUBMIT, requests.submission(requests.report(subject) for _ in range(before)))
+
+    def submit(by: RawCaller, count: int) -> int:
+        return int(by.call(SUBMIT, requests.submission(requests.report(subject) for _ in range(count))).message.accepted_count)
+
+    def waiting(count: int) -> bool:
+        sessions = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return len(stored.rows(sessions)) == count
+
+    with ThreadPoolExecutor(2) as pool:
+        with stored.head_locked():
+            # The first one has added its accounts and waits to commit; the second one comes while they cannot be seen.
+            one = pool.submit(submit, caller, first)
+            requests.wait_until(lambda: waiting(1))
+            two = pool.submit(submit, second_worker_caller, second)
+            requests.wait_until(lambda: waiting(2))
+        assert one.result() == first
+        assert two.result() == min(second, MAX_OWN_ACCOUNTS - before - first)
+    assert known(world, subject) == MAX_OWN_ACCOUNTS
+
+
+# --- Subjects of one batch ------------------------------------------------------------------------------------------------------
+
+
+def test_subject_that_a_batch_names_twice(world: World) -> None:
+    caller, subjects = world["bank-a"].exchange, [world.mint.stranger() for _ in range(3)]
+    # Neither another purpose nor another consent makes it another subject.
+    twice = [*map(requests.inquiry, subjects), requests.inquiry(subjects[1], 1, "consent-2")]
+    request = requests.batch_query(twice)
+    reply = world.expect_refusal(caller, BATCH_QUERY, request, INVALID, "FIELDS_INCONSISTENT", "inquiries[3].subject")
+    assert len(reply.violations) == 1
+
+
+# --- Bytes of one answer --------------------------------------------------------------------------------------------------------
+
+
+def test_who_asks_for_too_much_does_not_keep_others_from_their_answers(world: World) -> None:
+    """Far more than a run may read, in the same batch as what others ask."""
+    stored, large, small = world.exchange.stored, world.mint.stranger(), world.mint.stranger()
+    reference = known_accounts(world, large, 40)
+    # Twice the same message, one after the other, is a message still; ten thousand times it is a large one.
+    stored.rows(
+        "UPDATE account SET record = decode(repeat(encode(record, 'hex'), 30000), 'hex') WHERE account_reference = %s", (reference,)
+    )
+    ((total,),) = stored.rows("SELECT sum(octet_length(record)) FROM account WHERE account_reference = %s", (reference,))
+    assert total > 32 * 1024 * 1024
+    known_accounts(world, small, 2)
+
+    callers = [world["bank-a"].exchange, world["bank-b"].exchange]
+    with ThreadPoolExecutor(8) as pool:
+        with stored.head_locked():
+            held = pool.submit(known, world, world.mint.stranger())
+            requests.wait_until(
+                lambda: bool(
+                    stored.rows("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+                )
+            )
+            asked = [pool.submit(callers[i % 2].call, QUERY, requests.query(small)) for i in range(4)]
+            too_much = pool.submit(callers[0].call, BATCH_QUERY, requests.batch_query(map(requests.inquiry, (small, large))))
+        assert held.result() == 0
+        assert [len(each.result().message.credit_history.accounts) for each in asked] == [2] * 4
+        refused = too_much.result()
+    assert (refused.code, refused.reason) == (EXHAUSTED, "ANSWER_TOO_LARGE")
+    callers[0].verified_receipt(refused)
+    world.expect_refusal(callers[0], QUERY, requests.query(large), EXHAUSTED, "ANSWER_TOO_LARGE")
+    stored.rows("DELETE FROM account WHERE account_reference = %s", (reference,))
+
+
+# --- Footprints -----------------------------------------------------------------------------------------------------------------
+
+
+def test_footprints_of_others_are_looked_for_among_the_newest_alone(world: World) -> None:
+    caller, stored, subject = world["bank-a"].exchange, world.exchange.stored, world.mint.stranger()
+    asked = caller.call(QUERY, requests.query(subject))
+    index = caller.verified_receipt(asked).index
+    world["bank-b"].exchange.call(QUERY, requests.query(subject))
+
+    def summary() -> tuple[int, int, int, int]:
+        told = caller.call(QUERY, requests.query(subject)).message.credit_history.inquiry_summary
+        return len(told.inquiries), told.count_1_month, told.count_6_months, told.institutions_6_months
+
+    def ask_often(first: int, last: int) -> None:
+        """As if bank-a had, long after: these entries exist in no log."""
+        stored.rows(
+            """INSERT INTO audit_subject SELECT subject, 1000000000 + number, 1, member, purpose, consent_reference, now(), true
+               FROM audit_subject, generate_series(%s::int, %s) AS number WHERE entry_index = %s""",
+            (first, last, index),
+        )
+
+    assert summary() == (1, 1, 1, 1)
+    # One place is bank-b's, one more that of the query just now.
+    ask_often(1, MAX_SCANNED - 2)
+    assert summary() == (1, 1, 1, 1)
+    ask_often(MAX_SCANNED - 1, MAX_SCANNED)
+    assert summary() == (0, 0, 0, 0)
+
+
+def test_footprints_are_listed_newest_first_and_counted_by_window(world: World) -> None:
+    stored, subject = world.exchange.stored, world.mint.stranger()
+    others = [world["bank-b"].exchange, world["lender-c"].exchange]
+    days_ago = [400, 200, 100, 40, 20, 1]
+    for i, days in enumerate(days_ago):
+        reply = others[i % 2].call(QUERY, requests.query(subject, 2))
+        index = others[i % 2].verified_receipt(reply).index
+        stored.rows(
+            "UPDATE audit_subject SET create_time = create_time - make_interval(days => %s) WHERE entry_index = %s", (days, index)
+        )
+    told = world["bank-a"].exchange.call(QUERY, requests.query(subject)).message.credit_history.inquiry_summary
+    expected = [int(f"{datetime.now(UTC) - timedelta(days=days):%Y%m%d}") for days in reversed(days_ago)]
+    assert [(each.date, each.purpose) for each in told.inquiries] == [(date, 2) for date in expected]
+    assert (told.count_1_month, told.count_6_months, told.institutions_6_months) == (2, 4, 2)
