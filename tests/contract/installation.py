@@ -20,6 +20,7 @@ from tallystick.server.administration import bootstrap
 from tallystick.server.certificates import CertificateAuthority
 from tallystick.server.config import Settings
 from tallystick.server.keys import KeyFolder, ServerKeys, TokenPrivateKey, signing_key_pem, write_new_file
+from tallystick.server.server_identity import record_identity
 
 STOP_SECONDS = 30
 
@@ -103,6 +104,7 @@ class Installation:
             values |= {"token_public_key": token_key.public_key.hex(), "token_sequence": token_key.sequence}
         self._config.write_text(_toml(values))
         self.settings = Settings.load(self._config)
+        record_identity(database, self.settings, self.keys)
         assert asyncio.run(bootstrap(self.settings, self.keys, database))
 
     @property

@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -26,10 +27,12 @@ from grpc_reflection.v1alpha import reflection
 from tallystick.server.calls import TRANSPORT_MAX_MESSAGE
 from tallystick.server.composition import compose
 from tallystick.server.config import Settings
+from tallystick.server.database import DatabaseProblem
 from tallystick.server.events import configure_events
 from tallystick.server.keys import KeyFolder
 from tallystick.server.problems import Problem
 from tallystick.server.refusals import Refusal
+from tallystick.server.server_identity import check_identity
 from tallystick.server.service import Service
 from tallystick.server.storage.connection import Connection
 from tallystick.server.transport.dispatch import Dispatcher
@@ -53,7 +56,11 @@ async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int |
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = compose(settings, KeyFolder(settings.key_folder).load(), settings.database)
+    keys = KeyFolder(settings.key_folder).load()
+    with suppress(DatabaseProblem):
+        # A worker that is started again while the database is down comes up all the same, and serves when it is back.
+        check_identity(settings.database, settings, keys)
+    service = compose(settings, keys, settings.database)
     server, health_servicer = _server(settings, service, reuse_port=reuse_port)
     service.ledger.start()
     watch = asyncio.create_task(_watch_database(service, health_servicer), name="health")
