@@ -42,30 +42,39 @@ MAX_AHEAD = 10
 MAX_KEPT_OF_BARRED = 16 * 1024
 """Most bytes that are kept of a request whose sender may not make it: a query has a few hundred."""
 
+# Each look-up is a lateral one with a limit, which leaves the planner nothing but the index: it knows nothing of a table that has
+# grown since it was last analysed, and would read all of it for every transaction.
 _ADMIT = """
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS now
-), asked AS (
+), asked AS MATERIALIZED (
   SELECT ordinal, keyid, nonce, created, spends, request_id,
          created >= extract(epoch FROM now) - %s AND created <= extract(epoch FROM now) + %s
-           AND expires >= extract(epoch FROM now) AND created / 60 > horizon.minute AS fresh
+           AND expires >= extract(epoch FROM now)
+           AND created / 60 > (SELECT minute FROM replay_horizon WHERE singleton) AS fresh
   FROM unnest(%s::int[], %s::bytea[], %s::bytea[], %s::bigint[], %s::bigint[], %s::boolean[], %s::bytea[])
-         AS row (ordinal, keyid, nonce, created, expires, spends, request_id), clock, replay_horizon AS horizon
+         AS row (ordinal, keyid, nonce, created, expires, spends, request_id), clock
 ), spent AS (
   INSERT INTO nonce (minute, keyid, nonce)
   SELECT created / 60, keyid, nonce FROM asked WHERE fresh AND spends ORDER BY 1, 2, 3
   ON CONFLICT DO NOTHING
   RETURNING keyid, nonce
 )
-SELECT asked.ordinal, clock.now, asked.fresh, spent.nonce IS NOT NULL, key.revoke_time IS NOT NULL, member.id, member.state,
-       member.roles, member.purposes, member.daily_evaluations, request.method, request.digest, request.answer,
-       (SELECT registry_version FROM log_head WHERE singleton)
+SELECT asked.ordinal, clock.now, asked.fresh,
+       EXISTS (SELECT FROM spent WHERE spent.keyid = asked.keyid AND spent.nonce = asked.nonce),
+       known.revoked, known.id, known.state, known.roles, known.purposes, known.daily_evaluations,
+       prior.method, prior.digest, prior.answer, (SELECT registry_version FROM log_head WHERE singleton)
 FROM asked
 CROSS JOIN clock
-JOIN member_key AS key USING (keyid)
-JOIN member ON member.id = key.member
-LEFT JOIN spent ON spent.keyid = asked.keyid AND spent.nonce = asked.nonce
-LEFT JOIN request ON request.member = member.id AND request.request_id = asked.request_id
+CROSS JOIN LATERAL (
+  SELECT key.revoke_time IS NOT NULL AS revoked, member.id, state, roles, purposes, daily_evaluations
+  FROM member_key AS key JOIN member ON member.id = key.member
+  WHERE key.keyid = asked.keyid LIMIT 1
+) AS known
+LEFT JOIN LATERAL (
+  SELECT method, digest, answer FROM request
+  WHERE request.member = known.id AND request.request_id = asked.request_id LIMIT 1
+) AS prior ON true
 """
 
 
