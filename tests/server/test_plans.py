@@ -1,5 +1,5 @@
-"""The statements of the hot path find their rows by index, whatever the planner knows of tables that grow: one that is read whole for
-every transaction is found out only when it is large."""
+"""The statements of the hot path find their rows by index, whatever the planner knows of tables that grow: one that is read
+whole for every transaction is found out only when it is large."""
 
 from __future__ import annotations
 
