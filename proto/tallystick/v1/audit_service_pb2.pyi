@@ -172,7 +172,7 @@ class GetAuditEntryResponse(_message.Message):
     REQUEST_OMITTED_FIELD_NUMBER: _builtins.int
     request: _builtins.bytes
     """The request message as received; empty when any part of it was erased, its evidence was dropped, or it was never kept
-    (EraseSubject), and when request_omitted.
+    (docs/protocol.md, "Opened entries and erasing"), and when request_omitted.
     """
     request_omitted: _builtins.bool
     """True when the request is kept, but with it this answer would be larger than 4 MiB."""
