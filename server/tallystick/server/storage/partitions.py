@@ -11,6 +11,9 @@ from psycopg2 import errors, extensions, sql
 MONTHS_AHEAD = 2
 """Partitions are made for the running month and this many more: maintenance may be down that long."""
 
+_OVERTAKEN = (errors.DuplicateTable, errors.DuplicateObject, errors.UniqueViolation)
+"""How PostgreSQL says that somebody else has made a table meanwhile: by its name, its row type, or the index of either."""
+
 _NAME = re.compile(r"evidence_(\d{4})_(\d{2})")
 
 
@@ -53,7 +56,7 @@ def create_evidence_partitions(connection: extensions.connection) -> list[date]:
         if month in existing:
             continue
         # Who finds it there already was overtaken by another process, which has made it then.
-        with connection.cursor() as cursor, suppress(errors.DuplicateTable, errors.UniqueViolation):
+        with connection.cursor() as cursor, suppress(*_OVERTAKEN):
             cursor.execute(_create_statement(month, month_of(month, 1)))
             made.append(month)
     return made
