@@ -141,6 +141,10 @@ def _show_outcomes(screen: Screen, screened: Sequence[Screened]) -> None:
         ("calls for", "rule", ">applicants", ">as decided"),
         [(count.decision.value, count.rule, str(count.applicants), str(count.as_decided)) for count in rule_counts(screened)],
     )
+    screen.say(
+        "The policy's thresholds were chosen by somebody who had seen these outcomes: the rates show that the records separate, "
+        "and are no estimate for other borrowers."
+    )
     _check_outcomes(screened, found)
     screen.proved(
         f"{market.STRANGERS} strangers: no record of any, and each referred to a person; "
