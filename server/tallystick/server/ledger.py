@@ -53,9 +53,10 @@ class Ledger:
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begins to work."""
+    def start(self) -> asyncio.Task[None]:
+        """Begins to work. The task ends when the ledger is closed; if it ends before, nothing would ever be answered again."""
         self._task = asyncio.create_task(self._work(), name="ledger")
+        return self._task
 
     async def close(self) -> None:
         """Takes nothing more, finishes what is queued, and closes the connection."""

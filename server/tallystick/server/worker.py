@@ -62,7 +62,7 @@ async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int |
         check_identity(settings.database, settings, keys)
     service = compose(settings, keys, settings.database)
     server, health_servicer = _server(settings, service, reuse_port=reuse_port)
-    service.ledger.start()
+    ledger = service.ledger.start()
     watch = asyncio.create_task(_watch_database(service, health_servicer), name="health")
     await server.start()
     gc.freeze()  # what is loaded now stays: the collector need not look at it again
@@ -71,7 +71,8 @@ async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int |
         os.close(ready_fd)
         _stop_with_supervisor(loop, stop)
     events.info("serving", listen=settings.listen, role=settings.role)
-    await stop.wait()
+    await asyncio.wait({ledger, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    # A ledger that ended by itself has failed: closing it raises why, and the supervisor starts another worker.
     watch.cancel()
     await health_servicer.enter_graceful_shutdown()
     # Calls under way go on through the ledger; only then may it close.
