@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from tallystick.server.embedded import embedded_postgresql
+from tallystick.server.installation.embedded import embedded_postgresql
 
 START_SECONDS = 60.0
 DAEMON = (sys.executable, "-m", "tallystick.server.cli")

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 
 from tallystick.client import Profile
-from tallystick.client.profile import Endpoint
+from tallystick.client.profile.profile import Endpoint
 from tallystick.crypto import oprf, sign_request
 from tallystick.v1 import account_pb2, codes_pb2, inquiry_service_pb2, reporting_service_pb2, subject_pb2
 from tallystick.v1 import subject_token_service_pb2 as token_pb2

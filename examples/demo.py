@@ -30,7 +30,7 @@ from examples.screen import DemoError, Screen, must
 from examples.servers import admit, make_servers, serving
 from tallystick.client import TallystickError
 from tallystick.credit.decisions import Decision
-from tallystick.server.problems import Problem
+from tallystick.server.errors import Problem
 
 FOLDER = Path(__file__).parent.parent / ".demo"
 """Everything that the demo makes; .gitignore covers it."""

@@ -10,8 +10,8 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a lower-case name
 
 from examples.screen import must
-from tallystick.server.config import Settings
-from tallystick.server.database import database_url
+from tallystick.server.installation.database import database_url
+from tallystick.server.installation.settings import Settings
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import structlog
 from psycopg2 import sql
 from sqlalchemy import make_url
 
-from tallystick.server.embedded import SETTINGS, embedded_postgresql
+from tallystick.server.installation.embedded import SETTINGS, embedded_postgresql
 from tallystick.server.storage import migration
 
 TEST_DATABASE_VARIABLE = "TALLYSTICK_TEST_DATABASE"

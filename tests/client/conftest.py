@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from tallystick.client import AsyncExchange, Exchange, Options, Profile, Server
-from tallystick.client.calls import Metadata, RawAnswer, RawFailure
+from tallystick.client.protocol.calls import Metadata, RawAnswer, RawFailure
 from tallystick.crypto import (
     Checkpoint,
     consistency_proof,

@@ -16,13 +16,13 @@ import pyarrow.parquet
 import pytest
 from rich.console import Console
 
-from tallystick.client.calls import RawFailure
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool
 from tallystick.client.cli.program import run
 from tallystick.client.exceptions import NotAllowed, ProfileError
 from tallystick.client.exchange import Exchange
-from tallystick.client.reporting import Report, ReportResult
+from tallystick.client.flows.reporting import Report, ReportResult
+from tallystick.client.protocol.calls import RawFailure
 from tallystick.credit.enums import ReportOutcome
 from tallystick.v1 import log_pb2
 

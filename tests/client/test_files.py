@@ -20,7 +20,7 @@ from tallystick.client.files import accounts
 from tallystick.client.files.accounts import AccountRows, read_accounts
 from tallystick.client.files.applicants import DECISION_COLUMNS, read_applicants
 from tallystick.client.files.tables import TableReader, TableWriter
-from tallystick.client.subjects import canonical
+from tallystick.client.identities import canonical
 from tallystick.credit.enums import (
     AccountType,
     AnnotationType,

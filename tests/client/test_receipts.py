@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.client import FileInvalid, KeptReceipt, ReceiptFalse
-from tallystick.client.receipts import Expected, verify_receipt
+from tallystick.client.protocol.receipts import Expected, verify_receipt
 from tallystick.crypto import details_commitment, leaf_hash, sign_receipt, subject_leaf
 from tallystick.v1 import log_pb2
 

@@ -21,7 +21,7 @@ from tallystick.client import (
     ServerFault,
     Unavailable,
 )
-from tallystick.client.calls import RawFailure
+from tallystick.client.protocol.calls import RawFailure
 from tallystick.crypto import parse_request_signature
 
 SUBJECT = Identity.passport("DE", "C01X00T47")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.client import EpochRolledBack
-from tallystick.client.token_cache import TokenCache, write_private
+from tallystick.client.profile.token_cache import TokenCache, write_private
 from tallystick.crypto import epoch_id, generate_private_key, public_key
 
 PUBLIC_KEY = public_key(generate_private_key())
@@ -79,7 +79,7 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tallystick.client.token_cache.tempfile.mkstemp", full)
+    monkeypatch.setattr("tallystick.client.profile.token_cache.tempfile.mkstemp", full)
     cache = TokenCache(EPOCH, tmp_path / "state")
     cache.store([(cache.key(IDENTITY), b"t" * 32)])
     cache.save()
@@ -93,7 +93,7 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: 
     def crash(_: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tallystick.client.token_cache.os.fsync", crash)
+    monkeypatch.setattr("tallystick.client.profile.token_cache.os.fsync", crash)
     with pytest.raises(KeyboardInterrupt):
         write_private(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"old"

@@ -26,7 +26,7 @@ from tallystick.client import (
     Report,
     TokenProofFalse,
 )
-from tallystick.client.calls import RawFailure
+from tallystick.client.protocol.calls import RawFailure
 from tallystick.credit.enums import AccountType, SubjectKind
 from tallystick.credit.history import Account
 from tallystick.crypto import evaluate, generate_private_key, public_key, salted_leaf_hash, subject_leaf

@@ -23,9 +23,9 @@ from tallystick.client import (
     Purpose,
     Server,
 )
-from tallystick.client.calls import Call, Finished, Flow, PageStream, RawFailure, advance
-from tallystick.client.checkpoints import SignedCheckpoint
-from tallystick.client.verification import Verification
+from tallystick.client.flows.checkpoints import SignedCheckpoint
+from tallystick.client.flows.verification import Verification
+from tallystick.client.protocol.calls import Call, Finished, Flow, PageStream, RawFailure, advance
 from tallystick.crypto import Checkpoint, inclusion_proof, leaf_hash, root, sign_checkpoint, sign_receipt
 from tallystick.v1 import audit_service_pb2, log_pb2
 

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tallystick.server.administration import bootstrap
-from tallystick.server.certificates import CertificateAuthority
-from tallystick.server.config import Settings
-from tallystick.server.keys import KeyFolder, ServerKeys, TokenPrivateKey, signing_key_pem, write_new_file
-from tallystick.server.server_identity import record_identity
+from tallystick.server.installation.certificates import CertificateAuthority
+from tallystick.server.installation.identity import record_identity
+from tallystick.server.installation.key_folder import KeyFolder, ServerKeys, TokenPrivateKey, signing_key_pem, write_new_file
+from tallystick.server.installation.settings import Settings
 
 STOP_SECONDS = 30
 
@@ -57,7 +57,7 @@ class Worker:
         ready, write_end = os.pipe()
         with log.open("ab") as errors, os.fdopen(ready, "rb") as ready_pipe:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tallystick.server.worker", "--config", str(config), "--ready-fd", str(write_end)],
+                [sys.executable, "-m", "tallystick.server.process.worker", "--config", str(config), "--ready-fd", str(write_end)],
                 env={**inherited, "TALLYSTICK_LISTEN": f"127.0.0.1:{port}", "TALLYSTICK_DATABASE": database},
                 pass_fds=[write_end],
                 stdin=subprocess.PIPE,

@@ -15,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 from tests.contract.installation import Installation, TlsIdentity, public_bytes
 
-from tallystick.client.receipts import Expected, KeptReceipt, verify_receipt
+from tallystick.client.protocol.receipts import Expected, KeptReceipt, verify_receipt
 from tallystick.crypto import keyid, parse_request_signature, sign_request, subject_leaf
 from tallystick.v1 import (  # noqa: F401 - imported so that the pool knows every service
     audit_service_pb2,

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from tallystick.crypto import Identity, blind, evaluate, normalise, resident_id_check_digit, unblind
-from tallystick.server.keys import TokenPrivateKey
+from tallystick.server.installation.key_folder import TokenPrivateKey
 from tallystick.v1 import account_pb2, codes_pb2, inquiry_service_pb2, reporting_service_pb2, subject_pb2
 
 QUERY = "InquiryService/QueryCreditHistory"

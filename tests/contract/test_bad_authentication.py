@@ -20,7 +20,7 @@ from tests.contract.requests import QUERY, SUBMIT
 from tests.contract.world import INQUIRER, REPORTER, World, add_key
 
 from tallystick.crypto import key_statement
-from tallystick.server.certificates import CertificateAuthority
+from tallystick.server.installation.certificates import CertificateAuthority
 from tallystick.v1 import codes_pb2
 from tallystick.v1 import membership_service_pb2 as membership
 

@@ -33,8 +33,8 @@ from tallystick.crypto import (
     verify_inclusion,
 )
 from tallystick.server.composition import compose
-from tallystick.server.details import RequestReader, detail_hash, open_details
-from tallystick.server.evidence import EvidenceBox
+from tallystick.server.log.details import RequestReader, detail_hash, open_details
+from tallystick.server.log.evidence import EvidenceBox
 from tallystick.server.log.tiles import integrate
 from tallystick.v1 import audit_service_pb2, log_pb2, storage_pb2, subject_pb2
 

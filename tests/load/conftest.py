@@ -13,7 +13,7 @@ import pytest
 from tests.load import clients, system
 from tests.load.ledger_checks import Database
 
-from tallystick.server.embedded import embedded_postgresql
+from tallystick.server.installation.embedded import embedded_postgresql
 
 
 @dataclass

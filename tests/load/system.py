@@ -29,7 +29,7 @@ class Server:
     def workers(self) -> list[psutil.Process]:
         """Its worker processes."""
         children = psutil.Process(self._process.pid).children()
-        return [child for child in children if any("tallystick.server.worker" in part for part in _command_line(child))]
+        return [child for child in children if any("tallystick.server.process.worker" in part for part in _command_line(child))]
 
     def kill_worker(self, number: int) -> None:
         """Kills one worker as the kernel would when memory runs out; the supervisor starts another."""

@@ -21,7 +21,7 @@ PAUSE = (0.3, 1.5)
 
 _START = """
 import pathlib, sys
-from tallystick.server.embedded import embedded_postgresql
+from tallystick.server.installation.embedded import embedded_postgresql
 with embedded_postgresql(pathlib.Path(sys.argv[1])):
     pass
 """

@@ -16,9 +16,9 @@ from psycopg2.extras import execute_values
 from sqlalchemy import make_url
 
 from tallystick.crypto import CompactRange, details_commitment, keyid, leaf_hash, new_seed, subject_key
-from tallystick.server.evidence import EvidenceBox, evidence_month
-from tallystick.server.keys import EvidenceKeys
-from tallystick.server.operations.operation import Caller, Subject, Work
+from tallystick.server.installation.key_folder import EvidenceKeys
+from tallystick.server.ledger.operation import Caller, Subject, Work
+from tallystick.server.log.evidence import EvidenceBox, evidence_month
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.tables import metadata
 from tallystick.v1 import log_pb2, membership_service_pb2, storage_pb2

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallystick.crypto import blind
+from tallystick.server.errors import Refusal
+from tallystick.server.ledger.operation import Caller, Subject, Work
 from tallystick.server.log.entries import index_at
-from tallystick.server.operations import audit_listing
-from tallystick.server.operations.audit_listing import ListAuditEntries
-from tallystick.server.operations.operation import Caller, Subject, Work
-from tallystick.server.operations.request_fields import instant
-from tallystick.server.refusals import Refusal
+from tallystick.server.services.audit import listing as audit_listing
+from tallystick.server.services.audit.listing import ListAuditEntries
+from tallystick.server.services.request_fields import instant
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import codes_pb2, errors_pb2, log_pb2, subject_pb2

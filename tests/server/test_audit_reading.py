@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tallystick.crypto import blind, commitment_from_hashes, leaf_hash, salted_leaf_hash, subject_leaf
-from tallystick.server.calls import MAX_MESSAGE
-from tallystick.server.details import RequestReader, detail_hash
-from tallystick.server.operations import audit_reading
-from tallystick.server.operations.audit_reading import ExportAuditEntries, GetAuditEntry
-from tallystick.server.operations.inquiries import BatchQueryCreditHistories, InquiryAnswers
-from tallystick.server.operations.operation import Caller, Subject, Work
-from tallystick.server.refusals import Refusal
+from tallystick.server.errors import Refusal
+from tallystick.server.ledger.calls import MAX_MESSAGE
+from tallystick.server.ledger.operation import Caller, Subject, Work
+from tallystick.server.log.details import RequestReader, detail_hash
+from tallystick.server.services.audit import reading as audit_reading
+from tallystick.server.services.audit.reading import ExportAuditEntries, GetAuditEntry
+from tallystick.server.services.inquiries.queries import BatchQueryCreditHistories, InquiryAnswers
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import errors_pb2, inquiry_service_pb2, log_pb2, subject_pb2

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tallystick.server.certificates import (
+from tallystick.server.installation.certificates import (
     CertificateAuthority,
     CertificateProblem,
     IssuedCertificate,

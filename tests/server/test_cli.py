@@ -25,7 +25,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tallystick.crypto import blind, key_statement, keyid, oprf
 from tallystick.server.cli.program import run
-from tallystick.server.config import Settings
+from tallystick.server.installation.settings import Settings
 from tallystick.server.storage import migration
 
 Run = Callable[..., tuple[int, str, str]]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.server.config import ConfigurationProblem, Settings, mask_password, split_address
+from tallystick.server.installation.settings import ConfigurationProblem, Settings, mask_password, split_address
 
 VALID = {
     "role": "exchange",

@@ -13,15 +13,15 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tallystick.server.config import Settings
-from tallystick.server.database import DatabaseProblem, clock, connect, database_url
-from tallystick.server.embedded import EmbeddedDatabaseProblem, embedded_postgresql, folders_to_open
-from tallystick.server.keys import KeyFolder, KeyFolderProblem
+from tallystick.server.installation.database import DatabaseProblem, clock, connect, database_url
+from tallystick.server.installation.embedded import EmbeddedDatabaseProblem, embedded_postgresql, folders_to_open
+from tallystick.server.installation.key_folder import KeyFolder, KeyFolderProblem
+from tallystick.server.installation.settings import Settings
 
 USER = """
 import sys
 from pathlib import Path
-from tallystick.server.embedded import embedded_postgresql
+from tallystick.server.installation.embedded import embedded_postgresql
 with embedded_postgresql(Path(sys.argv[1])) as url:
     print(url, flush=True)
     sys.stdin.read()

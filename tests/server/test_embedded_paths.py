@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tallystick.server.embedded import embedded_postgresql
+from tallystick.server.installation.embedded import embedded_postgresql
 
 
 @pytest.fixture

@@ -16,17 +16,16 @@ from tallystick.crypto import (
     root,
     verify_inclusion,
 )
-from tallystick.server import erasure
-from tallystick.server.details import RequestReader, detail_hash, open_details
-from tallystick.server.erasure import ErasureError, ErasureReport, SubjectEraser
-from tallystick.server.evidence import EvidenceCorruptError
-from tallystick.server.log import proofs
+from tallystick.server.errors import Refusal
+from tallystick.server.ledger.operation import Caller, Subject
+from tallystick.server.log import erasure, proofs
 from tallystick.server.log.append import LogWriter, Outcome
-from tallystick.server.operations.audit_erasure import EraseSubject
-from tallystick.server.operations.audit_reading import GetAuditEntry
-from tallystick.server.operations.inquiries import BatchQueryCreditHistories, InquiryAnswers
-from tallystick.server.operations.operation import Caller, Subject
-from tallystick.server.refusals import Refusal
+from tallystick.server.log.details import RequestReader, detail_hash, open_details
+from tallystick.server.log.erasure import ErasureError, ErasureReport, SubjectEraser
+from tallystick.server.log.evidence import EvidenceCorruptError
+from tallystick.server.services.audit.erasure import EraseSubject
+from tallystick.server.services.audit.reading import GetAuditEntry
+from tallystick.server.services.inquiries.queries import BatchQueryCreditHistories, InquiryAnswers
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import errors_pb2, inquiry_service_pb2, log_pb2, storage_pb2, subject_pb2

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.server.evidence import (
+from tallystick.server.installation.key_folder import EvidenceKeys
+from tallystick.server.log.evidence import (
     EvidenceBox,
     EvidenceCorruptError,
     EvidenceKeyDestroyedError,
     evidence_month,
 )
-from tallystick.server.keys import EvidenceKeys
 
 MONTH = date(2026, 3, 1)
 COMMITMENT = bytes(range(32))

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tallystick.crypto import epoch_sequence, oprf
-from tallystick.server.keys import EvidenceKeys, KeyFolder, KeyFolderProblem, write_new_file
+from tallystick.server.installation.key_folder import EvidenceKeys, KeyFolder, KeyFolderProblem, write_new_file
 
 NOVEMBER, DECEMBER = date(2026, 11, 1), date(2026, 12, 1)
 

@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from tallystick.server.ledger import Ledger
-from tallystick.server.operations.operation import FULL_BATCH
-from tallystick.server.request import Request
-from tallystick.server.transaction import Transactor
-from tallystick.server.waiting import Line, Ticket
+from tallystick.server.ledger.ledger import Ledger
+from tallystick.server.ledger.operation import FULL_BATCH
+from tallystick.server.ledger.queue import Line, Ticket
+from tallystick.server.ledger.request import Request
+from tallystick.server.ledger.transaction import Transactor
 
 
 class FailingLine(Line):

@@ -12,9 +12,9 @@ import pytest
 import structlog
 from psycopg2 import extensions
 
-from tallystick.server.keys import EvidenceKeys, KeyFolder
+from tallystick.server.installation.key_folder import EvidenceKeys, KeyFolder
+from tallystick.server.process.upkeep import Step, Upkeep
 from tallystick.server.storage import maintenance, partitions
-from tallystick.server.upkeep import Step, Upkeep
 
 RETENTION = maintenance.Retention(request_days=7, submission_days=100, evidence_months=3)
 
@@ -227,7 +227,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 
 def test_upkeep_goes_on_when_a_step_fails(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tallystick.server.upkeep.TICK_SECONDS", 0.01)
+    monkeypatch.setattr("tallystick.server.process.upkeep.TICK_SECONDS", 0.01)
     ran: list[str] = []
 
     def fail(_: extensions.connection) -> None:
@@ -246,7 +246,7 @@ def test_upkeep_goes_on_when_a_step_fails(fresh_database: str, monkeypatch: pyte
 
 
 def test_upkeep_says_what_failed_without_the_values_of_a_row(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tallystick.server.upkeep.TICK_SECONDS", 0.01)
+    monkeypatch.setattr("tallystick.server.process.upkeep.TICK_SECONDS", 0.01)
 
     def ask_nobody(_: extensions.connection) -> None:
         psycopg2.connect("postgresql://u@/name?host=/nowhere")
@@ -264,8 +264,8 @@ def test_upkeep_says_what_failed_without_the_values_of_a_row(fresh_database: str
 
 
 def test_upkeep_comes_back_after_the_database(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tallystick.server.upkeep.TICK_SECONDS", 0.01)
-    monkeypatch.setattr("tallystick.server.upkeep.RECONNECT_SECONDS", 0.05)
+    monkeypatch.setattr("tallystick.server.process.upkeep.TICK_SECONDS", 0.01)
+    monkeypatch.setattr("tallystick.server.process.upkeep.RECONNECT_SECONDS", 0.05)
     backends: set[int] = set()
 
     def note(connection: extensions.connection) -> None:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.crypto import key_statement, keyid
-from tallystick.server.operations import signing_keys
-from tallystick.server.operations.member_keys import MAX_GOOD_KEYS, AddMemberKey, RevokeMemberKey
-from tallystick.server.operations.operation import Caller, Work
-from tallystick.server.operations.signing_keys import is_signing_key
-from tallystick.server.refusals import Refusal
+from tallystick.server.errors import Refusal
+from tallystick.server.ledger.operation import Caller, Work
+from tallystick.server.services.membership import signing_keys
+from tallystick.server.services.membership.keys import MAX_GOOD_KEYS, AddMemberKey, RevokeMemberKey
+from tallystick.server.services.membership.signing_keys import is_signing_key
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import errors_pb2
 from tallystick.v1 import membership_service_pb2 as pb

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tallystick.server.operations.membership import CreateMember, ListMembers, UpdateMember
-from tallystick.server.operations.operation import Caller
-from tallystick.server.refusals import Refusal
+from tallystick.server.errors import Refusal
+from tallystick.server.ledger.operation import Caller
+from tallystick.server.services.membership.members import CreateMember, ListMembers, UpdateMember
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import codes_pb2, errors_pb2
 from tallystick.v1 import membership_service_pb2 as pb

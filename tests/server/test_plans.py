@@ -9,9 +9,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tallystick.server import transaction
+from tallystick.server.ledger import transaction
 from tallystick.server.log import append
-from tallystick.server.operations import account_changes, inquiries
+from tallystick.server.services.inquiries import queries as inquiries
+from tallystick.server.services.reporting import account_changes
 
 ROWS = 20_000
 SMALL = {"member", "member_key", "log_head", "replay_horizon"}

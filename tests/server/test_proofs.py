@@ -21,9 +21,9 @@ from tallystick.crypto import (
     verify_consistency,
     verify_inclusion,
 )
+from tallystick.server.errors import Refusal
 from tallystick.server.log import proofs, tiles
 from tallystick.server.log.checkpoints import get_checkpoint
-from tallystick.server.refusals import Refusal
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import errors_pb2

@@ -12,10 +12,10 @@ import pytest
 
 from tallystick.crypto import oprf
 from tallystick.server.administration import bootstrap
-from tallystick.server.config import Settings
-from tallystick.server.database import DatabaseProblem
-from tallystick.server.keys import KeyFolder, ServerKeys
-from tallystick.server.server_identity import IdentityProblem, check_identity, record_identity
+from tallystick.server.installation.database import DatabaseProblem
+from tallystick.server.installation.identity import IdentityProblem, check_identity, record_identity
+from tallystick.server.installation.key_folder import KeyFolder, ServerKeys
+from tallystick.server.installation.settings import Settings
 
 TOKEN_KEY = oprf.public_key(oprf.generate_private_key()).hex()
 FILES = ("store.key", "receipt.key", "checkpoint.key")

@@ -63,9 +63,9 @@ else:
 
 DRIVER = """
 import sys
-from tallystick.server import supervisor
-from tallystick.server.events import configure_events
-from tallystick.server.problems import Problem
+from tallystick.server.process import supervisor
+from tallystick.server.telemetry.logging import configure_events
+from tallystick.server.errors import Problem
 
 count, port, grace, start = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
 supervisor.START_SECONDS = start

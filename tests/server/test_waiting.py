@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from tallystick.server.operations.operation import FULL_BATCH
-from tallystick.server.refusals import Refusal
-from tallystick.server.request import Request
-from tallystick.server.waiting import MAX_BYTES, Line
+from tallystick.server.errors import Refusal
+from tallystick.server.ledger.operation import FULL_BATCH
+from tallystick.server.ledger.queue import MAX_BYTES, Line
+from tallystick.server.ledger.request import Request
 
 
 def request(

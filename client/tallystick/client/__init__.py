@@ -16,9 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tallystick.client.async_exchange import AsyncExchange
-    from tallystick.client.auditing import AuditEntry, DisclosedSubject, EntryFilter, OpenedEntry
-    from tallystick.client.calls import Server
-    from tallystick.client.checkpoints import SignedCheckpoint
     from tallystick.client.exceptions import (
         AnswerMalformed,
         CheckpointFalse,
@@ -51,11 +48,11 @@ if TYPE_CHECKING:
         Unavailable,
     )
     from tallystick.client.exchange import Exchange
-    from tallystick.client.inquiries import Inquiry, InquiryOutcome, QueryResult
-    from tallystick.client.member_keys import KeyRegistration, RegisteredKey
-    from tallystick.client.profile import PinnedTokenKey, Profile
-    from tallystick.client.receipts import KeptReceipt
-    from tallystick.client.reporting import (
+    from tallystick.client.flows.auditing import AuditEntry, DisclosedSubject, EntryFilter, OpenedEntry
+    from tallystick.client.flows.checkpoints import SignedCheckpoint
+    from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueryResult
+    from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
+    from tallystick.client.flows.reporting import (
         Report,
         ReportResult,
         Submission,
@@ -63,10 +60,13 @@ if TYPE_CHECKING:
         Verdict,
         Withdrawal,
     )
-    from tallystick.client.retrying import Patience
+    from tallystick.client.flows.verification import Difference, DifferenceKind, InclusionReport, LogReport
+    from tallystick.client.identities import Identity
+    from tallystick.client.profile.profile import PinnedTokenKey, Profile
+    from tallystick.client.protocol.calls import Server
+    from tallystick.client.protocol.receipts import KeptReceipt
+    from tallystick.client.protocol.retrying import Patience
     from tallystick.client.session import Options
-    from tallystick.client.subjects import Identity
-    from tallystick.client.verification import Difference, DifferenceKind, InclusionReport, LogReport
     from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
     from tallystick.credit.violations import Violation
 
@@ -137,14 +137,14 @@ __all__ = [
 
 _HOMES = {
     "tallystick.client.async_exchange": ("AsyncExchange",),
-    "tallystick.client.auditing": (
+    "tallystick.client.flows.auditing": (
         "AuditEntry",
         "DisclosedSubject",
         "EntryFilter",
         "OpenedEntry",
     ),
-    "tallystick.client.calls": ("Server",),
-    "tallystick.client.checkpoints": ("SignedCheckpoint",),
+    "tallystick.client.protocol.calls": ("Server",),
+    "tallystick.client.flows.checkpoints": ("SignedCheckpoint",),
     "tallystick.client.exceptions": (
         "AnswerMalformed",
         "CheckpointFalse",
@@ -177,21 +177,21 @@ _HOMES = {
         "Unavailable",
     ),
     "tallystick.client.exchange": ("Exchange",),
-    "tallystick.client.inquiries": (
+    "tallystick.client.flows.inquiries": (
         "Inquiry",
         "InquiryOutcome",
         "QueryResult",
     ),
-    "tallystick.client.member_keys": (
+    "tallystick.client.flows.member_keys": (
         "KeyRegistration",
         "RegisteredKey",
     ),
-    "tallystick.client.profile": (
+    "tallystick.client.profile.profile": (
         "PinnedTokenKey",
         "Profile",
     ),
-    "tallystick.client.receipts": ("KeptReceipt",),
-    "tallystick.client.reporting": (
+    "tallystick.client.protocol.receipts": ("KeptReceipt",),
+    "tallystick.client.flows.reporting": (
         "Report",
         "ReportResult",
         "Submission",
@@ -199,10 +199,10 @@ _HOMES = {
         "Verdict",
         "Withdrawal",
     ),
-    "tallystick.client.retrying": ("Patience",),
+    "tallystick.client.protocol.retrying": ("Patience",),
     "tallystick.client.session": ("Options",),
-    "tallystick.client.subjects": ("Identity",),
-    "tallystick.client.verification": (
+    "tallystick.client.identities": ("Identity",),
+    "tallystick.client.flows.verification": (
         "Difference",
         "DifferenceKind",
         "InclusionReport",

@@ -44,7 +44,7 @@ from google.rpc import error_details_pb2, status_pb2
 from tallystick.credit.violations import Violation
 
 if TYPE_CHECKING:
-    from tallystick.client.receipts import KeptReceipt
+    from tallystick.client.protocol.receipts import KeptReceipt
 
 DOMAIN = "tallystick"
 

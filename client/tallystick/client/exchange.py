@@ -17,15 +17,12 @@ from typing import Any, Self, TypeVar
 import tenacity
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tallystick.client.auditing import AuditEntry, EntryFilter, OpenedEntry
-from tallystick.client.calls import Answered, Call, Clock, Finished, Flow, PageStream, RawFailure, Server, advance
-from tallystick.client.checkpoints import SignedCheckpoint
 from tallystick.client.exceptions import NotUsable, TallystickError
-from tallystick.client.inquiries import MAX_INQUIRIES, Inquiry, InquiryOutcome, QueryResult
-from tallystick.client.member_keys import KeyRegistration, RegisteredKey
-from tallystick.client.profile import PinnedTokenKey, Profile
-from tallystick.client.receipts import KeptReceipt
-from tallystick.client.reporting import (
+from tallystick.client.flows.auditing import AuditEntry, EntryFilter, OpenedEntry
+from tallystick.client.flows.checkpoints import SignedCheckpoint
+from tallystick.client.flows.inquiries import MAX_INQUIRIES, Inquiry, InquiryOutcome, QueryResult
+from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
+from tallystick.client.flows.reporting import (
     Report,
     ReportResult,
     Submission,
@@ -33,12 +30,15 @@ from tallystick.client.reporting import (
     Withdrawal,
     batches,
 )
-from tallystick.client.retrying import is_retryable
+from tallystick.client.flows.tokens import MAX_EVALUATIONS
+from tallystick.client.flows.verification import InclusionReport, LogReport
+from tallystick.client.identities import AnyIdentity
+from tallystick.client.profile.profile import PinnedTokenKey, Profile
+from tallystick.client.protocol.calls import Answered, Call, Clock, Finished, Flow, PageStream, RawFailure, Server, advance
+from tallystick.client.protocol.receipts import KeptReceipt
+from tallystick.client.protocol.retrying import is_retryable
+from tallystick.client.protocol.transport import Transport
 from tallystick.client.session import Options, Session
-from tallystick.client.subjects import AnyIdentity
-from tallystick.client.tokens import MAX_EVALUATIONS
-from tallystick.client.transport import Transport
-from tallystick.client.verification import InclusionReport, LogReport
 from tallystick.credit.enums import Purpose, WithdrawalReason
 
 R = TypeVar("R")
@@ -305,7 +305,7 @@ class Exchange:
         with self._lock:
             transport = self._transports.get(server)
             if transport is None:
-                from tallystick.client.grpc_transport import GrpcTransport  # late: see its docstring
+                from tallystick.client.protocol.grpc_transport import GrpcTransport  # late: see its docstring
 
                 transport = self._transports[server] = GrpcTransport(self._session.endpoint(server).address)
             return transport

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from tallystick.client.auditing import Auditing
-from tallystick.client.calls import Clock, Conversation, Counterpart, Server
-from tallystick.client.checkpoints import Checkpoints
 from tallystick.client.exceptions import ProfileError
-from tallystick.client.inquiries import Inquiries
-from tallystick.client.member_keys import MemberKeys
-from tallystick.client.profile import Endpoint, Profile
-from tallystick.client.reporting import Reporting
-from tallystick.client.retrying import Patience
-from tallystick.client.token_cache import CAPACITY, TokenCache
-from tallystick.client.tokens import Tokeniser
-from tallystick.client.verification import Verification
+from tallystick.client.flows.auditing import Auditing
+from tallystick.client.flows.checkpoints import Checkpoints
+from tallystick.client.flows.inquiries import Inquiries
+from tallystick.client.flows.member_keys import MemberKeys
+from tallystick.client.flows.reporting import Reporting
+from tallystick.client.flows.tokens import Tokeniser
+from tallystick.client.flows.verification import Verification
+from tallystick.client.profile.profile import Endpoint, Profile
+from tallystick.client.profile.token_cache import CAPACITY, TokenCache
+from tallystick.client.protocol.calls import Clock, Conversation, Counterpart, Server
+from tallystick.client.protocol.retrying import Patience
 
 
 @dataclass(frozen=True, slots=True)

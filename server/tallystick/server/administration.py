@@ -14,17 +14,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.message import Message
 
 from tallystick.crypto import key_statement, parse_request_signature, sign_request
-from tallystick.server.calls import Call
 from tallystick.server.composition import compose
-from tallystick.server.config import Settings
-from tallystick.server.evidence import EvidenceBox
-from tallystick.server.keys import ServerKeys
+from tallystick.server.installation.key_folder import ServerKeys
+from tallystick.server.installation.settings import Settings
+from tallystick.server.ledger.calls import Call
+from tallystick.server.ledger.request import Request
+from tallystick.server.ledger.transaction import Transactor
 from tallystick.server.log.append import LogWriter
-from tallystick.server.operations import registry
-from tallystick.server.request import Request
+from tallystick.server.log.evidence import EvidenceBox
 from tallystick.server.service import Service
+from tallystick.server.services.membership import registry
 from tallystick.server.storage.connection import Connection
-from tallystick.server.transaction import Transactor
 from tallystick.v1 import membership_service_pb2 as pb
 
 Response = TypeVar("Response", bound=Message)

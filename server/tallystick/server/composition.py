@@ -8,31 +8,31 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from tallystick.crypto import oprf
-from tallystick.server.config import Settings
-from tallystick.server.details import RequestReader
-from tallystick.server.erasure import SubjectEraser
-from tallystick.server.evidence import EvidenceBox
-from tallystick.server.keys import ServerKeys, TokenPrivateKey
-from tallystick.server.ledger import Ledger
+from tallystick.server.installation.key_folder import ServerKeys, TokenPrivateKey
+from tallystick.server.installation.settings import Settings
+from tallystick.server.ledger.authentication import Authenticator
+from tallystick.server.ledger.ledger import Ledger
+from tallystick.server.ledger.operation import FULL_BATCH, Operation
+from tallystick.server.ledger.queue import Line
+from tallystick.server.ledger.transaction import Transactor
 from tallystick.server.log.append import LogWriter
 from tallystick.server.log.checkpoints import get_checkpoint
+from tallystick.server.log.details import RequestReader
+from tallystick.server.log.erasure import SubjectEraser
+from tallystick.server.log.evidence import EvidenceBox
 from tallystick.server.log.proofs import get_consistency_proof, get_inclusion_proof
-from tallystick.server.operations.audit_erasure import EraseSubject
-from tallystick.server.operations.audit_listing import ListAuditEntries
-from tallystick.server.operations.audit_reading import ExportAuditEntries, GetAuditEntry
-from tallystick.server.operations.inquiries import BatchQueryCreditHistories, InquiryAnswers, QueryCreditHistory
-from tallystick.server.operations.member_keys import AddMemberKey, RevokeMemberKey
-from tallystick.server.operations.membership import CreateMember, ListMembers, UpdateMember
-from tallystick.server.operations.operation import FULL_BATCH, Operation
-from tallystick.server.operations.reports import SubmitReports, WithdrawAccount
-from tallystick.server.operations.submissions import GetSubmission, ListSubmissions
-from tallystick.server.operations.tokens import EvaluateTokens
 from tallystick.server.service import PublicMethod, Service, find_key
+from tallystick.server.services.audit.erasure import EraseSubject
+from tallystick.server.services.audit.listing import ListAuditEntries
+from tallystick.server.services.audit.reading import ExportAuditEntries, GetAuditEntry
+from tallystick.server.services.inquiries.queries import BatchQueryCreditHistories, InquiryAnswers, QueryCreditHistory
+from tallystick.server.services.membership.keys import AddMemberKey, RevokeMemberKey
+from tallystick.server.services.membership.members import CreateMember, ListMembers, UpdateMember
+from tallystick.server.services.reporting.reports import SubmitReports, WithdrawAccount
+from tallystick.server.services.reporting.submissions import GetSubmission, ListSubmissions
+from tallystick.server.services.tokens.evaluation import EvaluateTokens
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.reader import Reader
-from tallystick.server.transaction import Transactor
-from tallystick.server.transport.authentication import Authenticator
-from tallystick.server.waiting import Line
 from tallystick.v1 import audit_service_pb2, subject_token_service_pb2
 
 Asked = TypeVar("Asked", bound=Message)

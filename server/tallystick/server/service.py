@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from tallystick.crypto import RequestSignature
-from tallystick.server.calls import Answer, Call
-from tallystick.server.ledger import Ledger
-from tallystick.server.operations.operation import Operation
-from tallystick.server.request import Request, read_request
+from tallystick.server.ledger.authentication import Authenticator, RegisteredKey
+from tallystick.server.ledger.calls import Answer, Call
+from tallystick.server.ledger.ledger import Ledger
+from tallystick.server.ledger.operation import Operation
+from tallystick.server.ledger.request import Request, read_request
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.reader import Reader
-from tallystick.server.transport.authentication import Authenticator, RegisteredKey
 
 PublicMethod = Callable[[bytes], Awaitable[bytes]]
 """A method that is neither signed nor logged: bytes in, bytes out; raises Refusal or DecodeError."""

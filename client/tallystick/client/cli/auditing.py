@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from tallystick.client.auditing import AuditEntry, EntryFilter, OpenedEntry
-from tallystick.client.calls import Server
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command, read_receipts
 from tallystick.client.cli.parameters import identity_of, identity_options, read_as
 from tallystick.client.exceptions import FileInvalid, NotAllowed
 from tallystick.client.files import cells
-from tallystick.client.verification import LogReport
+from tallystick.client.flows.auditing import AuditEntry, EntryFilter, OpenedEntry
+from tallystick.client.flows.verification import LogReport
+from tallystick.client.protocol.calls import Server
 from tallystick.credit.codes import describe_purpose
 from tallystick.credit.enums import Purpose
 

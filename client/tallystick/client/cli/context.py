@@ -15,8 +15,8 @@ from rich.console import Console
 
 from tallystick.client.exceptions import FileInvalid
 from tallystick.client.exchange import Exchange
-from tallystick.client.profile import PROFILE_VARIABLE
-from tallystick.client.receipts import KeptReceipt
+from tallystick.client.profile.profile import PROFILE_VARIABLE
+from tallystick.client.protocol.receipts import KeptReceipt
 
 P = ParamSpec("P")
 R = TypeVar("R")

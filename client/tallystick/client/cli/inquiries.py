@@ -16,7 +16,7 @@ from tallystick.client.cli.parameters import identity_options, keep_apart, read_
 from tallystick.client.cli.policy import load_policy
 from tallystick.client.files import cells
 from tallystick.client.files.applicants import Applicant, DecisionWriter, problem_of, read_applicants
-from tallystick.client.inquiries import Inquiry, InquiryOutcome
+from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome
 from tallystick.credit.enums import Purpose
 from tallystick.credit.screening import ScreeningPolicy
 

@@ -9,12 +9,12 @@ import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tallystick.client.calls import Counterpart, Server
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
 from tallystick.client.exceptions import FileInvalid
-from tallystick.client.member_keys import MemberKeys
-from tallystick.client.profile import read_registrant, read_signing_key
+from tallystick.client.flows.member_keys import MemberKeys
+from tallystick.client.profile.profile import read_registrant, read_signing_key
+from tallystick.client.protocol.calls import Counterpart, Server
 
 _authority_option = click.option("--authority", is_flag=True, help="For the token authority, not the exchange.")
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from tallystick.client.files.tables import partial_of
-from tallystick.client.subjects import ORGANISATION, PERSON, Identity
+from tallystick.client.identities import ORGANISATION, PERSON, Identity
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -17,7 +17,7 @@ from tallystick.client.cli.parameters import identity_options, keep_apart, read_
 from tallystick.client.files import cells
 from tallystick.client.files.accounts import AccountRows, Reject, read_accounts
 from tallystick.client.files.tables import TableWriter
-from tallystick.client.reporting import Report, ReportResult, SubmissionDetails
+from tallystick.client.flows.reporting import Report, ReportResult, SubmissionDetails
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 
 _SHOWN_REJECTS = 10

@@ -14,8 +14,8 @@ from typing import Any
 from tallystick.client.files import cells
 from tallystick.client.files.cells import CellInvalid, Cells
 from tallystick.client.files.tables import Row, TableReader
-from tallystick.client.reporting import Report
-from tallystick.client.subjects import ORGANISATION, PERSON, Identity
+from tallystick.client.flows.reporting import Report
+from tallystick.client.identities import ORGANISATION, PERSON, Identity
 from tallystick.credit.codes import disposition_from_code
 from tallystick.credit.enums import (
     AccountType,

@@ -11,7 +11,7 @@ from tallystick.client.files import cells
 from tallystick.client.files.accounts import read_identity
 from tallystick.client.files.cells import CellInvalid, Cells
 from tallystick.client.files.tables import TableReader, TableWriter
-from tallystick.client.inquiries import Inquiry, QueryResult
+from tallystick.client.flows.inquiries import Inquiry, QueryResult
 from tallystick.credit.codes import disposition_code
 from tallystick.credit.enums import Purpose
 from tallystick.credit.screening import Screening

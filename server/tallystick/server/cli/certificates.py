@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from tallystick.server.certificates import CertificateAuthority
 from tallystick.server.cli.initialise import AUTHORITY_KEY
 from tallystick.server.cli.session import takes_settings
-from tallystick.server.config import Settings
-from tallystick.server.problems import Problem
+from tallystick.server.errors import Problem
+from tallystick.server.installation.certificates import CertificateAuthority
+from tallystick.server.installation.settings import Settings
 
 
 @click.group("certificate")

@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from psycopg2 import extensions
 
 from tallystick.crypto import CompactRange, CryptoError, check_element, complete_subtrees, keyid, leaf_hash, root
-from tallystick.server.certificates import certificate_names, check_pair, load_certificate
 from tallystick.server.cli.initialise import WILDCARDS
-from tallystick.server.config import Settings
-from tallystick.server.database import clock, connect, database_url, first_line
-from tallystick.server.keys import KeyFolder, ServerKeys
-from tallystick.server.problems import Problem
-from tallystick.server.server_identity import check_identity
+from tallystick.server.errors import Problem
+from tallystick.server.installation.certificates import certificate_names, check_pair, load_certificate
+from tallystick.server.installation.database import clock, connect, database_url, first_line
+from tallystick.server.installation.identity import check_identity
+from tallystick.server.installation.key_folder import KeyFolder, ServerKeys
+from tallystick.server.installation.settings import Settings
 from tallystick.server.storage import migration
 from tallystick.server.storage.partitions import MONTHS_AHEAD, evidence_months, month_of, running_month
 from tallystick.v1 import membership_service_pb2 as pb

@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from tallystick.crypto import CryptoError, check_element
-from tallystick.server.certificates import CertificateAuthority
 from tallystick.server.cli.serving import bring_to_head
-from tallystick.server.config import DEFAULT_FILE, Settings, split_address
-from tallystick.server.keys import KeyFolder, write_new_file
-from tallystick.server.problems import Problem
+from tallystick.server.errors import Problem
+from tallystick.server.installation.certificates import CertificateAuthority
+from tallystick.server.installation.key_folder import KeyFolder, write_new_file
+from tallystick.server.installation.settings import DEFAULT_FILE, Settings, split_address
 
 AUTHORITY_CERTIFICATE = "tls/ca.crt"
 AUTHORITY_KEY = "tls-ca.key"

@@ -10,8 +10,8 @@ import click
 from tallystick.server.cli.doctor import examine
 from tallystick.server.cli.profile import public_values
 from tallystick.server.cli.session import CONFIG_PATH, json_option, print_json, takes_settings
-from tallystick.server.config import Settings
-from tallystick.server.keys import KeyFolder
+from tallystick.server.installation.key_folder import KeyFolder
+from tallystick.server.installation.settings import Settings
 
 
 @click.command("config")

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tallystick.crypto import key_statement, keyid
 from tallystick.server.cli.profile import DevelopmentProfile
 from tallystick.server.cli.session import Session, json_option, new_request_id, open_session, print_json, takes_settings
-from tallystick.server.config import Settings
+from tallystick.server.installation.settings import Settings
 from tallystick.v1 import membership_service_pb2 as pb
 
 

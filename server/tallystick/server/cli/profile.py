@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tallystick.server.certificates import CertificateAuthority
 from tallystick.server.cli.initialise import AUTHORITY_KEY, WILDCARDS
-from tallystick.server.config import Settings
-from tallystick.server.keys import FOLDER_MODE, ServerKeys, signing_key_pem, write_new_file
-from tallystick.server.problems import Problem
+from tallystick.server.errors import Problem
+from tallystick.server.installation.certificates import CertificateAuthority
+from tallystick.server.installation.key_folder import FOLDER_MODE, ServerKeys, signing_key_pem, write_new_file
+from tallystick.server.installation.settings import Settings
 
 MEMBER_FILE = "member.toml"
 SIGNING_KEY = "signing.key"

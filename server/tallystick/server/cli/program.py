@@ -22,9 +22,8 @@ from tallystick.server.cli.members import member_commands
 from tallystick.server.cli.serving import migrate, serve
 from tallystick.server.cli.session import CONFIG_PATH
 from tallystick.server.cli.subjects import subject_commands
-from tallystick.server.database import first_line
-from tallystick.server.problems import Problem
-from tallystick.server.refusals import Refusal
+from tallystick.server.errors import Problem, Refusal
+from tallystick.server.installation.database import first_line
 
 EXIT_REFUSED = 3
 EXIT_FAULT = 70

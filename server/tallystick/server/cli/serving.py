@@ -6,13 +6,13 @@ import asyncio
 
 import click
 
-from tallystick.server.certificates import check_pair, load_certificate
 from tallystick.server.cli.session import require_head, takes_settings
-from tallystick.server.config import Settings
-from tallystick.server.database import database_url
-from tallystick.server.embedded import SYSTEM_USER, folders_to_open
-from tallystick.server.keys import KeyFolder
-from tallystick.server.server_identity import check_identity, record_identity
+from tallystick.server.installation.certificates import check_pair, load_certificate
+from tallystick.server.installation.database import database_url
+from tallystick.server.installation.embedded import SYSTEM_USER, folders_to_open
+from tallystick.server.installation.identity import check_identity, record_identity
+from tallystick.server.installation.key_folder import KeyFolder
+from tallystick.server.installation.settings import Settings
 from tallystick.server.storage import migration
 
 
@@ -48,7 +48,7 @@ def bring_to_head(settings: Settings, revision: str = "head") -> None:
 @click.option("--workers", type=click.IntRange(1, 256), help="How many processes serve.  [default: the setting]")
 def serve(settings: Settings, *, workers: int | None) -> None:
     """Serves until SIGTERM or SIGINT; then finishes what is begun. A second signal does not wait."""
-    from tallystick.server.serving import serve as serve_until_stopped
+    from tallystick.server.process.server import serve as serve_until_stopped
 
     # Judged here, once and in a line each: the workers would all stumble over it.
     keys = KeyFolder(settings.key_folder).load()

@@ -15,11 +15,11 @@ from typing import Any, TypeVar, cast
 import click
 from google.protobuf.message import Message
 
-from tallystick.server.config import Settings
-from tallystick.server.database import DatabaseProblem, database_url
-from tallystick.server.keys import KeyFolder, ServerKeys
-from tallystick.server.problems import Problem
-from tallystick.server.server_identity import check_identity
+from tallystick.server.errors import Problem
+from tallystick.server.installation.database import DatabaseProblem, database_url
+from tallystick.server.installation.identity import check_identity
+from tallystick.server.installation.key_folder import KeyFolder, ServerKeys
+from tallystick.server.installation.settings import Settings
 from tallystick.server.storage import migration
 from tallystick.v1 import membership_service_pb2 as pb
 

@@ -8,8 +8,8 @@ import click
 
 from tallystick.crypto import CryptoError, check_element, oprf
 from tallystick.server.cli.session import Session, json_option, new_request_id, open_session, print_json, takes_settings
-from tallystick.server.config import Settings
-from tallystick.server.problems import Problem
+from tallystick.server.errors import Problem
+from tallystick.server.installation.settings import Settings
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1.subject_pb2 import SubjectToken
 

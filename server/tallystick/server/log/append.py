@@ -21,9 +21,9 @@ from tallystick.crypto import (
     salted_leaf_hash,
     sign_receipt,
 )
-from tallystick.server.concurrency import ConcurrentChangeError
-from tallystick.server.evidence import EvidenceBox, evidence_month
-from tallystick.server.operations.operation import Subject
+from tallystick.server.errors import ConcurrentChangeError
+from tallystick.server.ledger.operation import Subject
+from tallystick.server.log.evidence import EvidenceBox, evidence_month
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import log_pb2, storage_pb2
 

@@ -11,7 +11,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from tallystick.crypto import leaf_hash
-from tallystick.server.evidence import evidence_month
+from tallystick.server.log.evidence import evidence_month
 from tallystick.v1.log_pb2 import AuditEntry
 
 if TYPE_CHECKING:

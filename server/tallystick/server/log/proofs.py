@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from tallystick.credit.violations import Violation
 from tallystick.crypto import complete_subtrees, consistency_ranges, fold, inclusion_ranges, root
+from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.log.checkpoints import read_head
 from tallystick.server.log.tiles import HASH_LENGTH, TILE_HEIGHT, TILE_WIDTH
-from tallystick.server.refusals import Refusal, refuse_violations
 from tallystick.v1 import audit_service_pb2, errors_pb2
 
 if TYPE_CHECKING:

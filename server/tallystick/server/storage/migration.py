@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
-from tallystick.server.problems import Problem
+from tallystick.server.errors import Problem
 from tallystick.server.storage.partitions import create_evidence_partitions
 from tallystick.server.storage.tables import metadata
 

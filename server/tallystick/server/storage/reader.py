@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import psycopg2
 
-from tallystick.server.refusals import Refusal
+from tallystick.server.errors import Refusal
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import errors_pb2 as errors
 

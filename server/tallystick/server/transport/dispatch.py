@@ -14,13 +14,13 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from tallystick.server.calls import Answer, Call
-from tallystick.server.metrics import CALL_SECONDS, CALLS, UNLOGGED
-from tallystick.server.refusals import Refusal
+from tallystick.server.errors import Refusal
+from tallystick.server.ledger.calls import Answer, Call
+from tallystick.server.ledger.queue import RETRY_AFTER
+from tallystick.server.ledger.status import CODE_OF_REASON, STATUS_KEY, encode_status
 from tallystick.server.service import PublicMethod, Service
-from tallystick.server.transport.status import CODE_OF_REASON, STATUS_KEY, encode_status
+from tallystick.server.telemetry.metrics import CALL_SECONDS, CALLS, UNLOGGED
 from tallystick.server.transport.tls import member_of_certificate
-from tallystick.server.waiting import RETRY_AFTER
 from tallystick.v1 import errors_pb2 as errors
 from tallystick.v1 import log_pb2
 from tallystick.v1.audit_service_pb2 import ExportAuditEntriesResponse

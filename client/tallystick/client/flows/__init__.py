@@ -1,0 +1,1 @@
+"""Flows: what each service's calls do, without I/O."""

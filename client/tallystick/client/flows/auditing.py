@@ -1,0 +1,267 @@
+"""Auditing: reading entries, opening their details, and checking both against what the log commits to."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from google.protobuf.message import DecodeError
+
+from tallystick.client.exceptions import AnswerMalformed, DetailsFalse
+from tallystick.client.flows.checkpoints import Checkpoints
+from tallystick.client.flows.inquiries import receipt_of
+from tallystick.client.flows.reporting import to_timestamp
+from tallystick.client.flows.tokens import Tokeniser
+from tallystick.client.identities import AnyIdentity, canonical
+from tallystick.client.protocol.calls import Call, Flow, Server, ask
+from tallystick.client.protocol.methods import GET_AUDIT_ENTRY, LIST_AUDIT_ENTRIES
+from tallystick.client.protocol.receipts import KeptReceipt
+from tallystick.client.protocol.request_subjects import RequestSubject, request_subjects
+from tallystick.credit.enums import Purpose
+from tallystick.crypto import CryptoError, commitment_from_hashes, leaf_hash, salted_leaf_hash, subject_leaf
+from tallystick.v1 import audit_service_pb2, codes_pb2, log_pb2, subject_pb2
+
+_PAGE = 500
+_HASH_BYTES = 32
+_EMPTY_DIGEST = hashlib.sha256(b"").digest()
+"""Of a request without any field: its bytes are shown by showing none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One entry of the log."""
+
+    index: int
+    create_time: datetime
+    member_id: str
+    keyid: bytes
+    method: str
+    """The full method, such as "/tallystick.v1.InquiryService/QueryCreditHistory"."""
+    refused: bool
+    details_commitment: bytes
+    leaf_hash: bytes
+    """Computed from the entry's bytes as received."""
+    purpose: Purpose | int = Purpose.UNSPECIFIED
+    """In a list that was asked for by subject: why that subject was queried. A bare number is none of the list: such a request was
+    refused, and is in the log as it was sent."""
+    consent_reference: str = ""
+    """In a list that was asked for by subject: by whose leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosedSubject:
+    """One subject of an entry's request."""
+
+    erased: bool
+    """True when its leaf's hash alone is shown: it was erased, or the request was not kept (`request_kept` of the entry)."""
+    element: bytes = field(default=b"", repr=False)
+    epoch_id: bytes = b""
+    purpose: Purpose | int = Purpose.UNSPECIFIED
+    """A bare number where a refused request stated none of the list."""
+    consent_reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEntry:
+    """An entry whose details were opened, and found to be what its leaf commits to."""
+
+    entry: AuditEntry
+    disclosed: bool
+    """False when the evidence was dropped after its retention period: the entry stands, and nothing opens it any more."""
+    request_digest: bytes
+    signature_params: str
+    """The request's own signature parameters, as the member signed them; empty when the envelope is erased."""
+    signature: bytes
+    answer_digest: bytes
+    reason: str
+    """For a refused request: why."""
+    subjects: tuple[DisclosedSubject, ...]
+    request: bytes = field(repr=False)
+    """The request message as received; empty when a part of it was erased, its evidence was dropped, it was not kept, or it was too
+    large to be shown."""
+    receipt: KeptReceipt
+    """For this reading of the entry, which is in the log as well."""
+    request_kept: bool = True
+    """False for a refused request that the exchange did not keep, since its caller was not admitted or it could not be read. The
+    envelope still says who signed it, and why it was refused; whom it was about nobody can open."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which entries to list. All that is set must hold."""
+
+    identity: AnyIdentity | None = None
+    """Entries about this subject; for auditors, who need the token authority to turn it into a token."""
+    element: bytes = field(default=b"", repr=False)
+    """Entries about the subject of this token; for auditors without the identity."""
+    member_id: str = ""
+    purpose: Purpose = Purpose.UNSPECIFIED
+    """Entries of queries with this purpose; needs a subject."""
+    refused: bool | None = None
+    """True for refused requests alone, False for those carried out, None for both."""
+    start: datetime | None = None
+    """Entries at or after this instant; with time zone."""
+    end: datetime | None = None
+    """Entries before this instant; with time zone."""
+
+
+class Auditing:
+    """The flows of AuditService that read entries, at the exchange or at the token authority."""
+
+    def __init__(self, tokeniser: Tokeniser, checkpoints: Checkpoints) -> None:
+        self._tokeniser = tokeniser
+        self._checkpoints = checkpoints
+
+    def entries_page(self, wanted: EntryFilter, server: Server, page_token: str) -> Flow[tuple[list[AuditEntry], str]]:
+        """A page of entries, newest first, and the token of the next."""
+        request = audit_service_pb2.ListAuditEntriesRequest(member_id=wanted.member_id, page_size=_PAGE, page_token=page_token)
+        request.purpose = codes_pb2.Purpose.ValueType(int(wanted.purpose))
+        if wanted.refused is not None:
+            request.outcome = log_pb2.ENTRY_OUTCOME_REFUSED if wanted.refused else log_pb2.ENTRY_OUTCOME_OK
+        if wanted.start is not None:
+            request.start_time.CopyFrom(to_timestamp(wanted.start, "start"))
+        if wanted.end is not None:
+            request.end_time.CopyFrom(to_timestamp(wanted.end, "end"))
+        leaves: tuple[bytes, ...] = ()
+        element = wanted.element
+        if wanted.identity is not None:
+            element = (yield from self._tokeniser.tokens([canonical(wanted.identity)]))[0]
+        if element:
+            request.subject.CopyFrom(self._tokeniser.subject(element))
+            leaves = (subject_leaf(self._tokeniser.epoch_id, element, 0, ""),)
+        method = LIST_AUDIT_ENTRIES.at(server)
+        answered = yield from ask(Call(method, request.SerializeToString(), leaves))
+        entries = [_listed(each) for each in answered.message.entries]
+        return entries, answered.message.next_page_token
+
+    def open_entry(self, index: int, server: Server) -> Flow[OpenedEntry]:
+        """One entry with its details; raises InclusionFalse when the signed log holds another leaf at its index, and DetailsFalse
+        when the details are not what its leaf commits to, or the request shown is not what the details say."""
+        request = audit_service_pb2.GetAuditEntryRequest(index=index)
+        answered = yield from ask(Call(GET_AUDIT_ENTRY.at(server), request.SerializeToString()))
+        message = answered.message
+        if message.logged_entry.index != index:
+            raise AnswerMalformed(f"entry {index} was asked for, and another one came")
+        entry = read_entry(message.logged_entry)
+        receipt = receipt_of(answered)
+        signed = yield from self._checkpoints.fetch(server)
+        yield from self._checkpoints.require_included(server, index, entry.leaf_hash, signed.checkpoint)
+        if not message.details:
+            return OpenedEntry(entry, False, b"", "", b"", b"", "", (), b"", receipt)
+        envelope, subjects = _open_details(entry, message.details)
+        without_fields = envelope is not None and envelope.request_digest == _EMPTY_DIGEST
+        shown = bool(message.request) or (without_fields and not any(subject.erased for subject in subjects))
+        if shown:
+            _check_request(entry, message.request, envelope, message.details[1:])
+        opened = envelope or log_pb2.Envelope()
+        return OpenedEntry(
+            entry,
+            True,
+            opened.request_digest,
+            opened.signature_params,
+            opened.signature,
+            opened.answer_digest,
+            opened.reason,
+            subjects,
+            message.request,
+            receipt,
+            # An erasure takes the envelope too: where that is left and the request is not, there never was one in the evidence.
+            request_kept=shown or message.request_omitted or envelope is None or not entry.refused,
+        )
+
+
+def read_entry(logged: log_pb2.LoggedEntry) -> AuditEntry:
+    """Reads an entry from its leaf's own bytes; raises AnswerMalformed."""
+    try:
+        entry = log_pb2.AuditEntry.FromString(logged.entry)
+        create_time = entry.create_time.ToDatetime(UTC)
+    except (DecodeError, ValueError, OverflowError):
+        raise AnswerMalformed(f"entry {logged.index} cannot be read") from None
+    if entry.format_version != 1:
+        raise AnswerMalformed(f"entry {logged.index} has a format that this version does not know")
+    return AuditEntry(
+        logged.index,
+        create_time,
+        entry.member_id,
+        entry.keyid,
+        entry.method,
+        entry.outcome == log_pb2.ENTRY_OUTCOME_REFUSED,
+        entry.details_commitment,
+        leaf_hash(logged.entry),
+    )
+
+
+def _listed(listed: audit_service_pb2.ListedEntry) -> AuditEntry:
+    entry = read_entry(listed.logged_entry)
+    return replace(entry, purpose=_purpose(listed.purpose), consent_reference=listed.consent_reference)
+
+
+def _open_details(
+    entry: AuditEntry, details: Sequence[log_pb2.DetailLeaf]
+) -> tuple[log_pb2.Envelope | None, tuple[DisclosedSubject, ...]]:
+    """Rebuilds the commitment from the disclosed leaves and the hashes of erased ones, and only then reads them. An erased envelope
+    is None."""
+    try:
+        commitment = commitment_from_hashes([_detail_hash(entry, leaf) for leaf in details])
+    except CryptoError as error:
+        raise DetailsFalse(f"entry {entry.index}: {error}") from None
+    if not hmac.compare_digest(commitment, entry.details_commitment):
+        raise DetailsFalse(f"entry {entry.index}: the details shown are not those that the log commits to")
+    first, *rest = details
+    if first.WhichOneof("content") == "subject":
+        raise DetailsFalse(f"entry {entry.index}: its first detail is not an envelope")
+    if any(leaf.WhichOneof("content") == "envelope" for leaf in rest):
+        raise DetailsFalse(f"entry {entry.index}: a subject is shown as an envelope")
+    subjects = tuple(_disclosed(leaf) for leaf in rest)
+    if first.WhichOneof("content") != "envelope":
+        return None, subjects
+    try:
+        return log_pb2.Envelope.FromString(first.envelope), subjects
+    except DecodeError:
+        raise DetailsFalse(f"entry {entry.index}: its envelope cannot be read") from None
+
+
+def _check_request(
+    entry: AuditEntry, request: bytes, envelope: log_pb2.Envelope | None, subjects: Sequence[log_pb2.DetailLeaf]
+) -> None:
+    """The request is the one that the envelope names, and the subjects shown are its own: a commitment to others would open too."""
+    digest = b"" if envelope is None else envelope.request_digest
+    if not hmac.compare_digest(hashlib.sha256(request).digest(), digest):
+        raise DetailsFalse(f"entry {entry.index}: the request shown is not the one that its envelope names")
+    if any(leaf.WhichOneof("content") != "subject" for leaf in subjects):
+        return
+    shown = [leaf.subject for leaf in subjects]
+    named = [RequestSubject(each.subject.epoch_id, each.subject.element, each.purpose, each.consent_reference) for each in shown]
+    if named != request_subjects(entry.method, request, refused=entry.refused):
+        raise DetailsFalse(f"entry {entry.index}: the subjects shown are not those of its request")
+
+
+def _detail_hash(entry: AuditEntry, leaf: log_pb2.DetailLeaf) -> bytes:
+    match leaf.WhichOneof("content"):
+        case "envelope":
+            return salted_leaf_hash(leaf.salt, leaf.envelope)
+        case "subject":
+            subject = leaf.subject
+            content = subject_leaf(subject.subject.epoch_id, subject.subject.element, subject.purpose, subject.consent_reference)
+            return salted_leaf_hash(leaf.salt, content)
+        case "erased_leaf_hash" if len(leaf.erased_leaf_hash) == _HASH_BYTES:
+            return leaf.erased_leaf_hash
+        case _:
+            raise DetailsFalse(f"entry {entry.index}: a detail is neither disclosed nor erased")
+
+
+def _disclosed(leaf: log_pb2.DetailLeaf) -> DisclosedSubject:
+    if leaf.WhichOneof("content") != "subject":
+        return DisclosedSubject(erased=True)
+    token: subject_pb2.SubjectToken = leaf.subject.subject
+    return DisclosedSubject(False, token.element, token.epoch_id, _purpose(leaf.subject.purpose), leaf.subject.consent_reference)
+
+
+def _purpose(number: int) -> Purpose | int:
+    try:
+        return Purpose(number)
+    except ValueError:
+        return number

@@ -1,0 +1,191 @@
+"""Inquiries: asking what is known of one subject, or of many, and what comes back."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tallystick.client.exceptions import AnswerMalformed, InputInvalid, Refused, TallystickError
+from tallystick.client.flows.tokens import Tokeniser
+from tallystick.client.identities import AnyIdentity, canonical
+from tallystick.client.protocol.calls import Answered, Call, Flow, ask
+from tallystick.client.protocol.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CREDIT_HISTORY
+from tallystick.client.protocol.receipts import KeptReceipt
+from tallystick.credit.enums import Purpose
+from tallystick.credit.history import CreditHistory, credit_history_from_message
+from tallystick.credit.violations import Violation
+from tallystick.crypto import subject_leaf
+from tallystick.v1 import inquiry_service_pb2
+
+MAX_INQUIRIES = 200
+"""Inquiries in one request."""
+
+_NAMED_ITEM = re.compile(r"inquiries\[(\d{1,4})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """Whom to ask about, why, and by whose leave."""
+
+    identity: AnyIdentity
+    purpose: Purpose
+    consent_reference: str
+    """Your reference to the subject's written consent: 1 to 64 printable ASCII characters without spaces; nothing personal."""
+    applicant_id: str = ""
+    """Your own reference to the applicant; it is never sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What is known of one subject, and the proof that you were told so."""
+
+    history: CreditHistory
+    receipt: KeptReceipt
+    request_id: uuid.UUID
+    """The request's; the inquiries of one batch share it, and its receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class InquiryOutcome:
+    """What became of one inquiry of many: a result, or the error that concerns this one alone."""
+
+    inquiry: Inquiry
+    result: QueryResult | None = None
+    error: TallystickError | None = None
+
+    def unwrap(self) -> QueryResult:
+        """The result; raises the error if there is none."""
+        if self.result is None:
+            raise self.error or AnswerMalformed("an inquiry has neither a result nor an error")
+        return self.result
+
+
+class Inquiries:
+    """The flows of InquiryService."""
+
+    def __init__(self, tokeniser: Tokeniser) -> None:
+        self._tokeniser = tokeniser
+
+    def query(self, inquiry: Inquiry) -> Flow[QueryResult]:
+        """One subject."""
+        _check_sendable(inquiry)
+        elements = yield from self._tokeniser.tokens([canonical(inquiry.identity)])
+        request_id = uuid.uuid4()
+        request = inquiry_service_pb2.QueryCreditHistoryRequest(
+            request_id=request_id.bytes, inquiry=self._message(inquiry, elements[0])
+        )
+        call = Call(QUERY_CREDIT_HISTORY, request.SerializeToString(), (self._leaf(inquiry, elements[0]),))
+        answered = yield from ask(call)
+        return QueryResult(read_history(answered.message.credit_history), receipt_of(answered), request_id)
+
+    def query_batch(self, inquiries: Sequence[Inquiry]) -> Flow[list[InquiryOutcome]]:
+        """At most MAX_INQUIRIES subjects; what is wrong with one of them stands in its outcome and stops no other."""
+        outcomes: list[InquiryOutcome | None] = [None] * len(inquiries)
+        places, identities = [], []
+        for place, inquiry in enumerate(inquiries):
+            try:
+                _check_sendable(inquiry)
+                identities.append(canonical(inquiry.identity))
+                places.append(place)
+            except InputInvalid as error:
+                outcomes[place] = InquiryOutcome(inquiry, error=error)
+        elements = (yield from self._tokeniser.tokens(identities)) if identities else []
+        waiting = [[(place, inquiries[place], element) for place, element in zip(places, elements, strict=True)]]
+        while waiting:
+            items = waiting.pop()
+            if items:
+                waiting.extend((yield from self._send(items, outcomes)))
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _send(
+        self, items: list[tuple[int, Inquiry, bytes]], outcomes: list[InquiryOutcome | None]
+    ) -> Flow[list[list[tuple[int, Inquiry, bytes]]]]:
+        """Sends one batch and fills the outcomes in; returns what must be sent again, as batches."""
+        request_id = uuid.uuid4()
+        request = inquiry_service_pb2.BatchQueryCreditHistoriesRequest(
+            request_id=request_id.bytes, inquiries=[self._message(inquiry, element) for _, inquiry, element in items]
+        )
+        leaves = tuple(self._leaf(inquiry, element) for _, inquiry, element in items)
+        try:
+            answered = yield from ask(Call(BATCH_QUERY_CREDIT_HISTORIES, request.SerializeToString(), leaves))
+        except Refused as refusal:
+            return _without_faulty(items, refusal, outcomes)
+        histories = answered.message.credit_histories
+        if len(histories) != len(items):
+            raise AnswerMalformed(f"{len(items)} subjects were asked about, and {len(histories)} histories came")
+        receipt = receipt_of(answered)
+        for (place, inquiry, _), history in zip(items, histories, strict=True):
+            outcomes[place] = InquiryOutcome(inquiry, QueryResult(read_history(history), receipt, request_id))
+        return []
+
+    def _message(self, inquiry: Inquiry, element: bytes) -> inquiry_service_pb2.Inquiry:
+        return inquiry_service_pb2.Inquiry(
+            subject=self._tokeniser.subject(element),
+            purpose=int(inquiry.purpose),  # type: ignore[arg-type]  # the stubs want the enum's own NewType
+            consent_reference=inquiry.consent_reference,
+        )
+
+    def _leaf(self, inquiry: Inquiry, element: bytes) -> bytes:
+        return subject_leaf(self._tokeniser.epoch_id, element, int(inquiry.purpose), inquiry.consent_reference)
+
+
+def _check_sendable(inquiry: Inquiry) -> None:
+    """Raises InputInvalid for what no message can hold; whether a purpose or a consent will do is the exchange's to say."""
+    if not isinstance(inquiry.purpose, int) or not 0 <= inquiry.purpose < 2**31:
+        raise InputInvalid("purpose", "CODE_UNKNOWN", "give a Purpose")
+    if not isinstance(inquiry.consent_reference, str) or not inquiry.consent_reference.isascii():
+        raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give 1 to 64 printable ASCII characters without spaces")
+
+
+def _without_faulty(
+    items: list[tuple[int, Inquiry, bytes]], refusal: Refused, outcomes: list[InquiryOutcome | None]
+) -> list[list[tuple[int, Inquiry, bytes]]]:
+    """Maps a refusal of a batch back to the items that it names, and returns the others; one that names none is raised."""
+    if refusal.reason == "ANSWER_TOO_LARGE" and len(items) > 1:
+        half = len(items) // 2
+        return [items[half:], items[:half]]
+    faulty = faulty_items(refusal.violations, len(items))
+    if not faulty and len(items) == 1 and refusal.reason == "ANSWER_TOO_LARGE":
+        faulty = {0: []}
+    if not faulty:
+        raise refusal
+    for position, violations in faulty.items():
+        place, inquiry, _ = items[position]
+        outcomes[place] = InquiryOutcome(inquiry, error=_for_item(refusal, violations))
+    return [[item for position, item in enumerate(items) if position not in faulty]]
+
+
+def faulty_items(violations: Iterable[Violation], count: int) -> dict[int, list[Violation]]:
+    """Which items of a batch the violations name, each with its own."""
+    faulty: dict[int, list[Violation]] = {}
+    for violation in violations:
+        named = _NAMED_ITEM.match(violation.field)
+        if named and int(named[1]) < count:
+            faulty.setdefault(int(named[1]), []).append(violation)
+    return faulty
+
+
+def _for_item(refusal: Refused, violations: Sequence[Violation]) -> Refused:
+    """The refusal as it concerns one item: its fields are the item's own, without its place in the batch."""
+    own = [Violation(_NAMED_ITEM.sub("inquiry", v.field, count=1), v.reason, v.description) for v in violations]
+    text = own[0].description if own else "the answer would be larger than 4 MiB"
+    reason = own[0].reason if own and own[0].reason else refusal.reason
+    return type(refusal)(text, reason=reason, violations=own, receipt=refusal.receipt)
+
+
+def read_history(message: inquiry_service_pb2.CreditHistory) -> CreditHistory:
+    """The history for the caller; raises AnswerMalformed for what this version cannot read."""
+    try:
+        return credit_history_from_message(message)
+    except (ValueError, OverflowError) as error:
+        raise AnswerMalformed(f"a credit history cannot be read; a newer package may be needed: {error}") from None
+
+
+def receipt_of(answered: Answered[Any]) -> KeptReceipt:
+    """The receipt of a signed call, which `Conversation.conclude` never leaves out."""
+    if answered.receipt is None:
+        raise AnswerMalformed("a signed call was concluded without a receipt")
+    return answered.receipt

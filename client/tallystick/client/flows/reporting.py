@@ -1,0 +1,280 @@
+"""Reporting: sending account states, taking them back, and looking at what became of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, InputInvalid, ProfileError
+from tallystick.client.flows.inquiries import receipt_of
+from tallystick.client.flows.tokens import Tokeniser
+from tallystick.client.identities import AnyIdentity, canonical, input_invalid
+from tallystick.client.protocol.calls import Call, Flow, ask
+from tallystick.client.protocol.methods import GET_SUBMISSION, LIST_SUBMISSIONS, SUBMIT_REPORTS, WITHDRAW_ACCOUNT
+from tallystick.client.protocol.receipts import KeptReceipt
+from tallystick.credit.enums import ReportOutcome, WithdrawalReason
+from tallystick.credit.history import Account
+from tallystick.credit.violations import Violation
+from tallystick.crypto import Identity as CanonicalIdentity
+from tallystick.crypto import IdentityError, account_reference, subject_leaf
+from tallystick.v1 import account_pb2, errors_pb2, reporting_service_pb2
+
+MAX_REPORTS = 1_000
+"""Reports in one request."""
+MAX_BATCH_BYTES = 3_500_000
+"""Serialised reports in one request; the server refuses messages above 4 MiB."""
+_REPORT_OVERHEAD = 160
+"""Bytes of a report beside its account: token, epoch, reference and their tags (133), rounded up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One account as your books showed it."""
+
+    identity: AnyIdentity
+    account_number: str
+    """Your own number; only a keyed hash of it is sent."""
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class ReportResult:
+    """What became of one report."""
+
+    report: Report
+    outcome: ReportOutcome
+    violations: tuple[Violation, ...] = ()
+    """For a rejected report: what is wrong. Fields are paths in the report, such as "account.months[3].month"."""
+    receipt: KeptReceipt | None = None
+    """None for a report that was rejected here and never sent."""
+    request_id: uuid.UUID | None = None
+    """The submission's; the reports of one batch share it, and its receipt."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the exchange took it, even if everything in it was older than what is known."""
+        return self.outcome in (ReportOutcome.ACCEPTED, ReportOutcome.SUPERSEDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What a withdrawal did."""
+
+    withdrawn: bool
+    """Whether an account that was visible has gone; False when there was none, and the withdrawal stands all the same."""
+    receipt: KeptReceipt
+    request_id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An earlier submission in short."""
+
+    request_id: uuid.UUID
+    create_time: datetime
+    accepted_count: int
+    rejected_count: int
+    entry_index: int
+    """Index of its entry in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one report of an earlier submission, in that submission's order."""
+
+    outcome: ReportOutcome
+    violations: tuple[Violation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionDetails:
+    """An earlier submission with its verdicts."""
+
+    submission: Submission
+    verdicts: tuple[Verdict, ...]
+    receipt: KeptReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A report that is fit to be sent, but for its token."""
+
+    place: int
+    identity: CanonicalIdentity
+    reference: account_pb2.AccountReference
+    account: account_pb2.Account
+
+
+class Reporting:
+    """The flows of ReportingService."""
+
+    def __init__(self, tokeniser: Tokeniser, account_secret: bytes | None) -> None:
+        self._tokeniser = tokeniser
+        self._account_secret = account_secret
+
+    def submit(self, reports: Sequence[Report]) -> Flow[list[ReportResult]]:
+        """One batch, within the limits of `batches`; each report is accepted or rejected by itself."""
+        results: list[ReportResult | None] = [None] * len(reports)
+        prepared = []
+        for place, report in enumerate(reports):
+            try:
+                prepared.append(self._prepare(place, report))
+            except InputInvalid as error:
+                results[place] = _rejected_here(report, error)
+        if prepared:
+            yield from self._send(reports, prepared, results)
+        return [result for result in results if result is not None]
+
+    def _send(self, reports: Sequence[Report], prepared: Sequence[_Prepared], results: list[ReportResult | None]) -> Flow[None]:
+        elements = yield from self._tokeniser.tokens([each.identity for each in prepared])
+        request_id = uuid.uuid4()
+        request = reporting_service_pb2.SubmitReportsRequest(request_id=request_id.bytes)
+        for each, element in zip(prepared, elements, strict=True):
+            request.reports.add(subject=self._tokeniser.subject(element), account_reference=each.reference, account=each.account)
+        leaves = tuple(subject_leaf(self._tokeniser.epoch_id, element, 0, "") for element in elements)
+        answered = yield from ask(Call(SUBMIT_REPORTS, request.SerializeToString(), leaves))
+        verdicts = answered.message.verdicts
+        if len(verdicts) != len(prepared):
+            raise AnswerMalformed(f"{len(prepared)} reports were sent, and {len(verdicts)} verdicts came")
+        receipt = receipt_of(answered)
+        for position, (each, message) in enumerate(zip(prepared, verdicts, strict=True)):
+            verdict = _verdict(message)
+            violations = tuple(_own_field(violation, position) for violation in verdict.violations)
+            results[each.place] = ReportResult(reports[each.place], verdict.outcome, violations, receipt, request_id)
+
+    def _prepare(self, place: int, report: Report) -> _Prepared:
+        identity = canonical(report.identity)
+        try:
+            account = report.account.to_message()
+        except (ValueError, TypeError, OverflowError) as error:
+            raise InputInvalid("account", "FIELD_OUT_OF_RANGE", f"cannot be sent: {error}") from None
+        if account.ByteSize() + _REPORT_OVERHEAD > MAX_BATCH_BYTES:
+            raise InputInvalid("account", "FIELD_OUT_OF_RANGE", "is larger than a whole batch may be")
+        return _Prepared(place, identity, self._reference(report.account_number), account)
+
+    def _reference(self, account_number: str) -> account_pb2.AccountReference:
+        if self._account_secret is None:
+            raise ProfileError("member.toml: account_secret: missing, and without it accounts cannot be referred to")
+        try:
+            secret_id, digest = account_reference(self._account_secret, account_number)
+        except IdentityError as error:
+            raise input_invalid(error) from None
+        return account_pb2.AccountReference(secret_id=secret_id, digest=digest)
+
+    def withdraw(self, identity: AnyIdentity, account_number: str, reason: WithdrawalReason, as_of: datetime) -> Flow[Withdrawal]:
+        """Withdraws one account as of an instant."""
+        elements = yield from self._tokeniser.tokens([canonical(identity)])
+        request_id = uuid.uuid4()
+        request = reporting_service_pb2.WithdrawAccountRequest(
+            request_id=request_id.bytes,
+            subject=self._tokeniser.subject(elements[0]),
+            account_reference=self._reference(account_number),
+            as_of=to_timestamp(as_of.replace(microsecond=0), "as_of"),
+            reason=int(reason),  # type: ignore[arg-type]  # the stubs want the enum's own NewType
+        )
+        leaf = subject_leaf(self._tokeniser.epoch_id, elements[0], 0, "")
+        answered = yield from ask(Call(WITHDRAW_ACCOUNT, request.SerializeToString(), (leaf,)))
+        return Withdrawal(answered.message.withdrawn, receipt_of(answered), request_id)
+
+    def get_submission(self, request_id: uuid.UUID) -> Flow[SubmissionDetails]:
+        """An earlier submission of one's own."""
+        request = reporting_service_pb2.GetSubmissionRequest(submission_request_id=request_id.bytes)
+        answered = yield from ask(Call(GET_SUBMISSION, request.SerializeToString()))
+        verdicts = tuple(_verdict(message) for message in answered.message.verdicts)
+        return SubmissionDetails(_submission(answered.message.submission), verdicts, receipt_of(answered))
+
+    def submissions_page(self, page_token: str) -> Flow[tuple[list[Submission], str]]:
+        """A page of one's own submissions, newest first, and the token of the next."""
+        request = reporting_service_pb2.ListSubmissionsRequest(page_size=1_000, page_token=page_token)
+        answered = yield from ask(Call(LIST_SUBMISSIONS, request.SerializeToString()))
+        return [_submission(each) for each in answered.message.submissions], answered.message.next_page_token
+
+
+class Batch:
+    """Cuts a sequence of reports into batches that one request can carry."""
+
+    def __init__(self) -> None:
+        self._reports: list[Report] = []
+        self._size = 0
+
+    def add(self, report: Report) -> list[Report]:
+        """Takes a report; returns the batch before it if there is no more room in that, else nothing."""
+        weight = _REPORT_OVERHEAD + _weight(report)
+        full: list[Report] = []
+        if len(self._reports) == MAX_REPORTS or self._size + weight > MAX_BATCH_BYTES:
+            full = self.rest()
+        self._reports.append(report)
+        self._size += weight
+        return full
+
+    def rest(self) -> list[Report]:
+        """What has been taken and not returned."""
+        rest, self._reports, self._size = self._reports, [], 0
+        return rest
+
+
+def batches(reports: Iterable[Report]) -> Iterator[list[Report]]:
+    """Cuts reports into batches, taking them as they are needed."""
+    batch = Batch()
+    for report in reports:
+        if full := batch.add(report):
+            yield full
+    if rest := batch.rest():
+        yield rest
+
+
+def _weight(report: Report) -> int:
+    """An upper bound of the account's serialised size, without serialising it here and again when it is sent."""
+    account = report.account
+    parts = len(account.months) + len(account.special_transactions) + len(account.related_obligors)
+    return 200 + 64 * parts + 2 * len(account.annotations)
+
+
+def to_timestamp(instant: datetime, field: str) -> Timestamp:
+    """The instant as a message; raises InputInvalid for one without a time zone, which could be any instant."""
+    if instant.tzinfo is None:
+        raise InputInvalid(field, "FIELD_MALFORMED", "must have a time zone: use datetime.now(UTC), or a datetime with tzinfo")
+    message = Timestamp()
+    message.FromDatetime(instant.astimezone(UTC))
+    return message
+
+
+def _rejected_here(report: Report, error: InputInvalid) -> ReportResult:
+    field = f"identity.{error.field}" if isinstance(error, IdentityInvalid) else error.field
+    return ReportResult(report, ReportOutcome.REJECTED, (Violation(field, error.reason, error.description),))
+
+
+def _own_field(violation: Violation, position: int) -> Violation:
+    """The violation with its field as a path in the report, without the report's place in the batch."""
+    return Violation(violation.field.removeprefix(f"reports[{position}]."), violation.reason, violation.description)
+
+
+def _verdict(message: reporting_service_pb2.ReportVerdict) -> Verdict:
+    try:
+        outcome = ReportOutcome(message.outcome)
+    except ValueError:
+        raise AnswerMalformed("a verdict has an outcome that this version does not know") from None
+    if outcome is ReportOutcome.UNSPECIFIED:
+        raise AnswerMalformed("a verdict states no outcome")
+    return Verdict(outcome, tuple(_violation(each) for each in message.violations))
+
+
+def _violation(message: errors_pb2.FieldViolation) -> Violation:
+    return Violation(message.field, message.reason, message.description)
+
+
+def _submission(message: reporting_service_pb2.Submission) -> Submission:
+    try:
+        return Submission(
+            uuid.UUID(bytes=message.request_id),
+            message.create_time.ToDatetime(UTC),
+            message.accepted_count,
+            message.rejected_count,
+            message.entry_index,
+        )
+    except (ValueError, OverflowError):
+        raise AnswerMalformed("a submission cannot be read") from None

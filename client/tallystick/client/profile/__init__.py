@@ -1,0 +1,1 @@
+"""The profile folder: keys, addresses, and what the SDK keeps between runs."""

@@ -1,0 +1,1 @@
+"""The protocol: signed calls, receipts, retries, and the transport that carries them."""

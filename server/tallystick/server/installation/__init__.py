@@ -1,0 +1,1 @@
+"""What a server is on disk: settings, key folder, certificates, database."""

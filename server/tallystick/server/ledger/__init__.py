@@ -1,0 +1,1 @@
+"""The one path of every request: authenticate, admit, run, log, commit, answer."""

@@ -1,0 +1,83 @@
+"""Authentication: which registered key signed these bytes (docs/protocol.md, "Request signature").
+
+In this order, each step for the cost of the one before it:
+
+1. the message is not larger than allowed;
+2. the four headers are there once each and in canonical form;
+3. the request is addressed to this log;
+4. keyid is a registered key, revoked or not;
+5. content-digest is that of the bytes, and the signature verifies.
+
+A call that fails here is not logged: nobody is known to have made it. What follows (the certificate, freshness, replay, revocation,
+roles) is decided by the database in the transaction that logs it; see tallystick.server.ledger.transaction.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tallystick.crypto import (
+    RequestSignature,
+    SignatureFormatError,
+    SignatureVerificationError,
+    parse_request_signature,
+    verify_request,
+)
+from tallystick.server.errors import Refusal
+from tallystick.server.ledger.calls import MAX_MESSAGE, Call
+from tallystick.v1 import errors_pb2 as errors
+
+MAX_KNOWN_KEYS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredKey:
+    """A key as it stands in the registry for good: whose it is never changes, whether it is revoked is asked anew each time."""
+
+    public_key: bytes
+    member_id: str
+
+
+KeyLookup = Callable[[bytes], Awaitable[RegisteredKey | None]]
+
+
+class Authenticator:
+    """Finds out whose key signed a call."""
+
+    def __init__(self, origin: str, lookup: KeyLookup) -> None:
+        self._origin = origin
+        self._lookup = lookup
+        self._known: OrderedDict[bytes, RegisteredKey] = OrderedDict()
+
+    async def authenticate(self, call: Call) -> tuple[RequestSignature, RegisteredKey]:
+        """Returns the verified signature and the key that made it; raises Refusal."""
+        if len(call.message) > MAX_MESSAGE:
+            raise Refusal(
+                errors.ERROR_REASON_MESSAGE_TOO_LARGE,
+                f"the message is larger than {MAX_MESSAGE} bytes; send less at once",
+            )
+        try:
+            signature = parse_request_signature(call.metadata)
+        except SignatureFormatError as error:
+            raise Refusal(errors.ERROR_REASON_SIGNATURE_MALFORMED, str(error)) from None
+        if signature.audience != self._origin:
+            raise Refusal(errors.ERROR_REASON_AUDIENCE_MISMATCH, f"this is {self._origin}; the request is addressed to another")
+        key = self._known.get(signature.keyid)
+        if key is None:
+            key = await self._find(signature.keyid)
+        try:
+            verify_request(signature, public_key=key.public_key, path=call.method, message=call.message)
+        except SignatureVerificationError as error:
+            raise Refusal(errors.ERROR_REASON_SIGNATURE_INVALID, str(error)) from None
+        return signature, key
+
+    async def _find(self, keyid: bytes) -> RegisteredKey:
+        key = await self._lookup(keyid)
+        if key is None:
+            raise Refusal(errors.ERROR_REASON_KEY_UNKNOWN, "keyid names no registered key; have the operator register it")
+        self._known[keyid] = key
+        if len(self._known) > MAX_KNOWN_KEYS:
+            self._known.popitem(last=False)
+        return key

@@ -1,0 +1,125 @@
+"""What an operation is: one kind of request, run for many callers at once inside the ledger's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from google.protobuf.message import Message
+
+from tallystick.crypto import subject_leaf
+from tallystick.server.errors import Refusal
+from tallystick.server.ledger.calls import MAX_MESSAGE
+from tallystick.server.storage.connection import Connection
+
+FULL_BATCH = 1024 * 1024
+"""The weight at which a transaction takes no further request: a thousand reports must not wait for ten thousand others. What costs
+this much is the last of its transaction, and so comes after all others of it in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a request is about, as it stands in the details of its log entry."""
+
+    epoch_id: bytes
+    element: bytes
+    purpose: int = 0
+    consent_reference: str = ""
+
+    def leaf(self) -> bytes:
+        """The unsalted bytes of this subject's leaf under the details commitment."""
+        return subject_leaf(self.epoch_id, self.element, self.purpose, self.consent_reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The member that signed a request, as the registry knew it inside the request's own transaction."""
+
+    member: int
+    member_id: str
+    roles: frozenset[int]
+    purposes: frozenset[int]
+    daily_evaluations: int
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One request inside a transaction. An operation sets `answer`, or `refusal`, and nothing else of it but what is marked so."""
+
+    message: Any
+    """The parsed request message, valid by itself."""
+    caller: Caller
+    subjects: Sequence[Subject]
+    subject_keys: Sequence[bytes]
+    """What the database stores for each of `subjects`."""
+    request_digest: bytes
+    prepared: Any = None
+    """What the operation's own `validate` returned."""
+    repeated: bool = False
+    """True when this request_id had its effect before: answer, but leave no second effect."""
+    page_start: int | None = None
+    """For a streaming method: where this page begins; None for the first."""
+    page_end: int | None = None
+    """For a streaming method: where the whole stream ends. None before the first page, whose run sets it; then handed on."""
+
+    answer: bytes | None = None
+    """Set by the operation: the serialised answer message."""
+    refusal: Refusal | None = None
+    """Set by the operation: why it was not carried out. Nothing that it wrote may then remain (see Ledger)."""
+    footprint: bool = False
+    """Set by the operation: whether others are told that the subjects were asked about."""
+    keep_answer: bool = False
+    """Set by the operation: store the answer, so that a retry gets it again."""
+    submission: tuple[int, int] | None = None
+    """Set by the operation: how many reports were accepted and rejected."""
+    next_page: int | None = field(default=None)
+    """Set by a streaming operation: where the next page begins; None after the last."""
+
+
+class Operation(Protocol):
+    """One kind of request. The ledger calls `run` with all waiting requests of that kind, in the order of their arrival."""
+
+    method: str
+    """The full method, such as "/tallystick.v1.InquiryService/QueryCreditHistory"."""
+    roles: frozenset[int]
+    """Any one of these allows it; empty allows every active member."""
+    streaming: bool = False
+    """Whether the answer is a stream of pages, each a transaction and an entry of its own."""
+    keeps_request: bool = True
+    """False: the evidence holds neither request nor envelope, only the envelope's leaf hash: both would name whom it erases."""
+    cost: int = 0
+    """What a request weighs in a transaction beside its own bytes: in bytes of request that are as much work."""
+    locks: str = ""
+    """What rows it locks, by a name; of the operations of one name a transaction runs only one, so that all rows of that name are
+    locked in one order."""
+    changes_registry: bool = False
+    """Whether it changes members or keys: what is admitted meanwhile by what the registry was before is then admitted anew."""
+    max_answer: int = MAX_MESSAGE
+    """Most bytes of its answer."""
+
+    def decode(self, raw: bytes) -> Message:
+        """Parses the bytes; raises google.protobuf.message.DecodeError."""
+        ...
+
+    def request_id(self, message: Any) -> bytes | None:
+        """The request_id, or None for a method that has none."""
+        return None
+
+    def subjects(self, message: Any) -> Sequence[Subject] | None:
+        """Whom the message is about, as sent (not validated), in its order; None if there are more than the method allows."""
+        return ()
+
+    def validate(self, message: Any, now: datetime) -> object:
+        """Checks all that can be checked without the database; raises Refusal. What it returns is handed on as `Work.prepared`.
+
+        It runs before anything is known of the caller, so it may be costly only in proportion to the message."""
+        ...
+
+    async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        """Carries the requests out with set-based statements on sorted keys, and encodes their answers.
+
+        `clock` is the database's, read in this transaction. An error of the database is not caught: the ledger splits the batch.
+        """
+        ...

@@ -1,1 +1,0 @@
-"""One module a kind of request: parse, set-based SQL, encoded answer."""

@@ -1,0 +1,1 @@
+"""What runs: the supervisor, its workers, and the periodic upkeep."""

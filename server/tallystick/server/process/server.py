@@ -1,0 +1,45 @@
+"""One server as it runs: the workers, their metrics, and the upkeep beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tallystick.server.installation.key_folder import KeyFolder
+from tallystick.server.installation.settings import Settings
+from tallystick.server.process.supervisor import Supervisor, WorkerPlan
+from tallystick.server.process.upkeep import Upkeep, steps
+from tallystick.server.telemetry.logging import configure_events
+from tallystick.server.telemetry.metrics_port import serve_metrics
+
+
+def serve(settings: Settings, url: str, workers: int, *, serving: Callable[[str], None]) -> None:
+    """Serves with `workers` processes until SIGTERM or SIGINT; calls `serving` with the address once all of them serve.
+
+    `url` is the database's, at the newest revision and checked to be this server's. Raises Problem when the server does
+    not come up.
+    """
+    configure_events(settings.log_level)
+    keys = KeyFolder(settings.key_folder).load()
+    if settings.role == "token-authority":
+        keys.require_token_key()
+    upkeep = Upkeep(url, steps(settings, keys.evidence, url))
+    with serve_metrics(settings.metrics_listen) as exposition:
+        host, port = settings.listen_address
+        plan = WorkerPlan(
+            count=workers,
+            host=host,
+            port=port,
+            environment={"TALLYSTICK_DATABASE": url, **exposition.environment},
+            config=settings.file,
+            grace_seconds=settings.grace_seconds,
+        )
+        supervisor = Supervisor(plan, on_worker_end=exposition.worker_ended)
+
+        def begin(address: str) -> None:
+            upkeep.start()
+            serving(address)
+
+        try:
+            supervisor.run(begin)
+        finally:
+            upkeep.stop()

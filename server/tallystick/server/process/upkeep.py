@@ -1,0 +1,114 @@
+"""Upkeep: the thread beside the workers that does the maintenance, each step at its own pace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Event, Thread
+
+import psycopg2
+import structlog
+from psycopg2 import extensions
+
+from tallystick.server.installation.key_folder import EvidenceKeys
+from tallystick.server.installation.settings import Settings
+from tallystick.server.log.tiles import integrate
+from tallystick.server.storage import maintenance
+
+log = structlog.get_logger()
+
+TICK_SECONDS = 1.0
+JOIN_SECONDS = 15.0
+RECONNECT_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Step:
+    """One kind of maintenance; `run` returns something falsy when there was nothing to do."""
+
+    name: str
+    period: float
+    """Seconds from the end of one run to the next."""
+    run: Callable[[extensions.connection], object]
+    due: float = field(default=0.0)
+    """When it is next to run, by time.monotonic()."""
+
+
+def steps(settings: Settings, keys: EvidenceKeys, url: str) -> list[Step]:
+    """All maintenance of one server."""
+    retention = maintenance.Retention(settings.request_days, settings.submission_days, settings.evidence_months)
+    return [
+        # A log of 256 more entries has a tile more; proofs read what is not in tiles one by one.
+        Step("log tiles", 2.0, lambda _: integrate(url)),
+        Step("nonces", 30.0, maintenance.purge_nonces),
+        Step("requests", 600.0, lambda connection: maintenance.purge_requests(connection, retention)),
+        Step("evidence", 3600.0, lambda connection: maintenance.rotate_evidence(connection, keys, retention)),
+    ]
+
+
+class Upkeep:
+    """Runs the steps until it is stopped. A step that fails is told in the log and tried again when it is next due."""
+
+    def __init__(self, url: str, steps: Sequence[Step]) -> None:
+        self._url = url
+        self._steps = steps
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Lets the running step finish, for a bounded time, and ends; does nothing when it never began."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(JOIN_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                connection = psycopg2.connect(self._url, application_name="tallystick-upkeep", connect_timeout=10)
+            except psycopg2.Error as error:
+                log.warning("maintenance waits for the database", error=type(error).__name__)
+                self._stop.wait(RECONNECT_SECONDS)
+                continue
+            try:
+                self._work(connection)
+            except psycopg2.Error as error:
+                log.warning("maintenance lost the database", error=type(error).__name__)
+                self._stop.wait(RECONNECT_SECONDS)
+            finally:
+                connection.close()
+
+    def _work(self, connection: extensions.connection) -> None:
+        """Goes on until told to stop or the connection is lost; waits while another server on this database does it."""
+        maintenance.prepare(connection)
+        while not maintenance.try_lock(connection):
+            if self._stop.wait(RECONNECT_SECONDS):
+                return
+        while not connection.closed:
+            for step in self._steps:
+                if self._stop.is_set():
+                    return
+                if time.monotonic() >= step.due:
+                    self._run_step(step, connection)
+            self._stop.wait(TICK_SECONDS)
+
+    def _run_step(self, step: Step, connection: extensions.connection) -> None:
+        try:
+            result = step.run(connection)
+        except Exception as error:  # noqa: BLE001 - one step's fault must not end the others
+            log.error("maintenance failed", step=step.name, error=type(error).__name__, detail=_without_values(error))
+        else:
+            if result:
+                log.info("maintenance", step=step.name, done=result if isinstance(result, int) else str(result))
+        step.due = time.monotonic() + step.period
+
+
+def _without_values(error: Exception) -> str:
+    """What PostgreSQL calls the error, since its text may quote a row. One of the connection has no code."""
+    if isinstance(error, psycopg2.Error):
+        return error.pgcode or f"{type(error).__name__} without a code: no connection"
+    return str(error)

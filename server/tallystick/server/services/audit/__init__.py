@@ -1,0 +1,1 @@
+"""Audit: entries of the log, and erasure (tallystick.v1.AuditService)."""

@@ -1,0 +1,1 @@
+"""Inquiries: credit histories that members query (tallystick.v1.InquiryService)."""

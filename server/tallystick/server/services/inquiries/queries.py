@@ -1,0 +1,293 @@
+"""Inquiries: what all members reported of a subject, and who else asked (tallystick.v1.InquiryService)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from tallystick.credit.overdue import summarise
+from tallystick.credit.validation import validate_inquiry
+from tallystick.credit.violations import Violation
+from tallystick.server.errors import Refusal, refuse_violations
+from tallystick.server.ledger.operation import FULL_BATCH, Operation, Subject, Work
+from tallystick.server.services.inquiries.wire import submessage
+from tallystick.server.storage.connection import Connection
+from tallystick.v1 import account_pb2, codes_pb2, inquiry_service_pb2
+from tallystick.v1 import errors_pb2 as errors
+from tallystick.v1.membership_service_pb2 import ROLE_INQUIRER
+
+SERVICE = "/tallystick.v1.InquiryService/"
+MAX_INQUIRIES = 200
+MAX_ACCOUNTS = 500
+MAX_RECORD_BYTES = 32 * 1024 * 1024
+"""Most bytes of accounts that one run reads, and most that it answers: what is over is asked for in several runs, or refused."""
+MAX_LISTED_INQUIRIES = 100
+MAX_FOOTPRINTS = 1000
+"""Most inquiries by others that one answer counts."""
+MAX_SCANNED = 5000
+"""Most of a subject's newest inquiries that are looked through for those by others; what lies behind them is not told."""
+FOOTPRINT_AGE = timedelta(days=731)
+ONE_MONTH = timedelta(days=30)
+SIX_MONTHS = timedelta(days=182)
+
+# The row that passes the limit comes too: so it is seen that something is missing.
+_ACCOUNTS = """
+SELECT subject, member, record, overdue, total
+FROM (
+  SELECT asked.subject, account.member, account.record, account.overdue,
+         sum(octet_length(account.record)) OVER (ROWS UNBOUNDED PRECEDING) AS total
+  FROM unnest(%s::bytea[]) AS asked (subject)
+  CROSS JOIN LATERAL (
+    SELECT member, record, overdue FROM account WHERE account.subject = asked.subject AND record IS NOT NULL LIMIT %s
+  ) AS account
+) AS found
+WHERE total - octet_length(record) <= %s
+"""
+
+# Summed up here: a batch of subjects with a thousand footprints each would be a lot to read.
+_FOOTPRINTS = """
+SELECT asked.subject, asked.member, past.*
+FROM unnest(%s::bytea[], %s::bigint[]) AS asked (subject, member)
+CROSS JOIN LATERAL (
+  SELECT count(*) FILTER (WHERE create_time > %s),
+         count(*) FILTER (WHERE create_time > %s),
+         count(DISTINCT member) FILTER (WHERE create_time > %s),
+         (array_agg(to_char(create_time AT TIME ZONE 'UTC', 'YYYYMMDD')::int ORDER BY entry_index DESC))[:%s],
+         (array_agg(purpose::int ORDER BY entry_index DESC))[:%s]
+  FROM (
+    SELECT entry_index, member, purpose, create_time
+    FROM (
+      SELECT entry_index, member, purpose, create_time FROM audit_subject
+      WHERE audit_subject.subject = asked.subject AND footprint
+      ORDER BY entry_index DESC LIMIT %s
+    ) AS newest
+    WHERE newest.member <> asked.member AND create_time > %s
+    ORDER BY entry_index DESC LIMIT %s
+  ) AS others
+  HAVING count(*) > 0
+) AS past
+"""
+
+# What institution is which number must not be told by the order of the database's rows, nor be guessable.
+_random = random.SystemRandom()
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the database holds of one subject."""
+
+    accounts: list[tuple[int, bytes, bool]] = field(default_factory=list)
+    """Member, record, whether it holds any overdue."""
+    inquiries: dict[int, inquiry_service_pb2.InquirySummary] = field(default_factory=dict)
+    """For each asking member: inquiries by others, if there were any."""
+
+
+class InquiryAnswers:
+    """What both methods share: the tokens that are good here, and the answer to one inquiry."""
+
+    def __init__(self, epoch_id: bytes) -> None:
+        self._epoch_id = epoch_id
+
+    def violations(self, inquiry: inquiry_service_pb2.Inquiry, name: str) -> list[Violation]:
+        """What is wrong with an inquiry, a token of another key epoch included."""
+        return validate_inquiry(inquiry, name, epoch_id=self._epoch_id)
+
+    async def answer(self, connection: Connection, works: Sequence[Work], clock: datetime, limit: int) -> None:
+        """Answers each work with the credit histories of its subjects, in `limit` bytes; refuses those that may not ask, or ask for
+        too much. Nothing is written here, so a work that is refused leaves nothing behind.
+
+        Raises Refusal when all of them together are too much: each is then to be run by itself."""
+        for work in works:
+            work.refusal = _purpose_refusal(work)
+        asking = [work for work in works if work.refusal is None]
+        known = await _read(connection, asking, clock, limit)
+        if known is None and len(asking) == 1:
+            asking[0].refusal = _too_large(limit)
+        elif known is None:
+            raise _too_large(limit)
+        else:
+            _answer(asking, known, clock, limit)
+
+
+class QueryCreditHistory(Operation):
+    """One subject."""
+
+    method = SERVICE + "QueryCreditHistory"
+    roles = frozenset({int(ROLE_INQUIRER)})
+
+    def __init__(self, answers: InquiryAnswers) -> None:
+        self._answers = answers
+
+    def decode(self, raw: bytes) -> inquiry_service_pb2.QueryCreditHistoryRequest:
+        return inquiry_service_pb2.QueryCreditHistoryRequest.FromString(raw)
+
+    def request_id(self, message: Any) -> bytes:
+        return bytes(message.request_id)
+
+    def subjects(self, message: Any) -> Sequence[Subject]:
+        return (_subject(message.inquiry),)
+
+    def validate(self, message: Any, now: datetime) -> None:
+        if violations := self._answers.violations(message.inquiry, "inquiry"):
+            raise refuse_violations(violations)
+
+    async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        await self._answers.answer(connection, works, clock, self.max_answer)
+
+
+class BatchQueryCreditHistories(Operation):
+    """Many subjects; one faulty inquiry refuses them all."""
+
+    method = SERVICE + "BatchQueryCreditHistories"
+    cost = FULL_BATCH // 8
+    roles = frozenset({int(ROLE_INQUIRER)})
+
+    def __init__(self, answers: InquiryAnswers) -> None:
+        self._answers = answers
+
+    def decode(self, raw: bytes) -> inquiry_service_pb2.BatchQueryCreditHistoriesRequest:
+        return inquiry_service_pb2.BatchQueryCreditHistoriesRequest.FromString(raw)
+
+    def request_id(self, message: Any) -> bytes:
+        return bytes(message.request_id)
+
+    def subjects(self, message: Any) -> Sequence[Subject] | None:
+        return [_subject(inquiry) for inquiry in message.inquiries] if len(message.inquiries) <= MAX_INQUIRIES else None
+
+    def validate(self, message: Any, now: datetime) -> None:
+        if not message.inquiries:
+            raise Refusal.of_field(errors.ERROR_REASON_FIELD_REQUIRED, "inquiries", "give at least one")
+        if len(message.inquiries) > MAX_INQUIRIES:
+            raise Refusal.of_field(
+                errors.ERROR_REASON_BATCH_TOO_LARGE, "inquiries", f"at most {MAX_INQUIRIES} at once; split the batch"
+            )
+        violations: list[Violation] = []
+        seen: set[bytes] = set()
+        for i, inquiry in enumerate(message.inquiries):
+            violations += self._answers.violations(inquiry, f"inquiries[{i}]")
+            element = inquiry.subject.element
+            if element in seen:
+                description = "this batch asks about the same subject already; ask once"
+                violations.append(Violation(f"inquiries[{i}].subject", "FIELDS_INCONSISTENT", description))
+            elif element:
+                seen.add(element)
+        if violations:
+            raise refuse_violations(violations)
+
+    async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        await self._answers.answer(connection, works, clock, self.max_answer)
+
+
+def _subject(inquiry: inquiry_service_pb2.Inquiry) -> Subject:
+    return Subject(inquiry.subject.epoch_id, inquiry.subject.element, inquiry.purpose, inquiry.consent_reference)
+
+
+def _purpose_refusal(work: Work) -> Refusal | None:
+    for i, subject in enumerate(work.subjects):
+        if subject.purpose not in work.caller.purposes:
+            name = codes_pb2.Purpose.Name(codes_pb2.Purpose.ValueType(subject.purpose)).removeprefix("PURPOSE_")
+            single = isinstance(work.message, inquiry_service_pb2.QueryCreditHistoryRequest)
+            where = "inquiry.purpose" if single else f"inquiries[{i}].purpose"
+            return Refusal.of_field(
+                errors.ERROR_REASON_PURPOSE_NOT_ALLOWED,
+                where,
+                f"this member may not query for {name}; ask the operator",
+            )
+    return None
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(
+        errors.ERROR_REASON_ANSWER_TOO_LARGE,
+        f"the answer is larger than {limit} bytes; ask for fewer subjects at once, or the operator for a history as large as that",
+    )
+
+
+async def _read(connection: Connection, works: Sequence[Work], clock: datetime, limit: int) -> dict[bytes, _Known] | None:
+    """What is known of the subjects of all works; None if it is too much, be it for answers of `limit` bytes each."""
+    pairs = sorted({(key, work.caller.member) for work in works for key in work.subject_keys})
+    known = {key: _Known() for key, _ in pairs}
+    if not pairs:
+        return known
+    # What is more than that does not fit into so many answers, even if each subject is asked for by one work alone.
+    budget = min(MAX_RECORD_BYTES, limit * len(works))
+    # One subject over the limit is enough to know that it is over.
+    rows = await connection.fetch(_ACCOUNTS, (list(known), MAX_ACCOUNTS + 1, budget))
+    if rows and max(total for *_, total in rows) > budget:
+        return None
+    for subject, member, record, overdue, _ in rows:
+        known[bytes(subject)].accounts.append((member, bytes(record), overdue))
+    half_year = clock - SIX_MONTHS
+    windows = (clock - ONE_MONTH, half_year, half_year, MAX_LISTED_INQUIRIES, MAX_LISTED_INQUIRIES)
+    asked = ([key for key, _ in pairs], [member for _, member in pairs])
+    parameters = (*asked, *windows, MAX_SCANNED, clock - FOOTPRINT_AGE, MAX_FOOTPRINTS)
+    for subject, asker, *summary in await connection.fetch(_FOOTPRINTS, parameters):
+        known[bytes(subject)].inquiries[asker] = _inquiry_summary(*summary)
+    return known
+
+
+def _answer(works: Sequence[Work], known: dict[bytes, _Known], clock: datetime, limit: int) -> None:
+    """Sets each work's answer or refusal."""
+    size = 0
+    for work in works:
+        answer = bytearray()
+        for key in work.subject_keys:
+            if len(known[key].accounts) > MAX_ACCOUNTS:
+                work.refusal = Refusal(
+                    errors.ERROR_REASON_ANSWER_TOO_LARGE,
+                    f"a subject has more than {MAX_ACCOUNTS} accounts; ask the operator for its history",
+                )
+                break
+            answer += submessage(1, _history(known[key], work.caller.member, clock))
+            if len(answer) > limit:
+                work.refusal = _too_large(limit)
+                break
+        else:
+            work.answer, work.footprint = bytes(answer), True
+            size += len(answer)
+            # The same subject in many works was read once, and is answered to each.
+            if size > MAX_RECORD_BYTES:
+                raise _too_large(limit)
+
+
+def _history(known: _Known, caller: int, clock: datetime) -> bytes:
+    """A serialised CreditHistory. Accounts without any overdue are copied unread."""
+    history = inquiry_service_pb2.CreditHistory(
+        outcome=inquiry_service_pb2.HISTORY_OUTCOME_FOUND if known.accounts else inquiry_service_pb2.HISTORY_OUTCOME_NO_RECORD,
+        overdue_summary=summarise(
+            (account_pb2.Account.FromString(record) for _, record, overdue in known.accounts if overdue), clock.date()
+        ),
+        inquiry_summary=known.inquiries.get(caller, inquiry_service_pb2.InquirySummary()),
+    )
+    history.as_of.FromDatetime(clock)
+    return history.SerializeToString() + b"".join(_reported_accounts(known.accounts, caller))
+
+
+def _reported_accounts(accounts: Iterable[tuple[int, bytes, bool]], caller: int) -> list[bytes]:
+    """Each as a field of CreditHistory, institutions numbered and accounts ordered at random."""
+    shuffled = list(accounts)
+    _random.shuffle(shuffled)
+    numbers: dict[int, int] = {}
+    fields = []
+    for member, record, _ in shuffled:
+        number = numbers.setdefault(member, len(numbers) + 1)
+        head = inquiry_service_pb2.ReportedAccount(institution=number, own=member == caller).SerializeToString()
+        fields.append(submessage(3, head + submessage(3, record)))
+    return fields
+
+
+def _inquiry_summary(
+    one_month: int, six_months: int, institutions: int, days: Sequence[int], purposes: Sequence[int]
+) -> inquiry_service_pb2.InquirySummary:
+    return inquiry_service_pb2.InquirySummary(
+        inquiries=[
+            inquiry_service_pb2.PastInquiry(date=day, purpose=codes_pb2.Purpose.ValueType(purpose))
+            for day, purpose in zip(days, purposes, strict=True)
+        ],
+        count_1_month=one_month,
+        count_6_months=six_months,
+        institutions_6_months=institutions,
+    )

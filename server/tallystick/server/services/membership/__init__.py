@@ -1,0 +1,1 @@
+"""Membership: members, their roles and their keys (tallystick.v1.MembershipService)."""

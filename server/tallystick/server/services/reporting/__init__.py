@@ -1,0 +1,1 @@
+"""Reporting: account states that members submit (tallystick.v1.ReportingService)."""

@@ -1,0 +1,121 @@
+"""Changing accounts: rows locked in key order, merged by tallystick.credit, written back as sets.
+
+Two transactions that change the same account are put in order by its row's lock. A row that is new to both is no lock: the second
+insert finds it there, and its transaction runs again (ConcurrentChangeError) and merges into what the first one wrote.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tallystick.credit.merging import AccountState, Merged, has_overdue
+from tallystick.server.errors import ConcurrentChangeError
+from tallystick.server.services.reporting.account_limits import Pair, room_for_accounts
+from tallystick.server.storage.array_literals import booleans, integers, short_bytes
+from tallystick.server.storage.connection import Connection
+from tallystick.v1 import account_pb2, storage_pb2
+
+Key = tuple[bytes, int, bytes]
+"""Subject key, member, account reference."""
+
+_LOCK = """
+SELECT subject, member, account_reference, record, versions
+FROM account
+JOIN unnest(%s::bytea[], %s::bigint[], %s::bytea[]) AS asked (subject, member, account_reference)
+  USING (subject, member, account_reference)
+ORDER BY subject, member, account_reference
+FOR UPDATE OF account
+"""
+
+_COLUMNS = """unnest(%s::bytea[], %s::bigint[], %s::bytea[], %s::bytea[], %s::bytea[], %s::boolean[])
+  AS changed (subject, member, account_reference, record, versions, overdue)"""
+
+_UPDATE = f"""
+UPDATE account SET record = changed.record, versions = changed.versions, overdue = changed.overdue, update_time = %s
+FROM {_COLUMNS}
+WHERE (account.subject, account.member, account.account_reference) = (changed.subject, changed.member, changed.account_reference)
+"""  # noqa: S608 - the inserted text is a constant of this module
+
+_INSERT = f"""
+INSERT INTO account (subject, member, account_reference, record, versions, overdue, update_time)
+SELECT changed.*, %s FROM {_COLUMNS} ORDER BY subject, member, account_reference
+ON CONFLICT DO NOTHING
+RETURNING 1
+"""  # noqa: S608 - the inserted text is a constant of this module
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change to one account."""
+
+    key: Key
+    merge: Callable[[AccountState], Merged]
+
+
+async def apply_changes(connection: Connection, changes: Sequence[Change], clock: datetime, *, adding: bool) -> list[Merged | None]:
+    """Applies changes in their order, several to one account too; returns what each of them did.
+
+    `adding` says whether they can make an account live that was not: one too many (account_limits) is left out, its result None."""
+    before = await _lock(connection, sorted({change.key for change in changes}))
+    states = dict(before)
+    room = await room_for_accounts(connection, _not_live(changes, before)) if adding else {}
+    results: list[Merged | None] = []
+    for change in changes:
+        state = states.get(change.key) or AccountState.empty()
+        merged = change.merge(state)
+        pair = change.key[:2]
+        if pair in room and state.record is None and merged.state.record is not None:
+            if room[pair] <= 0:
+                results.append(None)
+                continue
+            room[pair] -= 1
+        states[change.key] = merged.state
+        results.append(merged)
+    await _write(connection, states, before, clock)
+    return results
+
+
+def _not_live(changes: Sequence[Change], before: Mapping[Key, AccountState]) -> dict[Pair, int]:
+    """How many accounts of each subject and member are named that are new or withdrawn."""
+    keys = {change.key for change in changes}
+    return Counter(key[:2] for key in keys if key not in before or before[key].record is None)
+
+
+async def _lock(connection: Connection, keys: Sequence[Key]) -> dict[Key, AccountState]:
+    if not keys:
+        return {}
+    states = {}
+    for subject, member, reference, record, versions in await connection.fetch(_LOCK, _columns(keys)):
+        states[bytes(subject), member, bytes(reference)] = AccountState(
+            None if record is None else account_pb2.Account.FromString(record),
+            storage_pb2.AccountVersions.FromString(versions),
+        )
+    return states
+
+
+async def _write(connection: Connection, states: dict[Key, AccountState], before: dict[Key, AccountState], clock: datetime) -> None:
+    updates = [key for key in sorted(states) if key in before and states[key] is not before[key]]
+    inserts = [key for key in sorted(states) if key not in before]
+    if updates:
+        await connection.execute(_UPDATE, (clock, *_rows(updates, states)))
+    if inserts:
+        inserted = await connection.fetch(_INSERT, (clock, *_rows(inserts, states)))
+        if len(inserted) < len(inserts):
+            raise ConcurrentChangeError
+
+
+def _rows(keys: Sequence[Key], states: dict[Key, AccountState]) -> tuple[Sequence[object], ...]:
+    chosen = [states[key] for key in keys]
+    return (
+        *_columns(keys),
+        [None if state.record is None else state.record.SerializeToString(deterministic=True) for state in chosen],
+        [state.versions.SerializeToString(deterministic=True) for state in chosen],
+        booleans(state.record is not None and has_overdue(state.record) for state in chosen),
+    )
+
+
+def _columns(keys: Sequence[Key]) -> tuple[str, str, str]:
+    return short_bytes(key[0] for key in keys), integers(key[1] for key in keys), short_bytes(key[2] for key in keys)

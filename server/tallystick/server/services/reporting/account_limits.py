@@ -1,0 +1,69 @@
+"""How many live accounts a member may report of one subject, so that no member alone makes a subject too large to be answered.
+
+Two transactions that add accounts of one subject see each other's only once they are committed, so both must not count at once.
+Whoever adds accounts holds its member's advisory lock until it commits: shared while each subject is left with FREE accounts at
+most, else exclusive. Who has it exclusively sees all that others added. Those who share it may overlap and leave a subject with
+FREE accounts each: within the limit still, unless more than MAX_OWN_ACCOUNTS / FREE servers add to one subject for one
+member at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tallystick.server.storage.array_literals import booleans, integers, short_bytes
+from tallystick.server.storage.connection import Connection
+
+MAX_OWN_ACCOUNTS = 50
+"""Most live accounts of one subject that one member reports. Withdrawn ones do not count."""
+FREE = 10
+"""Up to so many, accounts are added without waiting for the member's other transactions."""
+
+Pair = tuple[bytes, int]
+"""Subject key, member."""
+
+_LOCK_CLASS = 0x74616C6C  # "tall": the number names the locks, and means nothing else
+
+# Three statements, so that the last one sees what was committed while the second one waited. The members are sorted: all take the
+# locks in one order.
+_LOCK_AND_COUNT = """
+SAVEPOINT unlocked;
+SELECT CASE WHEN exclusive THEN pg_advisory_xact_lock(%s, (member %% 2147483647)::int)
+                           ELSE pg_advisory_xact_lock_shared(%s, (member %% 2147483647)::int) END
+FROM unnest(%s::bigint[], %s::boolean[]) AS locks (member, exclusive);
+SELECT subject, member, live
+FROM unnest(%s::bytea[], %s::bigint[], %s::int[]) AS asked (subject, member, wanted)
+CROSS JOIN LATERAL (
+  SELECT count(*) AS live FROM (
+    SELECT FROM account
+    WHERE (account.subject, account.member) = (asked.subject, asked.member) AND record IS NOT NULL
+    LIMIT %s
+  ) AS found
+) AS counted
+WHERE live + wanted > %s
+"""
+
+
+async def room_for_accounts(connection: Connection, wanted: Mapping[Pair, int]) -> dict[Pair, int]:
+    """How many more live accounts a pair may get in this transaction; one that is missing has room for all `wanted` of it."""
+    if not wanted:
+        return {}
+    pairs = sorted(wanted)
+    asked = (
+        short_bytes(subject for subject, _ in pairs),
+        integers(member for _, member in pairs),
+        integers(wanted[pair] for pair in pairs),
+    )
+    members = sorted({member for _, member in pairs})
+    exclusive: set[int] = set()
+    while True:
+        locks = (_LOCK_CLASS, _LOCK_CLASS, integers(members), booleans(member in exclusive for member in members))
+        crowded = await connection.fetch(_LOCK_AND_COUNT, (*locks, *asked, MAX_OWN_ACCOUNTS, FREE))
+        found = {member for _, member, _ in crowded}
+        if found <= exclusive:
+            break
+        # This gives the shared locks up: of two transactions that hold one and want it exclusive, neither would ever get it.
+        await connection.execute("ROLLBACK TO SAVEPOINT unlocked; RELEASE SAVEPOINT unlocked")
+        exclusive |= found
+    await connection.execute("RELEASE SAVEPOINT unlocked")
+    return {(bytes(subject), member): MAX_OWN_ACCOUNTS - live for subject, member, live in crowded}

@@ -1,0 +1,156 @@
+"""Reporting: account states taken and accounts withdrawn (tallystick.v1.ReportingService)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from tallystick.credit.merging import Merged, merge_report, merge_withdrawal
+from tallystick.credit.validation import validate_report, validate_withdrawal
+from tallystick.credit.violations import Violation
+from tallystick.server.errors import Refusal, refuse_violations
+from tallystick.server.ledger.operation import Operation, Subject, Work
+from tallystick.server.services.reporting.account_changes import Change, Key, apply_changes
+from tallystick.server.services.reporting.account_limits import MAX_OWN_ACCOUNTS
+from tallystick.server.storage.connection import Connection
+from tallystick.v1 import errors_pb2 as errors
+from tallystick.v1 import reporting_service_pb2 as pb
+from tallystick.v1.errors_pb2 import FieldViolation
+from tallystick.v1.membership_service_pb2 import ROLE_REPORTER
+
+SERVICE = "/tallystick.v1.ReportingService/"
+MAX_REPORTS = 1000
+
+
+class SubmitReports(Operation):
+    """A batch of account states, each accepted or rejected by itself."""
+
+    method = SERVICE + "SubmitReports"
+    locks = "accounts"
+    roles = frozenset({int(ROLE_REPORTER)})
+
+    def __init__(self, epoch_id: bytes) -> None:
+        self._epoch_id = epoch_id
+
+    def decode(self, raw: bytes) -> pb.SubmitReportsRequest:
+        return pb.SubmitReportsRequest.FromString(raw)
+
+    def request_id(self, message: Any) -> bytes:
+        return bytes(message.request_id)
+
+    def subjects(self, message: Any) -> Sequence[Subject] | None:
+        if len(message.reports) > MAX_REPORTS:
+            return None
+        return [Subject(report.subject.epoch_id, report.subject.element) for report in message.reports]
+
+    def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
+        """What is wrong with each report."""
+        if not message.reports:
+            raise Refusal.of_field(errors.ERROR_REASON_FIELD_REQUIRED, "reports", "give at least one")
+        if len(message.reports) > MAX_REPORTS:
+            raise Refusal.of_field(
+                errors.ERROR_REASON_BATCH_TOO_LARGE, "reports", f"at most {MAX_REPORTS} at once; split the batch"
+            )
+        seen: set[tuple[bytes, bytes, bytes, int]] = set()
+        violations = []
+        for i, report in enumerate(message.reports):
+            found = validate_report(report, now, f"reports[{i}]", epoch_id=self._epoch_id)
+            reference = report.account_reference
+            what = (report.subject.element, reference.secret_id, reference.digest, report.account.as_of.seconds)
+            if what in seen:
+                found.append(
+                    Violation(
+                        f"reports[{i}].account.as_of",
+                        "FIELDS_INCONSISTENT",
+                        "this batch holds another state of the same account as of the same instant; send one of them",
+                    )
+                )
+            seen.add(what)
+            violations.append(found)
+        return violations
+
+    async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        changes = [change for position, work in enumerate(works) for change in _report_changes(work, _arrival(clock) + position)]
+        results = iter(await apply_changes(connection, changes, clock, adding=True))
+        for work in works:
+            verdicts = [_verdict(i, violations, results) for i, violations in enumerate(work.prepared)]
+            rejected = sum(verdict.outcome == pb.REPORT_OUTCOME_REJECTED for verdict in verdicts)
+            work.submission = (len(verdicts) - rejected, rejected)
+            work.answer = pb.SubmitReportsResponse(
+                verdicts=verdicts, accepted_count=len(verdicts) - rejected, rejected_count=rejected
+            ).SerializeToString()
+            work.keep_answer = True
+
+
+class WithdrawAccount(Operation):
+    """One account disappears; its tombstone stays."""
+
+    method = SERVICE + "WithdrawAccount"
+    locks = "accounts"
+    roles = frozenset({int(ROLE_REPORTER)})
+
+    def __init__(self, epoch_id: bytes) -> None:
+        self._epoch_id = epoch_id
+
+    def decode(self, raw: bytes) -> pb.WithdrawAccountRequest:
+        return pb.WithdrawAccountRequest.FromString(raw)
+
+    def request_id(self, message: Any) -> bytes:
+        return bytes(message.request_id)
+
+    def subjects(self, message: Any) -> Sequence[Subject]:
+        return (Subject(message.subject.epoch_id, message.subject.element),)
+
+    def validate(self, message: Any, now: datetime) -> None:
+        if violations := validate_withdrawal(message, now, epoch_id=self._epoch_id):
+            raise refuse_violations(violations)
+
+    async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        changes = [_withdrawal_change(work, _arrival(clock) + position) for position, work in enumerate(works)]
+        for work, merged in zip(works, await apply_changes(connection, changes, clock, adding=False), strict=True):
+            gone = merged is not None and merged.changed and merged.state.record is None
+            work.answer = pb.WithdrawAccountResponse(withdrawn=gone).SerializeToString()
+            work.keep_answer = True
+
+
+def _report_changes(work: Work, arrival: int) -> list[Change]:
+    return [
+        Change(_key(key, work, report.account_reference), partial(merge_report, account=report.account, arrival=arrival))
+        for report, key, violations in zip(work.message.reports, work.subject_keys, work.prepared, strict=True)
+        if not violations
+    ]
+
+
+def _withdrawal_change(work: Work, arrival: int) -> Change:
+    merge = partial(merge_withdrawal, as_of_seconds=work.message.as_of.seconds, arrival=arrival)
+    return Change(_key(work.subject_keys[0], work, work.message.account_reference), merge)
+
+
+def _key(subject_key: bytes, work: Work, reference: Any) -> Key:
+    return subject_key, work.caller.member, reference.secret_id + reference.digest
+
+
+def _verdict(i: int, violations: Sequence[Violation], results: Iterator[Merged | None]) -> pb.ReportVerdict:
+    """Takes the next of `results` if the i-th report was valid by itself and so was merged."""
+    if violations:
+        return _rejected(violations)
+    merged = next(results)
+    if merged is None:
+        description = f"this member reports {MAX_OWN_ACCOUNTS} accounts of this subject already; withdraw one that is closed"
+        return _rejected([Violation(f"reports[{i}].account_reference", "FIELD_OUT_OF_RANGE", description)])
+    return pb.ReportVerdict(outcome=pb.REPORT_OUTCOME_ACCEPTED if merged.changed else pb.REPORT_OUTCOME_SUPERSEDED)
+
+
+def _rejected(violations: Sequence[Violation]) -> pb.ReportVerdict:
+    return pb.ReportVerdict(
+        outcome=pb.REPORT_OUTCOME_REJECTED,
+        violations=[FieldViolation(field=v.field, reason=v.reason, description=v.description) for v in violations[:8]],
+    )
+
+
+def _arrival(clock: datetime) -> int:
+    """Microseconds since 1970, to which each request of a batch adds its position: no two arrive at once."""
+    since = clock - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

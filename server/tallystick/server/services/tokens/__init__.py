@@ -1,0 +1,1 @@
+"""Tokens: blinded identities that the authority evaluates (tallystick.v1.SubjectTokenService)."""

@@ -1,0 +1,126 @@
+"""Tokens: blinded identities evaluated under the authority's key, and metered (tallystick.v1.SubjectTokenService)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from tallystick.credit.violations import Violation
+from tallystick.crypto import ElementError, check_element, oprf
+from tallystick.server.errors import MAX_VIOLATIONS, Refusal, refuse_violations
+from tallystick.server.installation.key_folder import TokenPrivateKey
+from tallystick.server.ledger.operation import FULL_BATCH, Operation, Work
+from tallystick.server.storage.connection import Connection
+from tallystick.v1 import errors_pb2 as errors
+from tallystick.v1 import subject_token_service_pb2 as pb
+from tallystick.v1.membership_service_pb2 import ROLE_TOKEN_REQUESTER
+
+SERVICE = "/tallystick.v1.SubjectTokenService/"
+MAX_ELEMENTS = 1000
+
+_USED = "SELECT member, evaluations FROM token_meter WHERE day = %s AND member = ANY(%s)"
+
+_METER = """
+INSERT INTO token_meter (member, day, evaluations)
+SELECT member, %s, evaluations FROM unnest(%s::bigint[], %s::bigint[]) AS used (member, evaluations) ORDER BY member
+ON CONFLICT (member, day) DO UPDATE SET evaluations = token_meter.evaluations + excluded.evaluations
+RETURNING member, evaluations
+"""
+
+
+class EvaluateTokens(Operation):
+    """A batch of blinded elements. A retry is evaluated again, under the same key to the same result, and metered once."""
+
+    method = SERVICE + "EvaluateTokens"
+    cost = FULL_BATCH // 4
+    roles = frozenset({int(ROLE_TOKEN_REQUESTER)})
+
+    def __init__(self, key: TokenPrivateKey) -> None:
+        self._key = key
+
+    def decode(self, raw: bytes) -> pb.EvaluateTokensRequest:
+        return pb.EvaluateTokensRequest.FromString(raw)
+
+    def request_id(self, message: Any) -> bytes:
+        return bytes(message.request_id)
+
+    def validate(self, message: Any, now: datetime) -> None:
+        if message.epoch_id != self._key.epoch_id:
+            raise Refusal.of_field(
+                errors.ERROR_REASON_TOKEN_EPOCH_MISMATCH,
+                "epoch_id",
+                f"the key epoch in force is number {self._key.sequence}",
+            )
+        if not message.blinded_elements:
+            raise Refusal.of_field(errors.ERROR_REASON_FIELD_REQUIRED, "blinded_elements", "give at least one")
+        if len(message.blinded_elements) > MAX_ELEMENTS:
+            raise Refusal.of_field(
+                errors.ERROR_REASON_BATCH_TOO_LARGE,
+                "blinded_elements",
+                f"at most {MAX_ELEMENTS} at once; split the batch",
+            )
+        violations = []
+        for i, element in enumerate(message.blinded_elements):
+            try:
+                check_element(element)
+            except ElementError:
+                text = "must be a ristretto255 element of 32 bytes in canonical form, and not the identity"
+                violations.append(Violation(f"blinded_elements[{i}]", "ELEMENT_INVALID", text))
+                if len(violations) == MAX_VIOLATIONS:
+                    break
+        if violations:
+            raise refuse_violations(violations)
+
+    async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        today = clock.date()
+        await self._refuse_over_quota(connection, works, today)
+        # Out of the event loop: libsodium releases the interpreter's lock, and a full batch takes tens of milliseconds.
+        for work in works:
+            if work.refusal is None:
+                work.answer = await asyncio.to_thread(self._evaluate, list(work.message.blinded_elements))
+        await _meter(connection, works, today)
+
+    async def _refuse_over_quota(self, connection: Connection, works: Sequence[Work], today: date) -> None:
+        """Refuses before the work is done what would go beyond a member's quota, as far as can be seen without a lock."""
+        limited = sorted({work.caller.member for work in works if work.caller.daily_evaluations})
+        if not limited:
+            return
+        used: dict[int, int] = defaultdict(int, await connection.fetch(_USED, (today, limited)))
+        for work in works:
+            limit = work.caller.daily_evaluations
+            if not limit or work.repeated:
+                continue
+            if used[work.caller.member] + len(work.message.blinded_elements) > limit:
+                work.refusal = _over_quota(limit)
+            else:
+                used[work.caller.member] += len(work.message.blinded_elements)
+
+    def _evaluate(self, elements: list[bytes]) -> bytes:
+        evaluated, proof = oprf.evaluate(self._key.private_key, self._key.public_key, elements)
+        return pb.EvaluateTokensResponse(evaluated_elements=evaluated, proof=proof).SerializeToString()
+
+
+async def _meter(connection: Connection, works: Sequence[Work], today: date) -> None:
+    """Counts what was evaluated. Here the member's row is locked, so here a quota holds against all servers at once."""
+    counts: dict[int, int] = defaultdict(int)
+    limits = {}
+    for work in works:
+        if work.refusal is None and not work.repeated:
+            counts[work.caller.member] += len(work.message.blinded_elements)
+            limits[work.caller.member] = work.caller.daily_evaluations
+    if not counts:
+        return
+    for member, total in await connection.fetch(_METER, (today, list(counts), list(counts.values()))):
+        if limits[member] and total > limits[member]:
+            # Another server counted in between. What is written must go: the ledger runs each request by itself.
+            raise _over_quota(limits[member])
+
+
+def _over_quota(limit: int) -> Refusal:
+    return Refusal(
+        errors.ERROR_REASON_EVALUATION_QUOTA_EXCEEDED,
+        f"the member's {limit} evaluations of this day (UTC) are used up; try tomorrow",
+    )
