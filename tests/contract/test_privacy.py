@@ -21,6 +21,7 @@ from tests.contract.sought import Needles, dump
 from tests.contract.world import World
 
 from tallystick.client import Exchange
+from tallystick.contract.details import detail_hash
 from tallystick.crypto import (
     NoteVerifier,
     details_commitment,
@@ -32,8 +33,7 @@ from tallystick.crypto import (
     verify_consistency,
     verify_inclusion,
 )
-from tallystick.server.composition import compose
-from tallystick.server.log.details import RequestReader, detail_hash, open_details
+from tallystick.server.log.details import open_details
 from tallystick.server.log.evidence import EvidenceBox
 from tallystick.server.log.tiles import integrate
 from tallystick.v1 import audit_service_pb2, log_pb2, storage_pb2, subject_pb2
@@ -327,10 +327,9 @@ def _expect_no_match(world: World, erased: subject_pb2.SubjectToken, consents: S
     guesses = [
         subject_leaf(erased.epoch_id, erased.element, purpose, consent) for purpose in range(100) for consent in ("", *consents)
     ]
-    operations = dict(compose(world.exchange.installation.settings, world.exchange.installation.keys, "").operations)
-    reader, salts, hashes, reduced = RequestReader(operations), set(), set(), 0
+    salts, hashes, reduced = set(), set(), 0
     for _, evidence, entry in _opened_evidence(world):
-        details = open_details(evidence, reader, entry.details_commitment) if not _is_erasure(entry) else list(evidence.leaves)
+        details = open_details(evidence, entry.details_commitment) if not _is_erasure(entry) else list(evidence.leaves)
         reduced += bool(evidence.leaves) and not _is_erasure(entry)
         assert not (evidence.leaves and (evidence.seed or evidence.request or evidence.envelope))
         salts |= {leaf.salt for leaf in evidence.leaves}

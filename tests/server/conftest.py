@@ -15,9 +15,10 @@ from google.protobuf.message import Message
 from psycopg2.extras import execute_values
 from sqlalchemy import make_url
 
+from tallystick.contract.subjects import Subject
 from tallystick.crypto import CompactRange, details_commitment, keyid, leaf_hash, new_seed, subject_key
 from tallystick.server.installation.key_folder import EvidenceKeys
-from tallystick.server.ledger.operation import Caller, Subject, Work
+from tallystick.server.ledger.operation import Caller, Work
 from tallystick.server.log.evidence import EvidenceBox, evidence_month
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.tables import metadata
@@ -141,9 +142,9 @@ class WrittenLog:
 
     def work(self, caller: Caller, message: Any, operation: Any) -> Work:
         """A request as the ledger hands it to an operation: decoded from bytes and validated."""
-        message = operation.decode(message.SerializeToString())
+        message = operation.contract.request.FromString(message.SerializeToString())
         prepared = operation.validate(message, START)
-        subjects = operation.subjects(message)
+        subjects = operation.contract.subjects(message)
         return Work(message, caller, subjects, [self.key_of(subject) for subject in subjects], b"", prepared)
 
     async def run(

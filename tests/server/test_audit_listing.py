@@ -12,9 +12,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tallystick.contract.subjects import Subject
 from tallystick.crypto import blind
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.operation import Caller, Subject, Work
+from tallystick.server.ledger.operation import Caller, Work
 from tallystick.server.log.entries import index_at
 from tallystick.server.services.audit import listing as audit_listing
 from tallystick.server.services.audit.listing import ListAuditEntries

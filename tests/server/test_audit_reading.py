@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tallystick.contract.details import detail_hash
+from tallystick.contract.limits import MAX_MESSAGE
+from tallystick.contract.subjects import Subject
 from tallystick.crypto import blind, commitment_from_hashes, leaf_hash, salted_leaf_hash, subject_leaf
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.calls import MAX_MESSAGE
-from tallystick.server.ledger.operation import Caller, Subject, Work
-from tallystick.server.log.details import RequestReader, detail_hash
+from tallystick.server.ledger.operation import Caller, Work
 from tallystick.server.services.audit import reading as audit_reading
 from tallystick.server.services.audit.reading import ExportAuditEntries, GetAuditEntry
 from tallystick.server.services.inquiries.queries import BatchQueryCreditHistories, InquiryAnswers
@@ -42,7 +43,7 @@ def append_batch(log: WrittenLog, caller: Caller, *, seconds: int = 0, with_evid
 
 
 def opener(log: WrittenLog) -> GetAuditEntry:
-    return GetAuditEntry(log.box, RequestReader({BATCH.method: BATCH}))
+    return GetAuditEntry(log.box)
 
 
 async def open_entry(log: WrittenLog, connection: Connection, caller: Caller, index: int) -> pb.GetAuditEntryResponse:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick.contract.details import detail_hash
+from tallystick.contract.methods import ERASE_SUBJECT
+from tallystick.contract.subjects import Subject
 from tallystick.crypto import (
     blind,
     commitment_from_hashes,
@@ -17,10 +20,10 @@ from tallystick.crypto import (
     verify_inclusion,
 )
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.operation import Caller, Subject
+from tallystick.server.ledger.operation import Caller
 from tallystick.server.log import erasure, proofs
 from tallystick.server.log.append import LogWriter, Outcome
-from tallystick.server.log.details import RequestReader, detail_hash, open_details
+from tallystick.server.log.details import open_details
 from tallystick.server.log.erasure import ErasureError, ErasureReport, SubjectEraser
 from tallystick.server.log.evidence import EvidenceCorruptError
 from tallystick.server.services.audit.erasure import EraseSubject
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 START = datetime.fromisoformat("2026-01-31T23:59:58+00:00")
 EPOCH = (1).to_bytes(4, "big") + b"e" * 16
 BATCH = BatchQueryCreditHistories(InquiryAnswers(EPOCH))
-READER = RequestReader({BATCH.method: BATCH})
 ERASED, KEPT, OTHER = (Subject(EPOCH, blind(bytes([number])).element, 2, f"C-{number}") for number in range(3))
 
 
@@ -57,7 +59,7 @@ def append(log: WrittenLog, caller: Caller, *subjects: Subject, seconds: int = 0
 
 
 def eraser(log: WrittenLog) -> SubjectEraser:
-    return SubjectEraser(log.box, READER, log.subject_secret)
+    return SubjectEraser(log.box, log.subject_secret)
 
 
 def add_account(log: WrittenLog, subject: Subject, reference: bytes) -> None:
@@ -76,10 +78,7 @@ def stored_evidence(log: WrittenLog, index: int) -> tuple[storage_pb2.Evidence, 
 def contents(log: WrittenLog, index: int) -> list[str | bytes]:
     """What each leaf of an entry shows: its consent reference, or which other content it has."""
     evidence, commitment = stored_evidence(log, index)
-    return [
-        detail.subject.consent_reference or detail.WhichOneof("content") or ""
-        for detail in open_details(evidence, READER, commitment)
-    ]
+    return [detail.subject.consent_reference or detail.WhichOneof("content") or "" for detail in open_details(evidence, commitment)]
 
 
 async def test_nothing_matches_the_subject_and_the_rest_still_opens(
@@ -121,7 +120,7 @@ async def test_old_proofs_and_commitments_still_verify(
     append(written_log, bank, OTHER)
     old = await proofs.get_inclusion_proof(connection, pb.GetInclusionProofRequest(index=index, tree_size=2))
     await eraser(written_log).erase_subject(connection, token(ERASED))
-    opener = GetAuditEntry(written_log.box, READER)
+    opener = GetAuditEntry(written_log.box)
     (work,) = await written_log.run(connection, opener, (auditor, pb.GetAuditEntryRequest(index=index)))
     answer = pb.GetAuditEntryResponse.FromString(work.answer or b"")
     verify_inclusion(index, 2, leaf_hash(answer.logged_entry.entry), list(old.hashes), root(written_log.leaf_hashes))
@@ -135,7 +134,7 @@ async def test_an_inner_node_passes_for_no_erased_leaf(written_log: WrittenLog, 
     index = append(written_log, bank, KEPT, ERASED, OTHER)
     await eraser(written_log).erase_subject(connection, token(ERASED))
     evidence, commitment = stored_evidence(written_log, index)
-    assert len(open_details(evidence, READER, commitment)) == 4
+    assert len(open_details(evidence, commitment)) == 4
     envelope, kept, third, fourth = evidence.leaves
     inner = root([detail_hash(third), detail_hash(fourth)])
     whole = root([detail_hash(leaf) for leaf in evidence.leaves])
@@ -147,7 +146,7 @@ async def test_an_inner_node_passes_for_no_erased_leaf(written_log: WrittenLog, 
         # Fewer leaves under the same root.
         assert root([detail_hash(leaf) for leaf in shown]) in (whole, commitment)
         with pytest.raises(EvidenceCorruptError, match="does not add up"):
-            open_details(storage_pb2.Evidence(method=BATCH.method, leaves=shown), READER, commitment)
+            open_details(storage_pb2.Evidence(method=BATCH.method, leaves=shown), commitment)
 
 
 async def test_erasing_one_subject_after_another(written_log: WrittenLog, connection: Connection, bank: Caller) -> None:
@@ -247,7 +246,7 @@ async def test_the_operation_names_nobody_and_answers_with_counts(
     operation = EraseSubject(eraser(written_log), b"")
     request = pb.EraseSubjectRequest(request_id=b"0123456789abcdef", subject=token(ERASED))
     assert not operation.keeps_request
-    assert operation.subjects(request) == ()
+    assert operation.contract.subjects(request) == ()
     (work,) = await written_log.run(connection, operation, (operator, request))
     assert work.keep_answer
     assert ERASED.element not in (work.answer or b"")
@@ -264,7 +263,7 @@ async def test_the_entry_of_an_erasure_opens_to_a_hash_alone(
         member=operator.member,
         member_id=operator.member_id,
         keyid=bytes(32),
-        method=EraseSubject.method,
+        method=ERASE_SUBJECT.path,
         refused=False,
         envelope=b"holds the digest of a request that names the subject",
         subjects=(),
@@ -280,7 +279,7 @@ async def test_the_entry_of_an_erasure_opens_to_a_hash_alone(
     written_log.execute("INSERT INTO audit_entry VALUES (0, %s, '', %s, %s, %s, 1)", row)
     written_log.execute("INSERT INTO evidence VALUES (%s, 0, %s)", (month, prepared.sealed))
     assert outcome.envelope not in prepared.evidence
-    (work,) = await written_log.run(connection, GetAuditEntry(written_log.box, READER), (auditor, pb.GetAuditEntryRequest()))
+    (work,) = await written_log.run(connection, GetAuditEntry(written_log.box), (auditor, pb.GetAuditEntryRequest()))
     answer = pb.GetAuditEntryResponse.FromString(work.answer or b"")
     assert [detail.WhichOneof("content") for detail in answer.details] == ["erased_leaf_hash"]
     assert answer.request == b""
@@ -295,7 +294,7 @@ async def test_the_entry_of_an_erasure_opens_to_a_hash_alone(
     ],
 )
 def test_a_malformed_token_is_refused_by_field(subject: subject_pb2.SubjectToken | None, field: str, reason: str) -> None:
-    operation = EraseSubject(SubjectEraser(None, READER, b""), b"")  # type: ignore[arg-type] # validation opens nothing
+    operation = EraseSubject(SubjectEraser(None, b""), b"")  # type: ignore[arg-type] # validation opens nothing
     with pytest.raises(Refusal) as refused:
         operation.validate(pb.EraseSubjectRequest(subject=subject), START)
     assert [(violation.field, violation.reason) for violation in refused.value.violations] == [(field, reason)]

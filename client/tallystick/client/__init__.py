@@ -67,8 +67,8 @@ if TYPE_CHECKING:
     from tallystick.client.protocol.receipts import KeptReceipt
     from tallystick.client.protocol.retrying import Patience
     from tallystick.client.session import Options
+    from tallystick.contract.violations import Violation
     from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
-    from tallystick.credit.violations import Violation
 
 __all__ = [
     "AnswerMalformed",
@@ -213,7 +213,7 @@ _HOMES = {
         "ReportOutcome",
         "WithdrawalReason",
     ),
-    "tallystick.credit.violations": ("Violation",),
+    "tallystick.contract.violations": ("Violation",),
 }
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tallystick.client.exceptions import NotUsable, TallystickError
 from tallystick.client.flows.auditing import AuditEntry, EntryFilter, OpenedEntry
 from tallystick.client.flows.checkpoints import SignedCheckpoint
-from tallystick.client.flows.inquiries import MAX_INQUIRIES, Inquiry, InquiryOutcome, QueryResult
+from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueryResult
 from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
 from tallystick.client.flows.reporting import (
     Batch,
@@ -28,7 +28,6 @@ from tallystick.client.flows.reporting import (
     SubmissionDetails,
     Withdrawal,
 )
-from tallystick.client.flows.tokens import MAX_EVALUATIONS
 from tallystick.client.flows.verification import InclusionReport, LogReport
 from tallystick.client.identities import AnyIdentity
 from tallystick.client.profile.profile import PinnedTokenKey, Profile
@@ -37,6 +36,7 @@ from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.client.protocol.retrying import is_retryable
 from tallystick.client.protocol.transport import AsyncTransport
 from tallystick.client.session import Options, Session
+from tallystick.contract.limits import MAX_ELEMENTS, MAX_INQUIRIES
 from tallystick.credit.enums import Purpose, WithdrawalReason
 
 R = TypeVar("R")
@@ -184,7 +184,7 @@ class AsyncExchange:
 
         Raises IdentityInvalid at the first document that does not hold.
         """
-        return self._in_order(self._session.tokeniser.tokens_of, _chunks(_iterate(identities), MAX_EVALUATIONS))
+        return self._in_order(self._session.tokeniser.tokens_of, _chunks(_iterate(identities), MAX_ELEMENTS))
 
     async def check_token_key(self) -> PinnedTokenKey:
         """Compares the pinned token key with the authority's; raises EpochRolledBack or ProfileError where they differ."""

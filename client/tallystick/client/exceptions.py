@@ -41,12 +41,12 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from tallystick.credit.violations import Violation
+from tallystick.contract.reasons import BY_NAME, Family, Logged
+from tallystick.contract.violations import Violation
+from tallystick.contract.wire import ERROR_DOMAIN
 
 if TYPE_CHECKING:
     from tallystick.client.protocol.receipts import KeptReceipt
-
-DOMAIN = "tallystick"
 
 
 class TallystickError(Exception):
@@ -200,49 +200,20 @@ class AnswerMalformed(NotTrusted):
     """The bytes are no answer to what was asked."""
 
 
-_REFUSALS: dict[str, type[Refused]] = {
-    "SIGNATURE_MALFORMED": NotAuthenticated,
-    "SIGNATURE_INVALID": NotAuthenticated,
-    "KEY_UNKNOWN": NotAuthenticated,
-    "KEY_REVOKED": NotAuthenticated,
-    "SIGNATURE_STALE": NotAuthenticated,
-    "NONCE_REPLAYED": NotAuthenticated,
-    "AUDIENCE_MISMATCH": NotAuthenticated,
-    "CERTIFICATE_MISMATCH": NotAuthenticated,
-    "ROLE_MISSING": NotAllowed,
-    "PURPOSE_NOT_ALLOWED": NotAllowed,
-    "MEMBER_SUSPENDED": NotAllowed,
-    "MESSAGE_MALFORMED": Invalid,
-    "FIELD_REQUIRED": Invalid,
-    "FIELD_MALFORMED": Invalid,
-    "FIELD_OUT_OF_RANGE": Invalid,
-    "CODE_UNKNOWN": Invalid,
-    "FIELDS_INCONSISTENT": Invalid,
-    "BATCH_TOO_LARGE": Invalid,
-    "ELEMENT_INVALID": Invalid,
-    "PAGE_TOKEN_INVALID": Invalid,
-    "TOKEN_EPOCH_MISMATCH": Conflict,
-    "REQUEST_ID_REUSED": Conflict,
-    "ALREADY_EXISTS": Conflict,
-    "NOT_FOUND": NotFound,
-    "STATE_CONFLICT": Conflict,
-    "MESSAGE_TOO_LARGE": LimitExceeded,
-    "ANSWER_TOO_LARGE": LimitExceeded,
-    "EVALUATION_QUOTA_EXCEEDED": LimitExceeded,
-    "INTERNAL": ServerFault,
+_REFUSALS: dict[Family, type[Refused]] = {
+    Family.NOT_AUTHENTICATED: NotAuthenticated,
+    Family.NOT_ALLOWED: NotAllowed,
+    Family.INVALID: Invalid,
+    Family.CONFLICT: Conflict,
+    Family.NOT_FOUND: NotFound,
+    Family.LIMIT_EXCEEDED: LimitExceeded,
+    Family.SERVER_FAULT: ServerFault,
 }
-
-_INTERRUPTIONS: dict[str, type[NotReached]] = {
-    "QUEUE_FULL": Overloaded,
-    "DATABASE_UNAVAILABLE": Unavailable,
-    "SHUTTING_DOWN": Unavailable,
-    "DEADLINE_PASSED": DeadlineExceeded,
+_INTERRUPTIONS: dict[Family, type[NotReached]] = {
+    Family.OVERLOADED: Overloaded,
+    Family.UNAVAILABLE: Unavailable,
+    Family.DEADLINE_EXCEEDED: DeadlineExceeded,
 }
-
-UNLOGGED_REASONS = frozenset(
-    {"SIGNATURE_MALFORMED", "SIGNATURE_INVALID", "KEY_UNKNOWN", "AUDIENCE_MISMATCH", "MESSAGE_TOO_LARGE", "INTERNAL"}
-) | frozenset(_INTERRUPTIONS)
-"""Reasons that a server gives before a request reaches the log; such a refusal has no receipt."""
 
 
 class Refusal:
@@ -275,7 +246,7 @@ class Refusal:
         match name:
             case "google.rpc.ErrorInfo":
                 info = error_details_pb2.ErrorInfo.FromString(value)
-                self.reason = info.reason if info.domain == DOMAIN else ""
+                self.reason = info.reason if info.domain == ERROR_DOMAIN else ""
             case "google.rpc.BadRequest":
                 fields = error_details_pb2.BadRequest.FromString(value).field_violations
                 self.violations = tuple(Violation(v.field, v.reason, v.description) for v in fields)
@@ -284,12 +255,20 @@ class Refusal:
             case _:
                 pass  # a detail of a newer server: it can only add to what is known
 
+    @property
+    def must_be_logged(self) -> bool:
+        """Whether the server owes a receipt for it: for every reason but those that never, or not always, reach the log."""
+        known = BY_NAME.get(self.reason)
+        return bool(self.reason) and (known is None or known.logged is Logged.ALWAYS)
+
     def to_exception(self, receipt: KeptReceipt | None) -> TallystickError:
         """The exception for this status; `receipt` is the verified one, if there was any."""
-        if self.reason in _INTERRUPTIONS:
-            return _INTERRUPTIONS[self.reason](f"{self.reason}: {_one_line(self.details)}", self.retry_after)
+        known = BY_NAME.get(self.reason)
+        if known is not None and known.family in _INTERRUPTIONS:
+            return _INTERRUPTIONS[known.family](f"{self.reason}: {_one_line(self.details)}", self.retry_after)
         if self.reason:
-            kind = _REFUSALS.get(self.reason, Refused)
+            # A reason of a newer server has no family here.
+            kind = _REFUSALS[known.family] if known is not None else Refused
             return kind(_one_line(self.details), reason=self.reason, violations=self.violations, receipt=receipt)
         return self._without_reason()
 

@@ -3,6 +3,7 @@
 What stands in `__all__` is public and frozen by a test.
 """
 
+from tallystick.contract.violations import Violation
 from tallystick.credit.decisions import Decision, PolicyError, Reason, Screening
 from tallystick.credit.enums import (
     AccountType,
@@ -45,7 +46,6 @@ from tallystick.credit.validation import (
     validate_subject,
     validate_withdrawal,
 )
-from tallystick.credit.violations import Violation
 
 __all__ = [
     "MAX_VIOLATIONS_PER_REPORT",

@@ -7,6 +7,7 @@ numbers, because a batch holds a thousand accounts and runs on the hot path.
 from datetime import datetime
 from typing import Final
 
+from tallystick.contract.violations import Violation
 from tallystick.credit.codes import (
     ACCOUNT_STATUSES,
     DAYS_PAST_DUE_RANGES,
@@ -38,7 +39,6 @@ from tallystick.credit.field_rules import (
     members,
     seconds_of,
 )
-from tallystick.credit.violations import Violation
 from tallystick.v1.account_pb2 import Account, AccountMonth, RelatedObligor, SpecialTransaction
 
 MAX_VIOLATIONS_PER_REPORT: Final = 8

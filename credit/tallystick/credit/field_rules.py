@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from tallystick.contract.violations import Violation
 from tallystick.credit.dates import month_of_seconds, number_of_epoch_day, ordinal_of_number
-from tallystick.credit.violations import Violation
 
 MAX_AMOUNT: Final = 10**15
 """Largest amount in minor units, either way: ten trillion yuan. Sums over 500 accounts still fit into 64 bits."""

@@ -4,10 +4,10 @@ import re
 from datetime import datetime
 from typing import Final
 
+from tallystick.contract.violations import Violation
 from tallystick.credit.account_rules import MAX_VIOLATIONS_PER_REPORT, check_account
 from tallystick.credit.enums import Purpose, WithdrawalReason
 from tallystick.credit.field_rules import check_instant, check_length, code_violation, members, seconds_of
-from tallystick.credit.violations import Violation
 from tallystick.crypto import ElementError, check_element
 from tallystick.v1.account_pb2 import Account, AccountReference
 from tallystick.v1.inquiry_service_pb2 import Inquiry

@@ -92,7 +92,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DEADLINE_PASSED: _ErrorReason.ValueType  # 102
     """DEADLINE_EXCEEDED: the caller's deadline had passed before the request was run. Not logged."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 103
-    """INTERNAL: a fault of the server; nothing was done."""
+    """INTERNAL: a fault of the server; nothing was done. Logged if possible."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason this exchange gives."""
@@ -164,7 +164,7 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 101
 ERROR_REASON_DEADLINE_PASSED: ErrorReason.ValueType  # 102
 """DEADLINE_EXCEEDED: the caller's deadline had passed before the request was run. Not logged."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 103
-"""INTERNAL: a fault of the server; nothing was done."""
+"""INTERNAL: a fault of the server; nothing was done. Logged if possible."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

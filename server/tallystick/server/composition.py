@@ -17,7 +17,6 @@ from tallystick.server.ledger.queue import Line
 from tallystick.server.ledger.transaction import Transactor
 from tallystick.server.log.append import LogWriter
 from tallystick.server.log.checkpoints import get_checkpoint
-from tallystick.server.log.details import RequestReader
 from tallystick.server.log.erasure import SubjectEraser
 from tallystick.server.log.evidence import EvidenceBox
 from tallystick.server.log.proofs import get_consistency_proof, get_inclusion_proof
@@ -63,7 +62,7 @@ def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
     for operation in (
         *own,
         *_membership_operations(settings, keys),
-        *_audit_operations(keys, box, RequestReader(operations), epoch_id),
+        *_audit_operations(keys, box, epoch_id),
     ):
         operations[operation.method] = operation
     return Service(
@@ -108,12 +107,12 @@ def _membership_operations(settings: Settings, keys: ServerKeys) -> Iterable[Ope
     )
 
 
-def _audit_operations(keys: ServerKeys, box: EvidenceBox, reader: RequestReader, epoch_id: bytes) -> Iterable[Operation]:
+def _audit_operations(keys: ServerKeys, box: EvidenceBox, epoch_id: bytes) -> Iterable[Operation]:
     return (
         ListAuditEntries(keys.request_secret),
-        GetAuditEntry(box, reader),
+        GetAuditEntry(box),
         ExportAuditEntries(),
-        EraseSubject(SubjectEraser(box, reader, keys.subject_secret), epoch_id),
+        EraseSubject(SubjectEraser(box, keys.subject_secret), epoch_id),
     )
 
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tallystick.credit.violations import Violation
+from tallystick.contract.limits import MAX_VIOLATIONS
+from tallystick.contract.reasons import BY_NAME, name_of
+from tallystick.contract.violations import Violation
 from tallystick.v1 import errors_pb2
-
-REASON_PREFIX = "ERROR_REASON_"
-MAX_VIOLATIONS = 32
-"""Most field violations one refusal carries: gRPC's metadata has a hard limit of 16 KiB."""
 
 
 @dataclass(slots=True)
@@ -30,12 +28,12 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
     @property
     def reason_name(self) -> str:
         """The reason as it stands in google.rpc.ErrorInfo: the enum's name without its prefix."""
-        return errors_pb2.ErrorReason.Name(self.reason).removeprefix(REASON_PREFIX)
+        return name_of(self.reason)
 
     @classmethod
     def of_field(cls, reason: errors_pb2.ErrorReason.ValueType, field: str, description: str) -> Refusal:
         """A refusal for one field."""
-        name = errors_pb2.ErrorReason.Name(reason).removeprefix(REASON_PREFIX)
+        name = name_of(reason)
         return cls(reason, f"{field}: {description}", (Violation(field, name, description),))
 
     def __str__(self) -> str:
@@ -45,7 +43,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
 def refuse_violations(violations: Sequence[Violation]) -> Refusal:
     """A refusal of a whole request for what is wrong with its fields; its reason is the first violation's."""
     first = violations[0]
-    reason = errors_pb2.ErrorReason.Value(REASON_PREFIX + first.reason)
+    reason = BY_NAME[first.reason].value
     more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
     return Refusal(reason, f"{first.field}: {first.description}{more}", violations[:MAX_VIOLATIONS])
 

@@ -16,6 +16,7 @@ from tallystick.client.files.cells import CellInvalid, Cells
 from tallystick.client.files.tables import Row, TableReader
 from tallystick.client.flows.reporting import Report
 from tallystick.client.identities import ORGANISATION, PERSON, Identity
+from tallystick.contract.violations import Violation
 from tallystick.credit.codes import disposition_from_code
 from tallystick.credit.enums import (
     AccountType,
@@ -27,7 +28,6 @@ from tallystick.credit.enums import (
     SubjectKind,
 )
 from tallystick.credit.history import Account, AccountMonth, RelatedObligor, RunningOverdue, SpecialTransaction
-from tallystick.credit.violations import Violation
 
 REQUIRED = (
     "id_kind",

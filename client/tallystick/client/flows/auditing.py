@@ -19,13 +19,13 @@ from tallystick.client.identities import AnyIdentity, canonical
 from tallystick.client.protocol.calls import Call, Flow, Server, ask
 from tallystick.client.protocol.methods import GET_AUDIT_ENTRY, LIST_AUDIT_ENTRIES
 from tallystick.client.protocol.receipts import KeptReceipt
-from tallystick.client.protocol.request_subjects import RequestSubject, request_subjects
+from tallystick.contract.details import detail_hash, subject_of
+from tallystick.contract.methods import METHODS
 from tallystick.credit.enums import Purpose
-from tallystick.crypto import CryptoError, commitment_from_hashes, leaf_hash, salted_leaf_hash, subject_leaf
+from tallystick.crypto import CryptoError, commitment_from_hashes, leaf_hash, subject_leaf
 from tallystick.v1 import audit_service_pb2, codes_pb2, log_pb2, subject_pb2
 
 _PAGE = 500
-_HASH_BYTES = 32
 _EMPTY_DIGEST = hashlib.sha256(b"").digest()
 """Of a request without any field: its bytes are shown by showing none."""
 
@@ -205,7 +205,7 @@ def _open_details(
     """Rebuilds the commitment from the disclosed leaves and the hashes of erased ones, and only then reads them. An erased envelope
     is None."""
     try:
-        commitment = commitment_from_hashes([_detail_hash(entry, leaf) for leaf in details])
+        commitment = commitment_from_hashes([detail_hash(leaf) for leaf in details])
     except CryptoError as error:
         raise DetailsFalse(f"entry {entry.index}: {error}") from None
     if not hmac.compare_digest(commitment, entry.details_commitment):
@@ -234,23 +234,12 @@ def _check_request(
     if any(leaf.WhichOneof("content") != "subject" for leaf in subjects):
         return
     shown = [leaf.subject for leaf in subjects]
-    named = [RequestSubject(each.subject.epoch_id, each.subject.element, each.purpose, each.consent_reference) for each in shown]
-    if named != request_subjects(entry.method, request, refused=entry.refused):
+    named = [subject_of(each) for each in shown]
+    contract = METHODS.get(entry.method)
+    # An entry of a method that this version does not know names no subject that it could compare.
+    expected = contract.logged_subjects(request, refused=entry.refused) if contract is not None else ()
+    if expected is None or named != list(expected):
         raise DetailsFalse(f"entry {entry.index}: the subjects shown are not those of its request")
-
-
-def _detail_hash(entry: AuditEntry, leaf: log_pb2.DetailLeaf) -> bytes:
-    match leaf.WhichOneof("content"):
-        case "envelope":
-            return salted_leaf_hash(leaf.salt, leaf.envelope)
-        case "subject":
-            subject = leaf.subject
-            content = subject_leaf(subject.subject.epoch_id, subject.subject.element, subject.purpose, subject.consent_reference)
-            return salted_leaf_hash(leaf.salt, content)
-        case "erased_leaf_hash" if len(leaf.erased_leaf_hash) == _HASH_BYTES:
-            return leaf.erased_leaf_hash
-        case _:
-            raise DetailsFalse(f"entry {entry.index}: a detail is neither disclosed nor erased")
 
 
 def _disclosed(leaf: log_pb2.DetailLeaf) -> DisclosedSubject:

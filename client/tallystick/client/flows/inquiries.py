@@ -14,14 +14,11 @@ from tallystick.client.identities import AnyIdentity, canonical
 from tallystick.client.protocol.calls import Answered, Call, Flow, ask
 from tallystick.client.protocol.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CREDIT_HISTORY
 from tallystick.client.protocol.receipts import KeptReceipt
+from tallystick.contract.violations import Violation
 from tallystick.credit.enums import Purpose
 from tallystick.credit.history import CreditHistory, credit_history_from_message
-from tallystick.credit.violations import Violation
 from tallystick.crypto import subject_leaf
 from tallystick.v1 import inquiry_service_pb2
-
-MAX_INQUIRIES = 200
-"""Inquiries in one request."""
 
 _NAMED_ITEM = re.compile(r"inquiries\[(\d{1,4})\]")
 

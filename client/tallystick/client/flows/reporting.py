@@ -16,15 +16,14 @@ from tallystick.client.identities import AnyIdentity, canonical, input_invalid
 from tallystick.client.protocol.calls import Call, Flow, ask
 from tallystick.client.protocol.methods import GET_SUBMISSION, LIST_SUBMISSIONS, SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.client.protocol.receipts import KeptReceipt
+from tallystick.contract.limits import MAX_REPORTS
+from tallystick.contract.violations import Violation
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 from tallystick.credit.history import Account
-from tallystick.credit.violations import Violation
 from tallystick.crypto import Identity as CanonicalIdentity
 from tallystick.crypto import IdentityError, account_reference, subject_leaf
 from tallystick.v1 import account_pb2, errors_pb2, reporting_service_pb2
 
-MAX_REPORTS = 1_000
-"""Reports in one request."""
 MAX_BATCH_BYTES = 3_500_000
 """Serialised reports in one request; the server refuses messages above 4 MiB."""
 _REPORT_OVERHEAD = 160

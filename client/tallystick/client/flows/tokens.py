@@ -17,12 +17,10 @@ from tallystick.client.profile.profile import PinnedTokenKey
 from tallystick.client.profile.token_cache import TokenCache
 from tallystick.client.protocol.calls import Call, Flow, ask
 from tallystick.client.protocol.methods import EVALUATE_TOKENS, GET_TOKEN_KEY
+from tallystick.contract.limits import MAX_ELEMENTS
 from tallystick.crypto import CryptoError, blind, unblind, verify_evaluation
 from tallystick.crypto import Identity as CanonicalIdentity
 from tallystick.v1 import subject_pb2, subject_token_service_pb2
-
-MAX_EVALUATIONS = 1_000
-"""Blinded elements in one request."""
 
 
 class Tokeniser:
@@ -57,8 +55,8 @@ class Tokeniser:
         known = {key: token for key, token in zip(keys, self._cache.lookup(keys), strict=True) if token is not None}
         missing = {key: data for key, data in zip(keys, inputs, strict=True) if key not in known}
         waiting = list(missing.items())
-        for start in range(0, len(waiting), MAX_EVALUATIONS):
-            batch = waiting[start : start + MAX_EVALUATIONS]
+        for start in range(0, len(waiting), MAX_ELEMENTS):
+            batch = waiting[start : start + MAX_ELEMENTS]
             tokens = yield from self._evaluate([data for _, data in batch])
             fresh = [(key, token) for (key, _), token in zip(batch, tokens, strict=True)]
             known.update(fresh)

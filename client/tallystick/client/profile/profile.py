@@ -17,12 +17,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tallystick.client.exceptions import ProfileError
 from tallystick.client.protocol.calls import Counterpart, Server, Signer
 from tallystick.client.protocol.transport import Address
+from tallystick.contract.wire import MEMBER_URI
 from tallystick.crypto import CryptoError, check_element, epoch_id
 
 PROFILE_VARIABLE = "TALLYSTICK_PROFILE"
 FILES = {Server.EXCHANGE: "exchange.toml", Server.TOKEN_AUTHORITY: "token-authority.toml"}
-MEMBER_URI = "urn:tallystick:member:"
-"""What a client certificate says whose it is with (docs/protocol.md, "Transport")."""
 
 _MAX_FILE_BYTES = 1 << 20
 

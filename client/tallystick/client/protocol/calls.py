@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.message import DecodeError, Message
 
 from tallystick.client.exceptions import (
-    UNLOGGED_REASONS,
     AnswerMalformed,
     NotReached,
     ReceiptMissing,
@@ -21,11 +20,10 @@ from tallystick.client.exceptions import (
     TallystickError,
 )
 from tallystick.client.protocol.receipts import Expected, KeptReceipt, verify_receipt
+from tallystick.contract.methods import Method as ContractMethod
+from tallystick.contract.wire import RECEIPT_KEY, STATUS_KEY
 from tallystick.crypto import keyid, sign_request
 from tallystick.v1 import audit_service_pb2
-
-RECEIPT_KEY = "tallystick-receipt-bin"
-STATUS_KEY = "grpc-status-details-bin"
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R")
@@ -50,6 +48,11 @@ class Method(Generic[M]):
     answer: type[M]
     signed: bool = True
     """Public methods are neither signed nor logged, and have no receipt."""
+
+    @classmethod
+    def of(cls, contract: ContractMethod[Any, M], server: Server = Server.EXCHANGE) -> Method[M]:
+        """The method of the contract, at one server."""
+        return cls(server, contract.path, contract.answer, signed=not contract.public)
 
     def at(self, server: Server) -> Method[M]:
         """The same method elsewhere: both servers have an AuditService, each for its own log."""
@@ -224,7 +227,7 @@ class Conversation:
         if message is not None and call.method.signed:
             receipt = self.verify(call, attempt, message, refusal.status, refusal.reason)
         error = refusal.to_exception(receipt)
-        must_be_logged = call.method.signed and refusal.reason and refusal.reason not in UNLOGGED_REASONS
+        must_be_logged = call.method.signed and refusal.must_be_logged
         if must_be_logged and receipt is None and not isinstance(error, NotReached):
             return ReceiptMissing(f"a refusal ({refusal.reason}) came without its receipt; it may not be in the log")
         return error

@@ -14,16 +14,14 @@ import grpc.aio
 
 from tallystick.client.protocol.calls import Metadata, RawAnswer, RawFailure
 from tallystick.client.protocol.transport import Address
-
-TRANSPORT_LIMIT = 8 * 1024 * 1024
-"""Largest gRPC message either way; the protocol's own limit is half of it, so that its refusal says why."""
+from tallystick.contract.limits import TRANSPORT_MAX_MESSAGE
 
 _METADATA_LIMIT = 64 * 1024
 """Receipts stay under gRPC's default of 8 KiB; a refusal with 32 violations may not."""
 
 _OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_receive_message_length", TRANSPORT_LIMIT),
-    ("grpc.max_send_message_length", TRANSPORT_LIMIT),
+    ("grpc.max_receive_message_length", TRANSPORT_MAX_MESSAGE),
+    ("grpc.max_send_message_length", TRANSPORT_MAX_MESSAGE),
     ("grpc.max_metadata_size", _METADATA_LIMIT),
     ("grpc.absolute_max_metadata_size", _METADATA_LIMIT),
     # A nonce is good once: only this package may send a request again, under a new signature.

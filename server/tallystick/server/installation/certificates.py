@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tallystick.contract.wire import MEMBER_URI
 from tallystick.server.errors import Problem
 from tallystick.server.installation.key_folder import write_new_file
 
-MEMBER_URI = "urn:tallystick:member:"
 AUTHORITY_VALIDITY = timedelta(days=3652)
 CERTIFICATE_VALIDITY = timedelta(days=825)
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")

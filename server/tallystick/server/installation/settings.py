@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tallystick.contract.limits import MEMBER_ID
 from tallystick.crypto.origins import is_origin
 from tallystick.server.errors import Problem
 
@@ -24,7 +25,6 @@ DEFAULT_FILE = Path("tallystickd.toml")
 EMBEDDED_SCHEME = "embedded:"
 MAX_FILE_SIZE = 1 << 20
 
-_MEMBER_ID = re.compile(r"[a-z][a-z0-9-]{2,31}")
 _LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 
 
@@ -54,7 +54,7 @@ def _check_database(value: str) -> str:
 
 
 def _check_member_id(value: str) -> str:
-    if not _MEMBER_ID.fullmatch(value):
+    if not MEMBER_ID.fullmatch(value):
         raise ValueError('give 3 to 32 of a-z, 0-9 and "-", beginning with a letter')
     return value
 

@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from tallystick.contract.limits import MAX_MESSAGE
 from tallystick.crypto import (
     RequestSignature,
     SignatureFormatError,
@@ -26,7 +27,7 @@ from tallystick.crypto import (
     verify_request,
 )
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.calls import MAX_MESSAGE, Call
+from tallystick.server.ledger.calls import Call
 from tallystick.v1 import errors_pb2 as errors
 
 MAX_KNOWN_KEYS = 65_536

@@ -7,11 +7,6 @@ from tallystick.server.errors import Refusal
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
-MAX_MESSAGE = 4 * 1024 * 1024
-"""Most bytes of a request or an answer message."""
-TRANSPORT_MAX_MESSAGE = 8 * 1024 * 1024
-"""Beyond this gRPC itself refuses, and cannot be made to give our reason."""
-
 
 @dataclass(frozen=True, slots=True)
 class Call:

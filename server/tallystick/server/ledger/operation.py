@@ -7,30 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from google.protobuf.message import Message
-
-from tallystick.crypto import subject_leaf
+from tallystick.contract.limits import MAX_MESSAGE
+from tallystick.contract.methods import Method
+from tallystick.contract.subjects import Subject
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.calls import MAX_MESSAGE
 from tallystick.server.storage.connection import Connection
 
 FULL_BATCH = 1024 * 1024
 """The weight at which a transaction takes no further request: a thousand reports must not wait for ten thousand others. What costs
 this much is the last of its transaction, and so comes after all others of it in the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Whom a request is about, as it stands in the details of its log entry."""
-
-    epoch_id: bytes
-    element: bytes
-    purpose: int = 0
-    consent_reference: str = ""
-
-    def leaf(self) -> bytes:
-        """The unsalted bytes of this subject's leaf under the details commitment."""
-        return subject_leaf(self.epoch_id, self.element, self.purpose, self.consent_reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +66,8 @@ class Work:
 class Operation(Protocol):
     """One kind of request. The ledger calls `run` with all waiting requests of that kind, in the order of their arrival."""
 
-    method: str
-    """The full method, such as "/tallystick.v1.InquiryService/QueryCreditHistory"."""
-    roles: frozenset[int]
-    """Any one of these allows it; empty allows every active member."""
-    streaming: bool = False
-    """Whether the answer is a stream of pages, each a transaction and an entry of its own."""
+    contract: Method[Any, Any]
+    """What both sides know of the method."""
     keeps_request: bool = True
     """False: the evidence holds neither request nor envelope, only the envelope's leaf hash: both would name whom it erases."""
     cost: int = 0
@@ -99,17 +80,15 @@ class Operation(Protocol):
     max_answer: int = MAX_MESSAGE
     """Most bytes of its answer."""
 
-    def decode(self, raw: bytes) -> Message:
-        """Parses the bytes; raises google.protobuf.message.DecodeError."""
-        ...
+    @property
+    def method(self) -> str:
+        """The full method."""
+        return self.contract.path
 
-    def request_id(self, message: Any) -> bytes | None:
-        """The request_id, or None for a method that has none."""
-        return None
-
-    def subjects(self, message: Any) -> Sequence[Subject] | None:
-        """Whom the message is about, as sent (not validated), in its order; None if there are more than the method allows."""
-        return ()
+    @property
+    def roles(self) -> frozenset[int]:
+        """Any one of these allows it; empty allows every active member."""
+        return self.contract.roles
 
     def validate(self, message: Any, now: datetime) -> object:
         """Checks all that can be checked without the database; raises Refusal. What it returns is handed on as `Work.prepared`.

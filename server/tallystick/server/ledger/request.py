@@ -10,13 +10,13 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from tallystick.contract.limits import REQUEST_ID_BYTES
+from tallystick.contract.subjects import Subject
 from tallystick.crypto import CryptoError, RequestSignature, framed, subject_key
 from tallystick.server.errors import Refusal
 from tallystick.server.ledger.calls import Call
-from tallystick.server.ledger.operation import Operation, Subject
+from tallystick.server.ledger.operation import Operation
 from tallystick.v1 import errors_pb2 as errors
-
-REQUEST_ID_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,12 @@ def read_request(
     subjects: Sequence[Subject] | None = None
     invalid: Refusal | None = None
     try:
-        parsed = operation.decode(call.message)
+        parsed = operation.contract.request.FromString(call.message)
     except DecodeError:
         invalid = Refusal(errors.ERROR_REASON_MESSAGE_MALFORMED, f"the bytes are no request of {operation.method}")
     else:
-        request_id = operation.request_id(parsed)
-        subjects = operation.subjects(parsed)
+        request_id = operation.contract.request_id(parsed)
+        subjects = operation.contract.subjects(parsed)
         try:
             if request_id is not None and len(request_id) != REQUEST_ID_BYTES:
                 reason = errors.ERROR_REASON_FIELD_MALFORMED if request_id else errors.ERROR_REASON_FIELD_REQUIRED

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick.contract.subjects import Subject
 from tallystick.crypto import (
     CompactRange,
     commitment_from_hashes,
@@ -22,7 +23,6 @@ from tallystick.crypto import (
     sign_receipt,
 )
 from tallystick.server.errors import ConcurrentChangeError
-from tallystick.server.ledger.operation import Subject
 from tallystick.server.log.evidence import EvidenceBox, evidence_month
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import log_pb2, storage_pb2

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tallystick.contract.details import detail_hash
 from tallystick.crypto import commitment_from_hashes, subject_key
-from tallystick.server.log.details import RequestReader, detail_hash, open_details
+from tallystick.server.log.details import open_details, request_id_of
 from tallystick.server.log.entries import Entry, read_entries
 from tallystick.server.log.evidence import EvidenceBox, EvidenceCorruptError, EvidenceKeyDestroyedError
 from tallystick.v1 import log_pb2, storage_pb2
@@ -67,9 +68,8 @@ class _Resealed:
 class SubjectEraser:
     """Erases subjects, inside a transaction that the caller began and will commit."""
 
-    def __init__(self, box: EvidenceBox, reader: RequestReader, subject_secret: bytes) -> None:
+    def __init__(self, box: EvidenceBox, subject_secret: bytes) -> None:
         self._box = box
-        self._reader = reader
         self._subject_secret = subject_secret
 
     async def erase_subject(self, connection: Connection, subject: SubjectToken, *, accounts: bool = True) -> ErasureReport:
@@ -109,7 +109,7 @@ class SubjectEraser:
         try:
             plain = self._box.open(sealed, month=entry.month, details_commitment=commitment)
             evidence = storage_pb2.Evidence.FromString(plain)
-            details = open_details(evidence, self._reader, commitment)
+            details = open_details(evidence, commitment)
         except EvidenceKeyDestroyedError:
             return _Resealed(0, 0)
         except EvidenceCorruptError as error:
@@ -128,7 +128,7 @@ class SubjectEraser:
 
     async def _forget_digest(self, connection: Connection, entry: Entry, evidence: storage_pb2.Evidence) -> None:
         """Empties the digest of the entry's request; where the request is gone already, so is its digest."""
-        request_id = self._reader.request_id(evidence.method, evidence.request)
+        request_id = request_id_of(evidence.method, evidence.request)
         if request_id:
             await connection.execute(
                 "UPDATE request SET digest = '' WHERE member = %s AND request_id = %s", (entry.member, request_id)

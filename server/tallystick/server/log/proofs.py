@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from tallystick.credit.violations import Violation
+from tallystick.contract.violations import Violation
 from tallystick.crypto import complete_subtrees, consistency_ranges, fold, inclusion_ranges, root
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.log.checkpoints import read_head

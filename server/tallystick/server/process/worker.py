@@ -24,13 +24,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
+from tallystick.contract.limits import TRANSPORT_MAX_MESSAGE
 from tallystick.server.composition import compose
 from tallystick.server.errors import Problem, Refusal
 from tallystick.server.installation.database import DatabaseProblem
 from tallystick.server.installation.identity import check_identity
 from tallystick.server.installation.key_folder import KeyFolder
 from tallystick.server.installation.settings import Settings
-from tallystick.server.ledger.calls import TRANSPORT_MAX_MESSAGE
 from tallystick.server.service import Service
 from tallystick.server.storage.connection import Connection
 from tallystick.server.telemetry.logging import configure_events

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tallystick.credit.violations import Violation
+from tallystick.contract.violations import Violation
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp

@@ -31,18 +31,28 @@ class Reader:
     async def read(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Runs a read in autocommit; once more on a new connection if the old one turned out lost. Raises Refusal.
 
-        A caller that is cancelled leaves its read to end by itself: stopping it would cost the connection that others wait for."""
+        A caller that is cancelled while it waits leaves the queue, and its read never runs. One whose read is running leaves it to
+        end by itself, since stopping it would cost the connection that others wait for; until then nobody else has the turn."""
         if self._waiting >= MAX_WAITING:
             raise Refusal(errors.ERROR_REASON_QUEUE_FULL, "too many wait to read; wait", retry_after=RETRY_AFTER)
-        return await asyncio.shield(asyncio.ensure_future(self._read(query)))
-
-    async def _read(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:
         self._waiting += 1
         try:
-            async with self._turn:
-                return await self._query(query)
+            await self._turn.acquire()
         finally:
             self._waiting -= 1
+        outcome = await asyncio.shield(asyncio.create_task(self._run(query)))
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return outcome
+
+    async def _run(self, query: Callable[[Connection], Awaitable[Result]]) -> Result | Refusal:
+        """Runs a read and gives the turn back. A refusal is returned: raised with its caller gone, it would be reported as lost."""
+        try:
+            return await self._query(query)
+        except Refusal as refusal:
+            return refusal
+        finally:
+            self._turn.release()
 
     async def _query(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:
         for attempt in range(2):

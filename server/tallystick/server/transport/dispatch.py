@@ -14,10 +14,12 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
+from tallystick.contract.reasons import BY_VALUE
+from tallystick.contract.wire import RECEIPT_KEY, STATUS_KEY
 from tallystick.server.errors import Refusal
 from tallystick.server.ledger.calls import Answer, Call
 from tallystick.server.ledger.queue import RETRY_AFTER
-from tallystick.server.ledger.status import CODE_OF_REASON, STATUS_KEY, encode_status
+from tallystick.server.ledger.status import encode_status
 from tallystick.server.service import PublicMethod, Service
 from tallystick.server.telemetry.metrics import CALL_SECONDS, CALLS, UNLOGGED
 from tallystick.server.transport.tls import member_of_certificate
@@ -25,7 +27,7 @@ from tallystick.v1 import errors_pb2 as errors
 from tallystick.v1 import log_pb2
 from tallystick.v1.audit_service_pb2 import ExportAuditEntriesResponse
 
-RECEIPT_KEY = "tallystick-receipt-bin"
+_STATUS_CODE = {code.value[0]: code for code in grpc.StatusCode}
 Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_IN_FLIGHT = 256 * 1024 * 1024
@@ -60,7 +62,7 @@ class Dispatcher(grpc.GenericRpcHandler):
         hold = _Hold()
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         for method, operation in service.operations.items():
-            if operation.streaming:
+            if operation.contract.paged:
                 self._handlers[method] = grpc.unary_stream_rpc_method_handler(_signed_stream(service, method, hold))
             else:
                 self._handlers[method] = grpc.unary_unary_rpc_method_handler(_signed(service, method, hold))
@@ -150,4 +152,4 @@ async def _abort(context: Context, method: str, refusal: Refusal, answer: Answer
     if answer is not None:
         # grpc.aio drops what set_trailing_metadata was given when a call is aborted: it must go with the abort itself.
         trailing.append((RECEIPT_KEY, answer.receipt))
-    await context.abort(CODE_OF_REASON[refusal.reason], refusal.message, tuple(trailing))
+    await context.abort(_STATUS_CODE[BY_VALUE[refusal.reason].code], refusal.message, tuple(trailing))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 
-MEMBER_URI = "urn:tallystick:member:"
+from tallystick.contract.wire import MEMBER_URI
 
 
 def server_credentials(certificate: Path, key: Path, client_ca: Path) -> grpc.ServerCredentials:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tallystick.contract.methods import ERASE_SUBJECT
+from tallystick.contract.violations import Violation
 from tallystick.credit.validation import validate_subject
-from tallystick.credit.violations import Violation
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import FULL_BATCH, Operation, Subject, Work
+from tallystick.server.ledger.operation import FULL_BATCH, Operation, Work
 from tallystick.server.log.erasure import ErasureError, SubjectEraser
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import errors_pb2
-from tallystick.v1.membership_service_pb2 import ROLE_OPERATOR
 
 if TYPE_CHECKING:
     from tallystick.server.storage.connection import Connection
@@ -32,8 +32,7 @@ class EraseSubject(Operation):
     the envelope.
     """
 
-    method = "/tallystick.v1.AuditService/EraseSubject"
-    roles = frozenset({ROLE_OPERATOR})
+    contract = ERASE_SUBJECT
     keeps_request = False
     cost = FULL_BATCH
     locks = "accounts"
@@ -42,15 +41,6 @@ class EraseSubject(Operation):
         """`epoch_id` is the key epoch in force, under which all search rows stand; empty where there is none."""
         self._eraser = eraser
         self._epoch_id = epoch_id
-
-    def decode(self, raw: bytes) -> pb.EraseSubjectRequest:
-        return pb.EraseSubjectRequest.FromString(raw)
-
-    def request_id(self, message: pb.EraseSubjectRequest) -> bytes:
-        return message.request_id
-
-    def subjects(self, message: pb.EraseSubjectRequest) -> Sequence[Subject]:
-        return ()
 
     def validate(self, message: pb.EraseSubjectRequest, now: datetime) -> None:
         if not message.HasField("subject"):

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tallystick.contract.methods import LIST_AUDIT_ENTRIES
+from tallystick.contract.violations import Violation
 from tallystick.credit.validation import validate_subject
-from tallystick.credit.violations import Violation
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import Operation, Subject, Work
+from tallystick.server.ledger.operation import Operation, Work
 from tallystick.server.log.entries import index_at, read_entries
 from tallystick.server.services.membership import registry
 from tallystick.server.services.membership.members import SERVICE as MEMBERSHIP_SERVICE
@@ -92,22 +93,10 @@ class Page:
 class ListAuditEntries(Operation):
     """Lists entries: all for an auditor; for another member its own, and those about membership and keys."""
 
-    method = "/tallystick.v1.AuditService/ListAuditEntries"
-    roles = frozenset()
+    contract = LIST_AUDIT_ENTRIES
 
     def __init__(self, page_secret: bytes) -> None:
         self._page_tokens = PageTokens(page_secret, self.method)
-
-    def decode(self, raw: bytes) -> pb.ListAuditEntriesRequest:
-        return pb.ListAuditEntriesRequest.FromString(raw)
-
-    def request_id(self, message: pb.ListAuditEntriesRequest) -> None:
-        return None
-
-    def subjects(self, message: pb.ListAuditEntriesRequest) -> Sequence[Subject]:
-        if not message.HasField("subject"):
-            return ()
-        return (Subject(message.subject.epoch_id, message.subject.element),)
 
     def validate(self, message: pb.ListAuditEntriesRequest, now: datetime) -> None:
         violations = [*check_page_size(message.page_size), *_check_times(message)]

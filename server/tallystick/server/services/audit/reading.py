@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tallystick.credit.violations import Violation
+from tallystick.contract.limits import MAX_MESSAGE
+from tallystick.contract.methods import EXPORT_AUDIT_ENTRIES, GET_AUDIT_ENTRY
+from tallystick.contract.violations import Violation
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.calls import MAX_MESSAGE
-from tallystick.server.ledger.operation import FULL_BATCH, Operation, Subject, Work
+from tallystick.server.ledger.operation import FULL_BATCH, Operation, Work
 from tallystick.server.log.checkpoints import read_head
-from tallystick.server.log.details import RequestReader, open_details
+from tallystick.server.log.details import open_details
 from tallystick.server.log.entries import Entry, read_entries
 from tallystick.server.log.evidence import EvidenceBox, EvidenceCorruptError, EvidenceKeyDestroyedError
 from tallystick.v1 import audit_service_pb2 as pb
@@ -40,23 +41,12 @@ _MAX_INDEX = 2**63 - 1
 class GetAuditEntry(Operation):
     """Opens an entry: for an auditor any, for another member its own. What a caller may not know of is not found."""
 
-    method = "/tallystick.v1.AuditService/GetAuditEntry"
+    contract = GET_AUDIT_ENTRY
     cost = FULL_BATCH // 4
-    roles = frozenset()
     max_answer = MAX_MESSAGE + DETAILS_OVERHEAD
 
-    def __init__(self, box: EvidenceBox, reader: RequestReader) -> None:
+    def __init__(self, box: EvidenceBox) -> None:
         self._box = box
-        self._reader = reader
-
-    def decode(self, raw: bytes) -> pb.GetAuditEntryRequest:
-        return pb.GetAuditEntryRequest.FromString(raw)
-
-    def request_id(self, message: pb.GetAuditEntryRequest) -> None:
-        return None
-
-    def subjects(self, message: pb.GetAuditEntryRequest) -> Sequence[Subject]:
-        return ()
 
     def validate(self, message: pb.GetAuditEntryRequest, now: datetime) -> None:
         """Any index is well formed; one beyond the log is not found."""
@@ -82,7 +72,7 @@ class GetAuditEntry(Operation):
         answer = pb.GetAuditEntryResponse(logged_entry=log_pb2.LoggedEntry(index=entry.index, entry=entry.leaf))
         evidence = await self._evidence(connection, entry)
         if evidence is not None:
-            answer.details.extend(open_details(evidence, self._reader, entry.details_commitment))
+            answer.details.extend(open_details(evidence, entry.details_commitment))
             answer.request = evidence.request
         if answer.ByteSize() > MAX_MESSAGE:
             answer.ClearField("request")
@@ -105,19 +95,8 @@ class GetAuditEntry(Operation):
 class ExportAuditEntries(Operation):
     """Streams entries in the order of the log, a page a run. Role: auditor."""
 
-    method = "/tallystick.v1.AuditService/ExportAuditEntries"
-    streaming = True
+    contract = EXPORT_AUDIT_ENTRIES
     cost = FULL_BATCH // 4
-    roles = frozenset({ROLE_AUDITOR})
-
-    def decode(self, raw: bytes) -> pb.ExportAuditEntriesRequest:
-        return pb.ExportAuditEntriesRequest.FromString(raw)
-
-    def request_id(self, message: pb.ExportAuditEntriesRequest) -> None:
-        return None
-
-    def subjects(self, message: pb.ExportAuditEntriesRequest) -> Sequence[Subject]:
-        return ()
 
     def validate(self, message: pb.ExportAuditEntriesRequest, now: datetime) -> None:
         if message.end_index and message.start_index > message.end_index:

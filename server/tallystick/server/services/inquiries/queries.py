@@ -8,19 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from tallystick.contract.limits import MAX_INQUIRIES
+from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CREDIT_HISTORY
+from tallystick.contract.violations import Violation
 from tallystick.credit.overdue import summarise
 from tallystick.credit.validation import validate_inquiry
-from tallystick.credit.violations import Violation
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import FULL_BATCH, Operation, Subject, Work
+from tallystick.server.ledger.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.inquiries.wire import submessage
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import account_pb2, codes_pb2, inquiry_service_pb2
 from tallystick.v1 import errors_pb2 as errors
-from tallystick.v1.membership_service_pb2 import ROLE_INQUIRER
 
-SERVICE = "/tallystick.v1.InquiryService/"
-MAX_INQUIRIES = 200
 MAX_ACCOUNTS = 500
 MAX_RECORD_BYTES = 32 * 1024 * 1024
 """Most bytes of accounts that one run reads, and most that it answers: what is over is asked for in several runs, or refused."""
@@ -115,20 +114,10 @@ class InquiryAnswers:
 class QueryCreditHistory(Operation):
     """One subject."""
 
-    method = SERVICE + "QueryCreditHistory"
-    roles = frozenset({int(ROLE_INQUIRER)})
+    contract = QUERY_CREDIT_HISTORY
 
     def __init__(self, answers: InquiryAnswers) -> None:
         self._answers = answers
-
-    def decode(self, raw: bytes) -> inquiry_service_pb2.QueryCreditHistoryRequest:
-        return inquiry_service_pb2.QueryCreditHistoryRequest.FromString(raw)
-
-    def request_id(self, message: Any) -> bytes:
-        return bytes(message.request_id)
-
-    def subjects(self, message: Any) -> Sequence[Subject]:
-        return (_subject(message.inquiry),)
 
     def validate(self, message: Any, now: datetime) -> None:
         if violations := self._answers.violations(message.inquiry, "inquiry"):
@@ -141,21 +130,11 @@ class QueryCreditHistory(Operation):
 class BatchQueryCreditHistories(Operation):
     """Many subjects; one faulty inquiry refuses them all."""
 
-    method = SERVICE + "BatchQueryCreditHistories"
+    contract = BATCH_QUERY_CREDIT_HISTORIES
     cost = FULL_BATCH // 8
-    roles = frozenset({int(ROLE_INQUIRER)})
 
     def __init__(self, answers: InquiryAnswers) -> None:
         self._answers = answers
-
-    def decode(self, raw: bytes) -> inquiry_service_pb2.BatchQueryCreditHistoriesRequest:
-        return inquiry_service_pb2.BatchQueryCreditHistoriesRequest.FromString(raw)
-
-    def request_id(self, message: Any) -> bytes:
-        return bytes(message.request_id)
-
-    def subjects(self, message: Any) -> Sequence[Subject] | None:
-        return [_subject(inquiry) for inquiry in message.inquiries] if len(message.inquiries) <= MAX_INQUIRIES else None
 
     def validate(self, message: Any, now: datetime) -> None:
         if not message.inquiries:
@@ -179,10 +158,6 @@ class BatchQueryCreditHistories(Operation):
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         await self._answers.answer(connection, works, clock, self.max_answer)
-
-
-def _subject(inquiry: inquiry_service_pb2.Inquiry) -> Subject:
-    return Subject(inquiry.subject.epoch_id, inquiry.subject.element, inquiry.purpose, inquiry.consent_reference)
 
 
 def _purpose_refusal(work: Work) -> Refusal | None:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tallystick.credit.violations import Violation
+from tallystick.contract.methods import ADD_MEMBER_KEY, REVOKE_MEMBER_KEY
+from tallystick.contract.violations import Violation
 from tallystick.crypto import key_statement
 from tallystick.crypto.ed25519 import is_signed
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import FULL_BATCH, Caller, Operation, Subject, Work
+from tallystick.server.ledger.operation import FULL_BATCH, Caller, Operation, Work
 from tallystick.server.services.membership import registry
-from tallystick.server.services.membership.members import SERVICE, check_member_id
+from tallystick.server.services.membership.members import check_member_id
 from tallystick.server.services.membership.signing_keys import is_signing_key
 from tallystick.v1 import errors_pb2
 from tallystick.v1 import membership_service_pb2 as pb
@@ -34,22 +35,12 @@ class AddMemberKey(Operation):
     a member out for good, would only make the operator admit it again under another name.
     """
 
-    method = SERVICE + "AddMemberKey"
+    contract = ADD_MEMBER_KEY
     changes_registry = True
     cost = FULL_BATCH
-    roles = frozenset()
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
-
-    def decode(self, raw: bytes) -> pb.AddMemberKeyRequest:
-        return pb.AddMemberKeyRequest.FromString(raw)
-
-    def request_id(self, message: pb.AddMemberKeyRequest) -> bytes:
-        return message.request_id
-
-    def subjects(self, message: pb.AddMemberKeyRequest) -> Sequence[Subject]:
-        return ()
 
     def validate(self, message: pb.AddMemberKeyRequest, now: datetime) -> None:
         violations = [
@@ -118,19 +109,9 @@ class AddMemberKey(Operation):
 class RevokeMemberKey(Operation):
     """Revokes a key for good. Doing it again changes nothing and answers with the key as it was revoked."""
 
-    method = SERVICE + "RevokeMemberKey"
+    contract = REVOKE_MEMBER_KEY
     changes_registry = True
     cost = FULL_BATCH
-    roles = frozenset({pb.ROLE_OPERATOR})
-
-    def decode(self, raw: bytes) -> pb.RevokeMemberKeyRequest:
-        return pb.RevokeMemberKeyRequest.FromString(raw)
-
-    def request_id(self, message: pb.RevokeMemberKeyRequest) -> bytes:
-        return message.request_id
-
-    def subjects(self, message: pb.RevokeMemberKeyRequest) -> Sequence[Subject]:
-        return ()
 
     def validate(self, message: pb.RevokeMemberKeyRequest, now: datetime) -> None:
         violations = [

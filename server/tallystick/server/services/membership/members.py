@@ -6,14 +6,15 @@ lock, and whatever can refuse is checked before the first write. Keys are in mem
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tallystick.credit.violations import Violation
+from tallystick.contract.limits import MEMBER_ID
+from tallystick.contract.methods import CREATE_MEMBER, LIST_MEMBERS, UPDATE_MEMBER
+from tallystick.contract.violations import Violation
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import FULL_BATCH, Operation, Subject, Work
+from tallystick.server.ledger.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.membership import registry
 from tallystick.server.services.page_tokens import PageTokens
 from tallystick.server.services.request_fields import PAGE_BYTES, check_page_size, page_size
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tallystick.server.storage.connection import Connection
 
 SERVICE = "/tallystick.v1.MembershipService/"
-MEMBER_ID = re.compile(r"[a-z][a-z0-9-]{2,31}")
 MAX_DISPLAY_NAME = 200
 _MAX_BIGINT = 2**63 - 1
 
@@ -32,19 +32,9 @@ _MAX_BIGINT = 2**63 - 1
 class CreateMember(Operation):
     """Admits a member; ALREADY_EXISTS when its member_id is taken. A state that is not stated is active."""
 
-    method = SERVICE + "CreateMember"
+    contract = CREATE_MEMBER
     changes_registry = True
     cost = FULL_BATCH
-    roles = frozenset({pb.ROLE_OPERATOR})
-
-    def decode(self, raw: bytes) -> pb.CreateMemberRequest:
-        return pb.CreateMemberRequest.FromString(raw)
-
-    def request_id(self, message: pb.CreateMemberRequest) -> bytes:
-        return message.request_id
-
-    def subjects(self, message: pb.CreateMemberRequest) -> Sequence[Subject]:
-        return ()
 
     def validate(self, message: pb.CreateMemberRequest, now: datetime) -> pb.Member:
         member = pb.Member()
@@ -66,19 +56,9 @@ class CreateMember(Operation):
 class UpdateMember(Operation):
     """Replaces every settable field of a member; STATE_CONFLICT when nobody would be left to administer."""
 
-    method = SERVICE + "UpdateMember"
+    contract = UPDATE_MEMBER
     changes_registry = True
     cost = FULL_BATCH
-    roles = frozenset({pb.ROLE_OPERATOR})
-
-    def decode(self, raw: bytes) -> pb.UpdateMemberRequest:
-        return pb.UpdateMemberRequest.FromString(raw)
-
-    def request_id(self, message: pb.UpdateMemberRequest) -> bytes:
-        return message.request_id
-
-    def subjects(self, message: pb.UpdateMemberRequest) -> Sequence[Subject]:
-        return ()
 
     def validate(self, message: pb.UpdateMemberRequest, now: datetime) -> None:
         _refuse_if_any(validate_member(message.member))
@@ -116,20 +96,10 @@ class ListMembers(Operation):
     others signed.
     """
 
-    method = SERVICE + "ListMembers"
-    roles = frozenset()
+    contract = LIST_MEMBERS
 
     def __init__(self, page_secret: bytes) -> None:
         self._page_tokens = PageTokens(page_secret, self.method)
-
-    def decode(self, raw: bytes) -> pb.ListMembersRequest:
-        return pb.ListMembersRequest.FromString(raw)
-
-    def request_id(self, message: pb.ListMembersRequest) -> None:
-        return None
-
-    def subjects(self, message: pb.ListMembersRequest) -> Sequence[Subject]:
-        return ()
 
     def validate(self, message: pb.ListMembersRequest, now: datetime) -> None:
         _refuse_if_any(check_page_size(message.page_size))

@@ -7,43 +7,29 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from tallystick.contract.limits import MAX_REPORTS
+from tallystick.contract.methods import SUBMIT_REPORTS, WITHDRAW_ACCOUNT
+from tallystick.contract.violations import Violation
 from tallystick.credit.merging import Merged, merge_report, merge_withdrawal
 from tallystick.credit.validation import validate_report, validate_withdrawal
-from tallystick.credit.violations import Violation
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import Operation, Subject, Work
+from tallystick.server.ledger.operation import Operation, Work
 from tallystick.server.services.reporting.account_changes import Change, Key, apply_changes
 from tallystick.server.services.reporting.account_limits import MAX_OWN_ACCOUNTS
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import errors_pb2 as errors
 from tallystick.v1 import reporting_service_pb2 as pb
 from tallystick.v1.errors_pb2 import FieldViolation
-from tallystick.v1.membership_service_pb2 import ROLE_REPORTER
-
-SERVICE = "/tallystick.v1.ReportingService/"
-MAX_REPORTS = 1000
 
 
 class SubmitReports(Operation):
     """A batch of account states, each accepted or rejected by itself."""
 
-    method = SERVICE + "SubmitReports"
+    contract = SUBMIT_REPORTS
     locks = "accounts"
-    roles = frozenset({int(ROLE_REPORTER)})
 
     def __init__(self, epoch_id: bytes) -> None:
         self._epoch_id = epoch_id
-
-    def decode(self, raw: bytes) -> pb.SubmitReportsRequest:
-        return pb.SubmitReportsRequest.FromString(raw)
-
-    def request_id(self, message: Any) -> bytes:
-        return bytes(message.request_id)
-
-    def subjects(self, message: Any) -> Sequence[Subject] | None:
-        if len(message.reports) > MAX_REPORTS:
-            return None
-        return [Subject(report.subject.epoch_id, report.subject.element) for report in message.reports]
 
     def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
         """What is wrong with each report."""
@@ -87,21 +73,11 @@ class SubmitReports(Operation):
 class WithdrawAccount(Operation):
     """One account disappears; its tombstone stays."""
 
-    method = SERVICE + "WithdrawAccount"
+    contract = WITHDRAW_ACCOUNT
     locks = "accounts"
-    roles = frozenset({int(ROLE_REPORTER)})
 
     def __init__(self, epoch_id: bytes) -> None:
         self._epoch_id = epoch_id
-
-    def decode(self, raw: bytes) -> pb.WithdrawAccountRequest:
-        return pb.WithdrawAccountRequest.FromString(raw)
-
-    def request_id(self, message: Any) -> bytes:
-        return bytes(message.request_id)
-
-    def subjects(self, message: Any) -> Sequence[Subject]:
-        return (Subject(message.subject.epoch_id, message.subject.element),)
 
     def validate(self, message: Any, now: datetime) -> None:
         if violations := validate_withdrawal(message, now, epoch_id=self._epoch_id):

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from tallystick.contract.limits import REQUEST_ID_BYTES
+from tallystick.contract.methods import GET_SUBMISSION, LIST_SUBMISSIONS
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.ledger.operation import Operation, Work
-from tallystick.server.ledger.request import REQUEST_ID_BYTES
 from tallystick.server.services.page_tokens import PageTokens
-from tallystick.server.services.reporting.reports import SERVICE
 from tallystick.server.services.request_fields import check_page_size, page_size
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import errors_pb2 as errors
 from tallystick.v1 import reporting_service_pb2 as pb
-from tallystick.v1.membership_service_pb2 import ROLE_REPORTER
 
 _GET = """
 SELECT request.member, request.request_id, create_time, accepted_count, rejected_count, entry_index, answer
@@ -37,11 +36,7 @@ _MAX_INDEX = 2**63 - 1
 class GetSubmission(Operation):
     """One submission with its verdicts."""
 
-    method = SERVICE + "GetSubmission"
-    roles = frozenset({int(ROLE_REPORTER)})
-
-    def decode(self, raw: bytes) -> pb.GetSubmissionRequest:
-        return pb.GetSubmissionRequest.FromString(raw)
+    contract = GET_SUBMISSION
 
     def validate(self, message: Any, now: datetime) -> None:
         if len(message.submission_request_id) != REQUEST_ID_BYTES:
@@ -68,14 +63,10 @@ class GetSubmission(Operation):
 class ListSubmissions(Operation):
     """The caller's submissions, newest first."""
 
-    method = SERVICE + "ListSubmissions"
-    roles = frozenset({int(ROLE_REPORTER)})
+    contract = LIST_SUBMISSIONS
 
     def __init__(self, page_secret: bytes) -> None:
         self._tokens = PageTokens(page_secret, self.method)
-
-    def decode(self, raw: bytes) -> pb.ListSubmissionsRequest:
-        return pb.ListSubmissionsRequest.FromString(raw)
 
     def validate(self, message: Any, now: datetime) -> None:
         if violations := check_page_size(message.page_size):

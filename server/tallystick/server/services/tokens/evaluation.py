@@ -8,18 +8,16 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from tallystick.credit.violations import Violation
+from tallystick.contract.limits import MAX_ELEMENTS, MAX_VIOLATIONS
+from tallystick.contract.methods import EVALUATE_TOKENS
+from tallystick.contract.violations import Violation
 from tallystick.crypto import ElementError, check_element, oprf
-from tallystick.server.errors import MAX_VIOLATIONS, Refusal, refuse_violations
+from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.installation.key_folder import TokenPrivateKey
 from tallystick.server.ledger.operation import FULL_BATCH, Operation, Work
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import errors_pb2 as errors
 from tallystick.v1 import subject_token_service_pb2 as pb
-from tallystick.v1.membership_service_pb2 import ROLE_TOKEN_REQUESTER
-
-SERVICE = "/tallystick.v1.SubjectTokenService/"
-MAX_ELEMENTS = 1000
 
 _USED = "SELECT member, evaluations FROM token_meter WHERE day = %s AND member = ANY(%s)"
 
@@ -34,18 +32,11 @@ RETURNING member, evaluations
 class EvaluateTokens(Operation):
     """A batch of blinded elements. A retry is evaluated again, under the same key to the same result, and metered once."""
 
-    method = SERVICE + "EvaluateTokens"
+    contract = EVALUATE_TOKENS
     cost = FULL_BATCH // 4
-    roles = frozenset({int(ROLE_TOKEN_REQUESTER)})
 
     def __init__(self, key: TokenPrivateKey) -> None:
         self._key = key
-
-    def decode(self, raw: bytes) -> pb.EvaluateTokensRequest:
-        return pb.EvaluateTokensRequest.FromString(raw)
-
-    def request_id(self, message: Any) -> bytes:
-        return bytes(message.request_id)
 
     def validate(self, message: Any, now: datetime) -> None:
         if message.epoch_id != self._key.epoch_id:

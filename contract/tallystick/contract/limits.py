@@ -1,0 +1,26 @@
+"""Limits that both sides observe: a client cuts its requests to them, a server refuses what is beyond them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MAX_MESSAGE: Final = 4 * 1024 * 1024
+"""Most bytes of a request or an answer message."""
+TRANSPORT_MAX_MESSAGE: Final = 8 * 1024 * 1024
+"""Most bytes that the transport lets through. Between the two limits the server refuses with a reason; past this one, gRPC does."""
+
+MAX_REPORTS: Final = 1000
+"""Reports in one request."""
+MAX_INQUIRIES: Final = 200
+"""Inquiries in one request."""
+MAX_ELEMENTS: Final = 1000
+"""Blinded elements in one request."""
+REQUEST_ID_BYTES: Final = 16
+"""Length of a request_id: a random UUID."""
+
+MAX_VIOLATIONS: Final = 32
+"""Most field violations that one refusal carries: gRPC's metadata has a hard limit of 16 KiB."""
+
+MEMBER_ID: Final = re.compile(r"[a-z][a-z0-9-]{2,31}", re.ASCII)
+"""The form of a member_id; to be matched whole."""

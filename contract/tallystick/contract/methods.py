@@ -1,0 +1,125 @@
+"""The RPCs: each with its path, types, roles, subjects, bounds, and how it is carried. One line each, by service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from tallystick.contract import subjects
+from tallystick.contract.limits import MAX_ELEMENTS, MAX_INQUIRIES, MAX_REPORTS
+from tallystick.contract.subjects import Subject, SubjectReader
+from tallystick.v1 import audit_service_pb2 as audit
+from tallystick.v1 import inquiry_service_pb2 as inquiry
+from tallystick.v1 import membership_service_pb2 as membership
+from tallystick.v1 import reporting_service_pb2 as reporting
+from tallystick.v1 import subject_token_service_pb2 as tokens
+from tallystick.v1.membership_service_pb2 import ROLE_AUDITOR, ROLE_INQUIRER, ROLE_OPERATOR, ROLE_REPORTER, ROLE_TOKEN_REQUESTER
+
+Asked = TypeVar("Asked", bound=Message)
+Answer = TypeVar("Answer", bound=Message)
+
+PACKAGE: Final = "tallystick.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[Asked, Answer]):
+    """One RPC."""
+
+    service: str
+    name: str
+    request: type[Asked]
+    answer: type[Answer]
+    roles: frozenset[int] = frozenset()
+    """Any one of these allows it; empty allows every active member."""
+    about: SubjectReader = subjects.nobody
+    """Reads whom a request is about."""
+    items: str = ""
+    """The repeated field that holds the items of a batch; empty for a method that takes one."""
+    max_items: int = 0
+    public: bool = False
+    """A public method is neither signed nor logged, and has no receipt."""
+    paged: bool = False
+    """The answer is a stream of pages, each an entry and a transaction of its own."""
+
+    @property
+    def path(self) -> str:
+        """The full method, such as "/tallystick.v1.InquiryService/QueryCreditHistory"."""
+        return f"/{PACKAGE}.{self.service}/{self.name}"
+
+    @property
+    def has_request_id(self) -> bool:
+        """Whether a retry is recognised by the request_id of the message."""
+        return "request_id" in self.request.DESCRIPTOR.fields_by_name
+
+    def request_id(self, message: Any) -> bytes | None:
+        """The request_id as sent; None for a method that has none."""
+        return bytes(message.request_id) if self.has_request_id else None
+
+    def subjects(self, message: Any) -> Sequence[Subject] | None:
+        """Whom a parsed request is about, in its order; None if it names more than the method allows."""
+        if self.about is not subjects.nobody and self.items and len(getattr(message, self.items)) > self.max_items:
+            return None
+        return self.about(message)
+
+    def logged_subjects(self, request: bytes, *, refused: bool) -> Sequence[Subject] | None:
+        """The subjects that the entry of a request of these bytes names.
+
+        None for what cannot have been carried out: bytes that are no such request, or too many items. A refused request of that
+        kind names no subject."""
+        try:
+            found = self.subjects(self.request.FromString(request))
+        except DecodeError:
+            found = None
+        return () if found is None and refused else found
+
+
+def _roles(*roles: int) -> frozenset[int]:
+    return frozenset(roles)
+
+
+_R, _I, _T, _M, _A = "ReportingService", "InquiryService", "SubjectTokenService", "MembershipService", "AuditService"
+_REPORTER, _INQUIRER, _OPERATOR = _roles(ROLE_REPORTER), _roles(ROLE_INQUIRER), _roles(ROLE_OPERATOR)
+
+# fmt: off
+SUBMIT_REPORTS: Final = Method(_R, "SubmitReports", reporting.SubmitReportsRequest, reporting.SubmitReportsResponse, _REPORTER, subjects.of_reports, "reports", MAX_REPORTS)  # noqa: E501
+WITHDRAW_ACCOUNT: Final = Method(_R, "WithdrawAccount", reporting.WithdrawAccountRequest, reporting.WithdrawAccountResponse, _REPORTER, subjects.of_withdrawal)  # noqa: E501
+GET_SUBMISSION: Final = Method(_R, "GetSubmission", reporting.GetSubmissionRequest, reporting.GetSubmissionResponse, _REPORTER)
+LIST_SUBMISSIONS: Final = Method(_R, "ListSubmissions", reporting.ListSubmissionsRequest, reporting.ListSubmissionsResponse, _REPORTER)  # noqa: E501
+
+QUERY_CREDIT_HISTORY: Final = Method(_I, "QueryCreditHistory", inquiry.QueryCreditHistoryRequest, inquiry.QueryCreditHistoryResponse, _INQUIRER, subjects.of_query)  # noqa: E501
+BATCH_QUERY_CREDIT_HISTORIES: Final = Method(_I, "BatchQueryCreditHistories", inquiry.BatchQueryCreditHistoriesRequest, inquiry.BatchQueryCreditHistoriesResponse, _INQUIRER, subjects.of_batch_query, "inquiries", MAX_INQUIRIES)  # noqa: E501
+
+GET_TOKEN_KEY: Final = Method(_T, "GetTokenKey", tokens.GetTokenKeyRequest, tokens.GetTokenKeyResponse, public=True)
+EVALUATE_TOKENS: Final = Method(_T, "EvaluateTokens", tokens.EvaluateTokensRequest, tokens.EvaluateTokensResponse, _roles(ROLE_TOKEN_REQUESTER), items="blinded_elements", max_items=MAX_ELEMENTS)  # noqa: E501
+
+CREATE_MEMBER: Final = Method(_M, "CreateMember", membership.CreateMemberRequest, membership.CreateMemberResponse, _OPERATOR)
+UPDATE_MEMBER: Final = Method(_M, "UpdateMember", membership.UpdateMemberRequest, membership.UpdateMemberResponse, _OPERATOR)
+LIST_MEMBERS: Final = Method(_M, "ListMembers", membership.ListMembersRequest, membership.ListMembersResponse)
+ADD_MEMBER_KEY: Final = Method(_M, "AddMemberKey", membership.AddMemberKeyRequest, membership.AddMemberKeyResponse)
+REVOKE_MEMBER_KEY: Final = Method(_M, "RevokeMemberKey", membership.RevokeMemberKeyRequest, membership.RevokeMemberKeyResponse, _OPERATOR)  # noqa: E501
+
+LIST_AUDIT_ENTRIES: Final = Method(_A, "ListAuditEntries", audit.ListAuditEntriesRequest, audit.ListAuditEntriesResponse, about=subjects.of_list)  # noqa: E501
+GET_AUDIT_ENTRY: Final = Method(_A, "GetAuditEntry", audit.GetAuditEntryRequest, audit.GetAuditEntryResponse)
+EXPORT_AUDIT_ENTRIES: Final = Method(_A, "ExportAuditEntries", audit.ExportAuditEntriesRequest, audit.ExportAuditEntriesResponse, _roles(ROLE_AUDITOR), paged=True)  # noqa: E501
+# The record of an erasure must not name whom it erased: it is about nobody.
+ERASE_SUBJECT: Final = Method(_A, "EraseSubject", audit.EraseSubjectRequest, audit.EraseSubjectResponse, _OPERATOR)
+GET_CHECKPOINT: Final = Method(_A, "GetCheckpoint", audit.GetCheckpointRequest, audit.GetCheckpointResponse, public=True)
+GET_INCLUSION_PROOF: Final = Method(_A, "GetInclusionProof", audit.GetInclusionProofRequest, audit.GetInclusionProofResponse, public=True)  # noqa: E501
+GET_CONSISTENCY_PROOF: Final = Method(_A, "GetConsistencyProof", audit.GetConsistencyProofRequest, audit.GetConsistencyProofResponse, public=True)  # noqa: E501
+# fmt: on
+
+METHODS: Final[dict[str, Method[Any, Any]]] = {
+    each.path: each
+    for each in (
+        *(SUBMIT_REPORTS, WITHDRAW_ACCOUNT, GET_SUBMISSION, LIST_SUBMISSIONS),
+        *(QUERY_CREDIT_HISTORY, BATCH_QUERY_CREDIT_HISTORIES),
+        *(GET_TOKEN_KEY, EVALUATE_TOKENS),
+        *(CREATE_MEMBER, UPDATE_MEMBER, LIST_MEMBERS, ADD_MEMBER_KEY, REVOKE_MEMBER_KEY),
+        *(LIST_AUDIT_ENTRIES, GET_AUDIT_ENTRY, EXPORT_AUDIT_ENTRIES, ERASE_SUBJECT),
+        *(GET_CHECKPOINT, GET_INCLUSION_PROOF, GET_CONSISTENCY_PROOF),
+    )
+}
+"""Every RPC of the contracts, by its full method."""

@@ -1,0 +1,69 @@
+"""The subjects of a request: whom it is about, read from the message as it was sent (docs/protocol.md, "Log entry").
+
+Nothing is validated here. A refused request is logged with the subjects that it named, whatever they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from tallystick.crypto import subject_leaf
+from tallystick.v1 import audit_service_pb2, inquiry_service_pb2, reporting_service_pb2, subject_pb2
+
+
+class Subject(NamedTuple):
+    """One subject of a request, as it stands in the details of its log entry."""
+
+    epoch_id: bytes
+    element: bytes
+    purpose: int = 0
+    consent_reference: str = ""
+
+    def leaf(self) -> bytes:
+        """The unsalted bytes of the leaf of this subject under the details commitment."""
+        return subject_leaf(self.epoch_id, self.element, self.purpose, self.consent_reference)
+
+
+SubjectReader = Callable[[Any], Sequence[Subject]]
+"""Reads the subjects of a parsed message, in its order."""
+
+
+def nobody(_message: object) -> Sequence[Subject]:
+    """For a method whose requests are about no subject, or must not name the one that they are about."""
+    return ()
+
+
+def of_token(token: subject_pb2.SubjectToken) -> Subject:
+    """The subject that a token names, without purpose or consent."""
+    return Subject(token.epoch_id, token.element)
+
+
+def of_inquiry(inquiry: inquiry_service_pb2.Inquiry) -> Subject:
+    """The subject of an inquiry, with its purpose and consent."""
+    return Subject(inquiry.subject.epoch_id, inquiry.subject.element, inquiry.purpose, inquiry.consent_reference)
+
+
+def of_query(message: inquiry_service_pb2.QueryCreditHistoryRequest) -> Sequence[Subject]:
+    """The subject of a query."""
+    return (of_inquiry(message.inquiry),)
+
+
+def of_batch_query(message: inquiry_service_pb2.BatchQueryCreditHistoriesRequest) -> Sequence[Subject]:
+    """The subject of each inquiry of a batch."""
+    return [of_inquiry(inquiry) for inquiry in message.inquiries]
+
+
+def of_reports(message: reporting_service_pb2.SubmitReportsRequest) -> Sequence[Subject]:
+    """The subject of each report of a batch."""
+    return [of_token(report.subject) for report in message.reports]
+
+
+def of_withdrawal(message: reporting_service_pb2.WithdrawAccountRequest) -> Sequence[Subject]:
+    """The subject whose account is withdrawn."""
+    return (of_token(message.subject),)
+
+
+def of_list(message: audit_service_pb2.ListAuditEntriesRequest) -> Sequence[Subject]:
+    """The subject that entries are listed by, if there is one."""
+    return (of_token(message.subject),) if message.HasField("subject") else ()
