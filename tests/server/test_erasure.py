@@ -24,11 +24,12 @@ from tallystick.server.ledger.operation import Caller
 from tallystick.server.log import erasure, proofs
 from tallystick.server.log.append import LogWriter, Outcome
 from tallystick.server.log.details import open_details
-from tallystick.server.log.erasure import ErasureError, ErasureReport, SubjectEraser
+from tallystick.server.log.erasure import Eraser, ErasureError, ErasureReport, SubjectEraser
 from tallystick.server.log.evidence import EvidenceCorruptError
 from tallystick.server.services.audit.erasure import EraseSubject
 from tallystick.server.services.audit.reading import GetAuditEntry
 from tallystick.server.services.inquiries.queries import BatchQueryCreditHistories, InquiryAnswers
+from tallystick.server.services.reporting.account_changes import erase_accounts
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import errors_pb2, inquiry_service_pb2, log_pb2, storage_pb2, subject_pb2
@@ -59,7 +60,7 @@ def append(log: WrittenLog, caller: Caller, *subjects: Subject, seconds: int = 0
 
 
 def eraser(log: WrittenLog) -> SubjectEraser:
-    return SubjectEraser(log.box, log.subject_secret)
+    return SubjectEraser(log.box, log.subject_secret, [Eraser("account", erase_accounts)])
 
 
 def add_account(log: WrittenLog, subject: Subject, reference: bytes) -> None:

@@ -13,16 +13,21 @@ import structlog
 from psycopg2 import extensions
 
 from tallystick.server.installation.key_folder import EvidenceKeys, KeyFolder
-from tallystick.server.process.upkeep import Step, Upkeep
-from tallystick.server.storage import maintenance, partitions
+from tallystick.server.ledger.retention import purge_nonces, purge_requests
+from tallystick.server.log.retention import rotate_evidence
+from tallystick.server.process.upkeep import Upkeep
+from tallystick.server.storage import partitions
+from tallystick.server.storage import upkeep as upkeep_steps
+from tallystick.server.storage.upkeep import Step, prepare, try_lock
 
-RETENTION = maintenance.Retention(request_days=7, submission_days=100, evidence_months=3)
+DAYS = {"request_days": 7, "submission_days": 100}
+KEPT_MONTHS = 3
 
 
 @pytest.fixture
 def connection(fresh_database: str) -> Iterator[extensions.connection]:
     connection = psycopg2.connect(fresh_database)
-    maintenance.prepare(connection)
+    prepare(connection)
     yield connection
     connection.close()
 
@@ -61,45 +66,45 @@ def horizon_age(connection: extensions.connection) -> int:
 
 def test_old_nonces_go_and_the_horizon_rises_with_them(connection: extensions.connection) -> None:
     add_nonces(connection, 0, 2, 12, 15, copies=3)
-    assert maintenance.purge_nonces(connection) == 6
+    assert purge_nonces(connection) == 6
     assert set(nonce_ages(connection)) <= {0, 1, 2, 3}
     assert horizon_age(connection) in (12, 13)
 
 
 def test_the_horizon_never_falls(connection: extensions.connection) -> None:
     add_nonces(connection, 12)
-    maintenance.purge_nonces(connection)
+    purge_nonces(connection)
     before = horizon_age(connection)
     add_nonces(connection, 40)
-    assert maintenance.purge_nonces(connection) == 1
+    assert purge_nonces(connection) == 1
     assert horizon_age(connection) in (before, before + 1)
 
 
 def test_without_old_nonces_nothing_rises(connection: extensions.connection) -> None:
     add_nonces(connection, 0, 1)
-    assert maintenance.purge_nonces(connection) == 0
+    assert purge_nonces(connection) == 0
     assert run(connection, "SELECT minute FROM replay_horizon") == [(0,)]
 
 
 def test_a_clock_ahead_of_the_nonces_locks_nobody_out(connection: extensions.connection) -> None:
     """However late it is by the clock: the horizon follows what was purged."""
     add_nonces(connection, 60 * 24 * 365)
-    maintenance.purge_nonces(connection)
+    purge_nonces(connection)
     assert horizon_age(connection) >= 60 * 24 * 365
 
 
 def test_a_crash_after_the_horizon_rose_is_caught_up(connection: extensions.connection) -> None:
     add_nonces(connection, 0, 15)
     run(connection, "UPDATE replay_horizon SET minute = (SELECT min(minute) FROM nonce)")
-    assert maintenance.purge_nonces(connection) == 1
+    assert purge_nonces(connection) == 1
     assert len(nonce_ages(connection)) == 1
 
 
 def test_a_purge_goes_in_bounded_steps(connection: extensions.connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maintenance, "ROWS_PER_STATEMENT", 10)
+    monkeypatch.setattr(upkeep_steps, "ROWS_PER_STATEMENT", 10)
     add_nonces(connection, 30, copies=35)
     add_nonces(connection, 0)
-    assert maintenance.purge_nonces(connection) == 35
+    assert purge_nonces(connection) == 35
     assert len(nonce_ages(connection)) == 1
 
 
@@ -114,7 +119,7 @@ def test_requests_go_after_their_time(connection: extensions.connection) -> None
             days,
             accepted,
         )
-    assert maintenance.purge_requests(connection, RETENTION) == 2
+    assert purge_requests(connection, **DAYS) == 2
     assert run(connection, "SELECT entry_index FROM request ORDER BY 1") == [(0,), (1,), (3,), (4,)]
 
 
@@ -132,20 +137,20 @@ def test_evidence_ends_with_its_key(connection: extensions.connection, keys: Evi
     for number, month in enumerate(months):
         keys.key(month)
         add_evidence(connection, month, [number])
-    assert maintenance.rotate_evidence(connection, keys, RETENTION) == [months[5], months[4]]
+    assert rotate_evidence(connection, keys, kept_months=KEPT_MONTHS) == [months[5], months[4]]
     assert keys.months() == sorted(months[:4])
     assert run(connection, "SELECT entry_index FROM evidence ORDER BY 1") == [(0,), (1,), (2,), (3,)]
     assert months[4] not in partitions.evidence_months(connection)
-    assert maintenance.rotate_evidence(connection, keys, RETENTION) == []
+    assert rotate_evidence(connection, keys, kept_months=KEPT_MONTHS) == []
 
 
 def test_a_crash_between_key_and_rows_is_caught_up(connection: extensions.connection, keys: EvidenceKeys) -> None:
     old = partitions.month_of(partitions.running_month(connection), -12)
     add_evidence(connection, old, [1])  # its key is destroyed already
-    assert maintenance.rotate_evidence(connection, keys, RETENTION) == [old]
+    assert rotate_evidence(connection, keys, kept_months=KEPT_MONTHS) == [old]
     add_evidence(connection, old, [1])
     run(connection, f"ALTER TABLE evidence DETACH PARTITION evidence_{old:%Y_%m}")  # detached, and not dropped yet
-    assert maintenance.rotate_evidence(connection, keys, RETENTION) == [old]
+    assert rotate_evidence(connection, keys, kept_months=KEPT_MONTHS) == [old]
     assert old not in partitions.evidence_months(connection)
 
 
@@ -155,7 +160,7 @@ def test_partitions_are_made_ahead(connection: extensions.connection, keys: Evid
     assert partitions.evidence_months(connection) == ahead
     partitions.drop_evidence_partition(connection, ahead[-1])
     assert partitions.evidence_months(connection) == ahead[:-1]
-    maintenance.rotate_evidence(connection, keys, RETENTION)
+    rotate_evidence(connection, keys, kept_months=KEPT_MONTHS)
     assert partitions.evidence_months(connection) == ahead
     for month in ahead:
         run(connection, "INSERT INTO evidence VALUES (%s, 1, 'sealed')", month)
@@ -186,11 +191,11 @@ def test_a_drop_that_waited_too_long_is_finished_later(
         run(reader, "SELECT count(*) FROM evidence")
         run(connection, "SET lock_timeout = '100ms'")
         with pytest.raises(psycopg2.errors.LockNotAvailable):
-            maintenance.rotate_evidence(connection, keys, RETENTION)
+            rotate_evidence(connection, keys, kept_months=KEPT_MONTHS)
         reader.commit()
     finally:
         reader.close()
-    assert maintenance.rotate_evidence(connection, keys, RETENTION) == [old]
+    assert rotate_evidence(connection, keys, kept_months=KEPT_MONTHS) == [old]
     assert old not in partitions.evidence_months(connection)
 
 
@@ -209,11 +214,11 @@ def test_months(day: date, offset: int, expected: date) -> None:
 
 def test_one_session_does_the_maintenance(connection: extensions.connection, fresh_database: str) -> None:
     other = psycopg2.connect(fresh_database)
-    maintenance.prepare(other)
-    assert maintenance.try_lock(connection)
-    assert not maintenance.try_lock(other)
+    prepare(other)
+    assert try_lock(connection)
+    assert not try_lock(other)
     connection.close()
-    assert eventually(lambda: maintenance.try_lock(other))
+    assert eventually(lambda: try_lock(other))
     other.close()
 
 

@@ -6,26 +6,24 @@ subject's leaf as its hash alone. The envelope is reduced to its hash too (its d
 test guesses of the request), the request is dropped, and so is the seed, from which the erased leaf's salt derives.
 The keyed digest by which a retry of the request is known goes as well: with its request_id beside it, it would confirm
 a guess of the request to whoever has the keys. A later retry is refused as if it were another request.
-Then the search rows of the subject go, and its accounts. What this cannot reach: old row versions until the database
+Then the search rows of the subject go. What a capability keeps of a subject beside the log is erased by the capability's
+own eraser. What this cannot reach: old row versions until the database
 vacuums, backups until they expire, and what members keep.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tallystick.contract.details import detail_hash
 from tallystick.crypto import commitment_from_hashes, subject_key
 from tallystick.server.log.details import open_details, request_id_of
 from tallystick.server.log.entries import Entry, read_entries
 from tallystick.server.log.evidence import EvidenceBox, EvidenceCorruptError, EvidenceKeyDestroyedError
+from tallystick.server.storage.connection import Connection
 from tallystick.v1 import log_pb2, storage_pb2
 from tallystick.v1.subject_pb2 import SubjectToken
-
-if TYPE_CHECKING:
-    from tallystick.server.storage.connection import Connection
 
 MAX_ENTRIES = 64
 """Most entries that one call seals anew."""
@@ -65,12 +63,23 @@ class _Resealed:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Eraser:
+    """Erases what one table holds of a subject."""
+
+    table: str
+    erase: Callable[[Connection, bytes], Awaitable[int]]
+    """Deletes the rows of a subject key, inside the transaction of the caller; returns how many."""
+
+
 class SubjectEraser:
     """Erases subjects, inside a transaction that the caller began and will commit."""
 
-    def __init__(self, box: EvidenceBox, subject_secret: bytes) -> None:
+    def __init__(self, box: EvidenceBox, subject_secret: bytes, reported: Sequence[Eraser] = ()) -> None:
+        """`reported` are the erasers of what members reported, which an erasure may leave."""
         self._box = box
         self._subject_secret = subject_secret
+        self._reported = reported
 
     async def erase_subject(self, connection: Connection, subject: SubjectToken, *, accounts: bool = True) -> ErasureReport:
         """Erases a bounded part of what is stored about the subject; `accounts` says whether its accounts go too.
@@ -79,7 +88,7 @@ class SubjectEraser:
         this began stay. Raises ErasureError, and CryptoError for a token of the wrong length.
         """
         key = subject_key(self._subject_secret, subject.epoch_id, subject.element)
-        accounts_deleted = await _delete_accounts(connection, key) if accounts else 0
+        accounts_deleted = sum([await eraser.erase(connection, key) for eraser in self._reported]) if accounts else 0
         rows = await connection.fetch(
             "SELECT DISTINCT entry_index FROM audit_subject WHERE subject = %s ORDER BY entry_index LIMIT %s",
             (key, MAX_ENTRIES + 1),
@@ -149,12 +158,3 @@ def _reveals(leaf: log_pb2.DetailLeaf, subject: SubjectToken) -> bool:
 
 def _erased(leaf: log_pb2.DetailLeaf) -> log_pb2.DetailLeaf:
     return log_pb2.DetailLeaf(erased_leaf_hash=detail_hash(leaf))
-
-
-async def _delete_accounts(connection: Connection, key: bytes) -> int:
-    # Locked first, in the order of their keys, as whoever writes accounts does.
-    rows = await connection.fetch(
-        "SELECT member FROM account WHERE subject = %s ORDER BY subject, member, account_reference FOR UPDATE", (key,)
-    )
-    await connection.execute("DELETE FROM account WHERE subject = %s", (key,))
-    return len(rows)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from tallystick.server.installation.key_folder import KeyFolder
 from tallystick.server.installation.settings import Settings
 from tallystick.server.process.supervisor import Supervisor, WorkerPlan
-from tallystick.server.process.upkeep import Upkeep, steps
+from tallystick.server.process.upkeep import Upkeep
+from tallystick.server.roles import Foundation, upkeep_steps
 from tallystick.server.telemetry.logging import configure_events
 from tallystick.server.telemetry.metrics_port import serve_metrics
 
@@ -22,7 +23,7 @@ def serve(settings: Settings, url: str, workers: int, *, serving: Callable[[str]
     keys = KeyFolder(settings.key_folder).load()
     if settings.role == "token-authority":
         keys.require_token_key()
-    upkeep = Upkeep(url, steps(settings, keys.evidence, url))
+    upkeep = Upkeep(url, upkeep_steps(Foundation.of(settings, keys, url)))
     with serve_metrics(settings.metrics_listen) as exposition:
         host, port = settings.listen_address
         plan = WorkerPlan(

@@ -1,50 +1,22 @@
-"""Upkeep: the thread beside the workers that does the maintenance, each step at its own pace."""
+"""Upkeep: the thread beside the workers that runs the periodic steps, each at its own pace."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from threading import Event, Thread
 
 import psycopg2
 import structlog
 from psycopg2 import extensions
 
-from tallystick.server.installation.key_folder import EvidenceKeys
-from tallystick.server.installation.settings import Settings
-from tallystick.server.log.tiles import integrate
-from tallystick.server.storage import maintenance
+from tallystick.server.storage.upkeep import Step, prepare, try_lock
 
 log = structlog.get_logger()
 
 TICK_SECONDS = 1.0
 JOIN_SECONDS = 15.0
 RECONNECT_SECONDS = 5.0
-
-
-@dataclass(slots=True)
-class Step:
-    """One kind of maintenance; `run` returns something falsy when there was nothing to do."""
-
-    name: str
-    period: float
-    """Seconds from the end of one run to the next."""
-    run: Callable[[extensions.connection], object]
-    due: float = field(default=0.0)
-    """When it is next to run, by time.monotonic()."""
-
-
-def steps(settings: Settings, keys: EvidenceKeys, url: str) -> list[Step]:
-    """All maintenance of one server."""
-    retention = maintenance.Retention(settings.request_days, settings.submission_days, settings.evidence_months)
-    return [
-        # A log of 256 more entries has a tile more; proofs read what is not in tiles one by one.
-        Step("log tiles", 2.0, lambda _: integrate(url)),
-        Step("nonces", 30.0, maintenance.purge_nonces),
-        Step("requests", 600.0, lambda connection: maintenance.purge_requests(connection, retention)),
-        Step("evidence", 3600.0, lambda connection: maintenance.rotate_evidence(connection, keys, retention)),
-    ]
 
 
 class Upkeep:
@@ -84,8 +56,8 @@ class Upkeep:
 
     def _work(self, connection: extensions.connection) -> None:
         """Goes on until told to stop or the connection is lost; waits while another server on this database does it."""
-        maintenance.prepare(connection)
-        while not maintenance.try_lock(connection):
+        prepare(connection)
+        while not try_lock(connection):
             if self._stop.wait(RECONNECT_SECONDS):
                 return
         while not connection.closed:

@@ -119,3 +119,13 @@ def _rows(keys: Sequence[Key], states: dict[Key, AccountState]) -> tuple[Sequenc
 
 def _columns(keys: Sequence[Key]) -> tuple[str, str, str]:
     return short_bytes(key[0] for key in keys), integers(key[1] for key in keys), short_bytes(key[2] for key in keys)
+
+
+async def erase_accounts(connection: Connection, subject_key: bytes) -> int:
+    """Deletes every account of a subject; returns how many there were."""
+    # Locked first, in the order of their keys, as every transaction that writes accounts does.
+    rows = await connection.fetch(
+        "SELECT member FROM account WHERE subject = %s ORDER BY subject, member, account_reference FOR UPDATE", (subject_key,)
+    )
+    await connection.execute("DELETE FROM account WHERE subject = %s", (subject_key,))
+    return len(rows)
