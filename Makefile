@@ -57,7 +57,7 @@ bench: $(VENV)/.installed ## Measure, each figure beside its peer's
 # --- Checks ------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: check
-check: check-style check-types check-layers check-proto check-generated check-tables ## Run all checks (each also by itself)
+check: check-style check-types check-layers check-proto check-breaking check-generated check-tables ## Run all checks (each also by itself)
 
 .PHONY: check-style
 check-style: $(VENV)/.installed ## ruff: rules and formatting
@@ -78,6 +78,20 @@ check-proto: ## buf lint (needs npm)
 		$(MAKE) --silent $(BUF) && echo '$(BUF) lint proto' && $(BUF) lint proto; \
 	else \
 		echo 'check-proto: npm is missing, so buf lint did not run'; \
+	fi
+
+# Against the last release or, before the first one, against the commit that brought the contracts.
+.PHONY: check-breaking
+check-breaking: ## buf breaking: contracts only grow (needs npm)
+	@against=$$(git describe --tags --abbrev=0 2>/dev/null || \
+		git log --diff-filter=A --format=%H -- proto/tallystick/v1/audit_service.proto | tail -n 1); \
+	if ! command -v npm >/dev/null; then \
+		echo 'check-breaking: npm is missing, so buf breaking did not run'; \
+	elif [ -z "$$against" ]; then \
+		echo 'check-breaking: this copy has no history to compare with, so buf breaking did not run'; \
+	else \
+		$(MAKE) --silent $(BUF) && echo "$(BUF) breaking proto --against $$against" && \
+		$(BUF) breaking proto --against ".git#ref=$$against,subdir=proto"; \
 	fi
 
 .PHONY: check-generated

@@ -167,7 +167,7 @@ class FakeServer:
                 return
             body = page.SerializeToString()
             receipt = self._receipt(path, message, signed, body, "", [])
-            yield RawAnswer(audit_service_pb2.ExportAuditEntriesResponse(page=body, receipt=receipt).SerializeToString())
+            yield RawAnswer(log_pb2.SignedPage(page=body, receipt=receipt).SerializeToString())
 
     def close(self) -> None:
         self.closed = True

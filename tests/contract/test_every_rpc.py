@@ -168,7 +168,7 @@ def test_it_works(examples: dict[str, Examples], world: World, method: str, serv
 
 def _expect_export(caller: RawCaller, request: Any, size: int) -> None:
     """Pages that hold the whole log up to the call, each with a receipt for an entry of its own after it."""
-    pages = [audit_service_pb2.ExportAuditEntriesResponse.FromString(each) for each in caller.stream(requests.EXPORT, request)]
+    pages = [log_pb2.SignedPage.FromString(each) for each in caller.stream(requests.EXPORT, request)]
     entries = [entry for page in pages for entry in audit_service_pb2.AuditEntryPage.FromString(page.page).entries]
     assert [entry.index for entry in entries] == list(range(size))
     assert [page.receipt.index for page in pages] == list(range(size, size + len(pages)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -156,7 +157,7 @@ async def export(log: WrittenLog, connection: Connection, caller: Caller, start:
     while work is None or work.next_page is not None:
         following = log.work(caller, pb.ExportAuditEntriesRequest(start_index=start, end_index=end), operation)
         if work is not None:
-            following.page_start, following.page_end = work.next_page, work.page_end
+            following.cursor = work.next_page
         work = following
         await operation.run(connection, [work], START)
         if work.refusal:
@@ -199,10 +200,10 @@ async def test_an_export_ends_where_the_log_ended_when_it_began(
     operation, message = ExportAuditEntries(), pb.ExportAuditEntriesRequest()
     work = written_log.work(auditor, message, operation)
     await operation.run(connection, [work], START)
-    assert (work.next_page, work.page_end) == (2, 5)
+    assert work.next_page == struct.pack(">QQ", 2, 5)
     written_log.append_plain(5)
     last = written_log.work(auditor, message, operation)
-    last.page_start, last.page_end = 4, work.page_end
+    last.cursor = struct.pack(">QQ", 4, 5)
     await operation.run(connection, [last], START)
     assert [entry.index for entry in pb.AuditEntryPage.FromString(last.answer or b"").entries] == [4]
     assert last.next_page is None

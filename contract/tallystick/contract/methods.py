@@ -13,6 +13,7 @@ from tallystick.contract.limits import MAX_ELEMENTS, MAX_INQUIRIES, MAX_REPORTS
 from tallystick.contract.subjects import Subject, SubjectReader
 from tallystick.v1 import audit_service_pb2 as audit
 from tallystick.v1 import inquiry_service_pb2 as inquiry
+from tallystick.v1 import log_pb2 as log
 from tallystick.v1 import membership_service_pb2 as membership
 from tallystick.v1 import reporting_service_pb2 as reporting
 from tallystick.v1 import subject_token_service_pb2 as tokens
@@ -103,7 +104,7 @@ REVOKE_MEMBER_KEY: Final = Method(_M, "RevokeMemberKey", membership.RevokeMember
 
 LIST_AUDIT_ENTRIES: Final = Method(_A, "ListAuditEntries", audit.ListAuditEntriesRequest, audit.ListAuditEntriesResponse, about=subjects.of_list)  # noqa: E501
 GET_AUDIT_ENTRY: Final = Method(_A, "GetAuditEntry", audit.GetAuditEntryRequest, audit.GetAuditEntryResponse)
-EXPORT_AUDIT_ENTRIES: Final = Method(_A, "ExportAuditEntries", audit.ExportAuditEntriesRequest, audit.ExportAuditEntriesResponse, _roles(ROLE_AUDITOR), paged=True)  # noqa: E501
+EXPORT_AUDIT_ENTRIES: Final = Method(_A, "ExportAuditEntries", audit.ExportAuditEntriesRequest, log.SignedPage, _roles(ROLE_AUDITOR), paged=True)  # noqa: E501
 # The record of an erasure must not name whom it erased: it is about nobody.
 ERASE_SUBJECT: Final = Method(_A, "EraseSubject", audit.EraseSubjectRequest, audit.EraseSubjectResponse, _OPERATOR)
 GET_CHECKPOINT: Final = Method(_A, "GetCheckpoint", audit.GetCheckpointRequest, audit.GetCheckpointResponse, public=True)

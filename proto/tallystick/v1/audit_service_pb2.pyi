@@ -227,34 +227,6 @@ class ExportAuditEntriesRequest(_message.Message):
 Global___ExportAuditEntriesRequest: _TypeAlias = ExportAuditEntriesRequest  # noqa: Y015
 
 @_typing.final
-class ExportAuditEntriesResponse(_message.Message):
-    """A page of a stretch of the log."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PAGE_FIELD_NUMBER: _builtins.int
-    RECEIPT_FIELD_NUMBER: _builtins.int
-    page: _builtins.bytes
-    """The serialised AuditEntryPage; the receipt's answer_digest is SHA-256 of these bytes."""
-    @_builtins.property
-    def receipt(self) -> _log_pb2.Receipt:
-        """The receipt for this page."""
-
-    def __init__(
-        self,
-        *,
-        page: _builtins.bytes = ...,
-        receipt: _log_pb2.Receipt | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "receipt", b"receipt"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ExportAuditEntriesResponse: _TypeAlias = ExportAuditEntriesResponse  # noqa: Y015
-
-@_typing.final
 class AuditEntryPage(_message.Message):
     """The entries of one page."""
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from tallystick.v1 import audit_service_pb2 as tallystick_dot_v1_dot_audit__service__pb2
+from tallystick.v1 import log_pb2 as tallystick_dot_v1_dot_log__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -48,7 +49,7 @@ class AuditServiceStub:
         self.ExportAuditEntries = channel.unary_stream(
                 '/tallystick.v1.AuditService/ExportAuditEntries',
                 request_serializer=tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesRequest.SerializeToString,
-                response_deserializer=tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesResponse.FromString,
+                response_deserializer=tallystick_dot_v1_dot_log__pb2.SignedPage.FromString,
                 _registered_method=True)
         self.EraseSubject = channel.unary_unary(
                 '/tallystick.v1.AuditService/EraseSubject',
@@ -91,7 +92,10 @@ class AuditServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportAuditEntries(self, request, context):
-        """Streams entries in the order of the log, for whoever recomputes the root. Role: auditor. Each page is logged by itself.
+        """Streams entries in the order of the log, so that a verifier can recompute the root. Role: auditor. Each page is an entry itself,
+        and holds a serialised AuditEntryPage.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,7 +146,7 @@ def add_AuditServiceServicer_to_server(servicer, server):
             'ExportAuditEntries': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportAuditEntries,
                     request_deserializer=tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesRequest.FromString,
-                    response_serializer=tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesResponse.SerializeToString,
+                    response_serializer=tallystick_dot_v1_dot_log__pb2.SignedPage.SerializeToString,
             ),
             'EraseSubject': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseSubject,
@@ -246,7 +250,7 @@ class AuditService:
             target,
             '/tallystick.v1.AuditService/ExportAuditEntries',
             tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesRequest.SerializeToString,
-            tallystick_dot_v1_dot_audit__service__pb2.ExportAuditEntriesResponse.FromString,
+            tallystick_dot_v1_dot_log__pb2.SignedPage.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ Audit: who asked about whom, why, and with whose consent; and the proof that not
 from collections import abc as _abc
 from grpc import aio as _aio
 from tallystick.v1 import audit_service_pb2 as _audit_service_pb2
+from tallystick.v1 import log_pb2 as _log_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -37,8 +38,12 @@ class AuditServiceStub:
     """Lists entries, newest first: all for an auditor; for another member its own, and those about membership and keys."""
     GetAuditEntry: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetAuditEntryRequest, _audit_service_pb2.GetAuditEntryResponse]
     """Returns one entry with its details opened. Role: auditor, or the member whose entry it is."""
-    ExportAuditEntries: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.ExportAuditEntriesRequest, _audit_service_pb2.ExportAuditEntriesResponse]
-    """Streams entries in the order of the log, for whoever recomputes the root. Role: auditor. Each page is logged by itself."""
+    ExportAuditEntries: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.ExportAuditEntriesRequest, _log_pb2.SignedPage]
+    """Streams entries in the order of the log, so that a verifier can recompute the root. Role: auditor. Each page is an entry itself,
+    and holds a serialised AuditEntryPage.
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
     EraseSubject: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.EraseSubjectRequest, _audit_service_pb2.EraseSubjectResponse]
     """Erases a subject from the evidence, the search rows and the accounts; every leaf and every proof stays as it is. Role: operator.
     One call takes on a bounded part of the work: call again, each time with a new request_id, until the answer says complete.
@@ -59,8 +64,12 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """Lists entries, newest first: all for an auditor; for another member its own, and those about membership and keys."""
     GetAuditEntry: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetAuditEntryRequest, _audit_service_pb2.GetAuditEntryResponse]  # type: ignore[assignment]
     """Returns one entry with its details opened. Role: auditor, or the member whose entry it is."""
-    ExportAuditEntries: _aio.UnaryStreamMultiCallable[_audit_service_pb2.ExportAuditEntriesRequest, _audit_service_pb2.ExportAuditEntriesResponse]  # type: ignore[assignment]
-    """Streams entries in the order of the log, for whoever recomputes the root. Role: auditor. Each page is logged by itself."""
+    ExportAuditEntries: _aio.UnaryStreamMultiCallable[_audit_service_pb2.ExportAuditEntriesRequest, _log_pb2.SignedPage]  # type: ignore[assignment]
+    """Streams entries in the order of the log, so that a verifier can recompute the root. Role: auditor. Each page is an entry itself,
+    and holds a serialised AuditEntryPage.
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
     EraseSubject: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.EraseSubjectRequest, _audit_service_pb2.EraseSubjectResponse]  # type: ignore[assignment]
     """Erases a subject from the evidence, the search rows and the accounts; every leaf and every proof stays as it is. Role: operator.
     One call takes on a bounded part of the work: call again, each time with a new request_id, until the answer says complete.
@@ -96,8 +105,12 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _audit_service_pb2.ExportAuditEntriesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.ExportAuditEntriesResponse], _abc.AsyncIterator[_audit_service_pb2.ExportAuditEntriesResponse]]:
-        """Streams entries in the order of the log, for whoever recomputes the root. Role: auditor. Each page is logged by itself."""
+    ) -> _typing.Union[_abc.Iterator[_log_pb2.SignedPage], _abc.AsyncIterator[_log_pb2.SignedPage]]:
+        """Streams entries in the order of the log, so that a verifier can recompute the root. Role: auditor. Each page is an entry itself,
+        and holds a serialised AuditEntryPage.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
 
     @_abc_1.abstractmethod
     def EraseSubject(

@@ -27,15 +27,15 @@ from tallystick.v1 import codes_pb2 as tallystick_dot_v1_dot_codes__pb2
 from tallystick.v1 import subject_pb2 as tallystick_dot_v1_dot_subject__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tallystick/v1/log.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tallystick/v1/codes.proto\x1a\x1btallystick/v1/subject.proto\"\xd1\x01\n\nAuditEntry\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12\r\n\x05keyid\x18\x04 \x01(\x0c\x12\x0e\n\x06method\x18\x05 \x01(\t\x12,\n\x07outcome\x18\x06 \x01(\x0e\x32\x1b.tallystick.v1.EntryOutcome\x12\x1a\n\x12\x64\x65tails_commitment\x18\x07 \x01(\x0c\"v\n\x08\x45nvelope\x12\x16\n\x0erequest_digest\x18\x01 \x01(\x0c\x12\x18\n\x10signature_params\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x15\n\ranswer_digest\x18\x04 \x01(\x0c\x12\x0e\n\x06reason\x18\x05 \x01(\t\"Z\n\x07Receipt\x12\r\n\x05\x65ntry\x18\x01 \x01(\x0c\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x0c\n\x04seed\x18\x03 \x01(\x0c\x12\x10\n\x08\x65nvelope\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"\x81\x01\n\rSubjectDetail\x12,\n\x07subject\x18\x01 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12\x19\n\x11\x63onsent_reference\x18\x03 \x01(\t\"\x86\x01\n\nDetailLeaf\x12\x0c\n\x04salt\x18\x01 \x01(\x0c\x12\x12\n\x08\x65nvelope\x18\x02 \x01(\x0cH\x00\x12/\n\x07subject\x18\x03 \x01(\x0b\x32\x1c.tallystick.v1.SubjectDetailH\x00\x12\x1a\n\x10\x65rased_leaf_hash\x18\x04 \x01(\x0cH\x00\x42\t\n\x07\x63ontent\"+\n\x0bLoggedEntry\x12\r\n\x05index\x18\x01 \x01(\x04\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c*^\n\x0c\x45ntryOutcome\x12\x1d\n\x19\x45NTRY_OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45NTRY_OUTCOME_OK\x10\x01\x12\x19\n\x15\x45NTRY_OUTCOME_REFUSED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tallystick/v1/log.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tallystick/v1/codes.proto\x1a\x1btallystick/v1/subject.proto\"\xd1\x01\n\nAuditEntry\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12\r\n\x05keyid\x18\x04 \x01(\x0c\x12\x0e\n\x06method\x18\x05 \x01(\t\x12,\n\x07outcome\x18\x06 \x01(\x0e\x32\x1b.tallystick.v1.EntryOutcome\x12\x1a\n\x12\x64\x65tails_commitment\x18\x07 \x01(\x0c\"v\n\x08\x45nvelope\x12\x16\n\x0erequest_digest\x18\x01 \x01(\x0c\x12\x18\n\x10signature_params\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x15\n\ranswer_digest\x18\x04 \x01(\x0c\x12\x0e\n\x06reason\x18\x05 \x01(\t\"Z\n\x07Receipt\x12\r\n\x05\x65ntry\x18\x01 \x01(\x0c\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x0c\n\x04seed\x18\x03 \x01(\x0c\x12\x10\n\x08\x65nvelope\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"\x81\x01\n\rSubjectDetail\x12,\n\x07subject\x18\x01 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12\x19\n\x11\x63onsent_reference\x18\x03 \x01(\t\"\x86\x01\n\nDetailLeaf\x12\x0c\n\x04salt\x18\x01 \x01(\x0c\x12\x12\n\x08\x65nvelope\x18\x02 \x01(\x0cH\x00\x12/\n\x07subject\x18\x03 \x01(\x0b\x32\x1c.tallystick.v1.SubjectDetailH\x00\x12\x1a\n\x10\x65rased_leaf_hash\x18\x04 \x01(\x0cH\x00\x42\t\n\x07\x63ontent\"+\n\x0bLoggedEntry\x12\r\n\x05index\x18\x01 \x01(\x04\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\"C\n\nSignedPage\x12\x0c\n\x04page\x18\x01 \x01(\x0c\x12\'\n\x07receipt\x18\x02 \x01(\x0b\x32\x16.tallystick.v1.Receipt*^\n\x0c\x45ntryOutcome\x12\x1d\n\x19\x45NTRY_OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45NTRY_OUTCOME_OK\x10\x01\x12\x19\n\x15\x45NTRY_OUTCOME_REFUSED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallystick.v1.log_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENTRYOUTCOME']._serialized_start=869
-  _globals['_ENTRYOUTCOME']._serialized_end=963
+  _globals['_ENTRYOUTCOME']._serialized_start=938
+  _globals['_ENTRYOUTCOME']._serialized_end=1032
   _globals['_AUDITENTRY']._serialized_start=132
   _globals['_AUDITENTRY']._serialized_end=341
   _globals['_ENVELOPE']._serialized_start=343
@@ -48,4 +48,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DETAILLEAF']._serialized_end=822
   _globals['_LOGGEDENTRY']._serialized_start=824
   _globals['_LOGGEDENTRY']._serialized_end=867
+  _globals['_SIGNEDPAGE']._serialized_start=869
+  _globals['_SIGNEDPAGE']._serialized_end=936
 # @@protoc_insertion_point(module_scope)

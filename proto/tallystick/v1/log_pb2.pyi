@@ -263,3 +263,31 @@ class LoggedEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoggedEntry: _TypeAlias = LoggedEntry  # noqa: Y015
+
+@_typing.final
+class SignedPage(_message.Message):
+    """One page of a streamed answer, with its own receipt. The method says which message the page is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    page: _builtins.bytes
+    """The serialised page; the receipt's answer_digest is SHA-256 of these bytes."""
+    @_builtins.property
+    def receipt(self) -> Global___Receipt:
+        """The receipt for this page."""
+
+    def __init__(
+        self,
+        *,
+        page: _builtins.bytes = ...,
+        receipt: Global___Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignedPage: _TypeAlias = SignedPage  # noqa: Y015

@@ -46,7 +46,7 @@ class Service:
             yield answer
             if answer.next_page is None:
                 return
-            request = replace(request, page_start=answer.next_page, page_end=answer.page_end)
+            request = replace(request, cursor=answer.next_page)
 
     async def close(self) -> None:
         """Finishes what is queued and closes the connections."""

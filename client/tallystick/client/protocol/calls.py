@@ -23,7 +23,7 @@ from tallystick.client.protocol.receipts import Expected, KeptReceipt, verify_re
 from tallystick.contract.methods import Method as ContractMethod
 from tallystick.contract.wire import RECEIPT_KEY, STATUS_KEY
 from tallystick.crypto import keyid, sign_request
-from tallystick.v1 import audit_service_pb2
+from tallystick.v1 import log_pb2
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R")
@@ -73,7 +73,7 @@ class Call(Generic[M]):
 class PageStream:
     """A server-streaming call. `take` gets each page's bytes, once its receipt was verified, and may raise."""
 
-    call: Call[audit_service_pb2.ExportAuditEntriesResponse]
+    call: Call[log_pb2.SignedPage]
     take: Callable[[bytes], None]
 
 

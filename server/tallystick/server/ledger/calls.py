@@ -8,6 +8,10 @@ from tallystick.server.errors import Refusal
 Metadata = Sequence[tuple[str, str | bytes]]
 
 
+Cursor = bytes
+"""Where a page of a stream begins and the stream ends, as the operation wrote it; nothing else reads it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call, before anything is known of it."""
@@ -31,7 +35,5 @@ class Answer:
     receipt: bytes
     """The serialised tallystick.v1.Receipt."""
     refusal: Refusal | None = None
-    next_page: int | None = None
+    next_page: Cursor | None = None
     """For a streaming method: where its next page begins; None after the last."""
-    page_end: int | None = None
-    """For a streaming method: where the whole stream ends."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from tallystick.contract.limits import MAX_MESSAGE
 from tallystick.contract.methods import Method
 from tallystick.contract.subjects import Subject
 from tallystick.server.errors import Refusal
+from tallystick.server.ledger.calls import Cursor
 from tallystick.server.storage.connection import Connection
 
 FULL_BATCH = 1024 * 1024
@@ -44,10 +45,8 @@ class Work:
     """What the operation's own `validate` returned."""
     repeated: bool = False
     """True when this request_id had its effect before: answer, but leave no second effect."""
-    page_start: int | None = None
+    cursor: Cursor | None = None
     """For a streaming method: where this page begins; None for the first."""
-    page_end: int | None = None
-    """For a streaming method: where the whole stream ends. None before the first page, whose run sets it; then handed on."""
 
     answer: bytes | None = None
     """Set by the operation: the serialised answer message."""
@@ -59,7 +58,7 @@ class Work:
     """Set by the operation: store the answer, so that a retry gets it again."""
     submission: tuple[int, int] | None = None
     """Set by the operation: how many reports were accepted and rejected."""
-    next_page: int | None = field(default=None)
+    next_page: Cursor | None = None
     """Set by a streaming operation: where the next page begins; None after the last."""
 
 

@@ -14,7 +14,7 @@ from tallystick.contract.limits import REQUEST_ID_BYTES
 from tallystick.contract.subjects import Subject
 from tallystick.crypto import CryptoError, RequestSignature, framed, subject_key
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.calls import Call
+from tallystick.server.ledger.calls import Call, Cursor
 from tallystick.server.ledger.operation import Operation
 from tallystick.v1 import errors_pb2 as errors
 
@@ -41,10 +41,8 @@ class Request:
     invalid: Refusal | None
     """What is wrong with the message by itself; told only to who may send such a message at all."""
     deadline: float | None = None
-    page_start: int | None = None
+    cursor: Cursor | None = None
     """Where this page begins, for every page of a stream but the first: those have no nonce of their own to spend."""
-    page_end: int | None = None
-    """Where the whole stream ends, once its first page has told."""
     answer: bytes | None = None
     """An answer that is settled beforehand; set only for what bootstraps the registry."""
 

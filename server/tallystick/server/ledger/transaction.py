@@ -105,7 +105,7 @@ class Batch:
     def answers(self, receipts: Sequence[bytes]) -> list[Answer]:
         """What the callers get once the batch is committed."""
         return [
-            Answer(message, receipt, work.refusal, work.next_page, work.page_end)
+            Answer(message, receipt, work.refusal, work.next_page)
             for work, message, receipt in zip(self.works, self.messages, receipts, strict=True)
         ]
 
@@ -147,8 +147,7 @@ class Transactor:
             subject_keys=request.subject_keys,
             request_digest=hashlib.sha256(request.message).digest(),
             prepared=request.prepared,
-            page_start=request.page_start,
-            page_end=request.page_end,
+            cursor=request.cursor,
             answer=request.answer,
         )
         work.refusal = _bar(request, admission) or request.invalid
@@ -201,7 +200,7 @@ async def _admit(connection: Connection, requests: Sequence[Request]) -> tuple[d
     for request in requests:
         pair = (request.signature.keyid, request.signature.nonce)
         # The second of two equal nonces in one batch spends nothing, and so is refused like any other replay.
-        spends.append(request.page_start is None and pair not in spending)
+        spends.append(request.cursor is None and pair not in spending)
         spending.add(pair)
     signatures = [request.signature for request in requests]
     rows = await connection.fetch(
@@ -231,7 +230,7 @@ class RegistryError(Exception):
 
 def _admission(row: Sequence[Any], request: Request, *, spent: bool) -> Admission:
     _, _, fresh, in_table, revoked, member, state, roles, purposes, daily_evaluations, method, digest, answer, _ = row
-    later_page = request.page_start is not None
+    later_page = request.cursor is not None
     return Admission(
         caller=Caller(member, request.member_id, frozenset(roles), frozenset(purposes), daily_evaluations),
         fresh=later_page or fresh,

@@ -25,7 +25,6 @@ from tallystick.server.telemetry.metrics import CALL_SECONDS, CALLS, UNLOGGED
 from tallystick.server.transport.tls import member_of_certificate
 from tallystick.v1 import errors_pb2 as errors
 from tallystick.v1 import log_pb2
-from tallystick.v1.audit_service_pb2 import ExportAuditEntriesResponse
 
 _STATUS_CODE = {code.value[0]: code for code in grpc.StatusCode}
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -111,7 +110,7 @@ def _signed_stream(service: Service, method: str, hold: _Hold) -> Callable[[byte
 
 def _page(answer: Answer) -> bytes:
     receipt = log_pb2.Receipt.FromString(answer.receipt)
-    return ExportAuditEntriesResponse(page=answer.message, receipt=receipt).SerializeToString()
+    return log_pb2.SignedPage(page=answer.message, receipt=receipt).SerializeToString()
 
 
 def _public(public: PublicMethod, method: str) -> Callable[[bytes, Context], Awaitable[bytes]]:

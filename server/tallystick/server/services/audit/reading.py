@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ DETAILS_OVERHEAD = 128 * 1024
 subject, and must open all the same."""
 
 _MAX_INDEX = 2**63 - 1
+_CURSOR = struct.Struct(">QQ")
+"""Where the page begins, and where the whole export ends."""
 
 
 class GetAuditEntry(Operation):
@@ -114,8 +117,9 @@ class ExportAuditEntries(Operation):
                 work.refusal = refusal
 
     async def _page(self, connection: Connection, work: Work, size: int) -> bytes:
-        end = work.page_end if work.page_end is not None else work.message.end_index or size
-        start = work.page_start if work.page_start is not None else work.message.start_index
+        # The first page fixes where the export ends, whatever is appended meanwhile.
+        first = (work.message.start_index, work.message.end_index or size)
+        start, end = first if work.cursor is None else _CURSOR.unpack(work.cursor)
         if end > size or start > end:
             field = "end_index" if end > size else "start_index"
             text = f"must be at most the size of the log, which is {size}"
@@ -135,6 +139,5 @@ class ExportAuditEntries(Operation):
             following += 1
         if following == start < end:
             raise Refusal(errors_pb2.ERROR_REASON_INTERNAL, f"entry {start} of the log is missing from the database")
-        work.page_end = end
-        work.next_page = following if following < end else None
+        work.next_page = _CURSOR.pack(following, end) if following < end else None
         return page.SerializeToString()
