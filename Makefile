@@ -105,6 +105,7 @@ check-generated: $(VENV)/.installed ## Generated modules in line with the .proto
 		diff -u proto/tallystick/v1/$$(basename $$file) $$file || { echo 'run make proto'; exit 1; }; \
 	done
 	@echo 'generated modules are in line with the .proto files'
+	$(BIN)/python scripts/sync_exchange.py --check
 
 .PHONY: check-tables
 check-tables: $(VENV)/.installed ## Tables in line with the migrations, up and down
@@ -124,6 +125,11 @@ endef
 proto: $(VENV)/.installed ## Generate the modules of proto/ anew
 	rm -f $(addprefix proto/tallystick/v1/,$(GENERATED))
 	$(call generate,proto)
+
+# The blocking exchange is the asynchronous one without its awaits.
+.PHONY: sync
+sync: $(VENV)/.installed ## Write the blocking exchange from the asynchronous one
+	$(BIN)/python scripts/sync_exchange.py
 
 # buf comes as an npm package with a program for this machine in it. The cache stays here: there may be no home to keep it in.
 $(BUF):

@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
-import tenacity
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tallystick.client.exceptions import NotUsable, TallystickError
+from tallystick.client.drivers.tasks import TaskDriver, batches, chunks
 from tallystick.client.flows.auditing import AuditEntry, EntryFilter, OpenedEntry
 from tallystick.client.flows.checkpoints import SignedCheckpoint
 from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueryResult
 from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
 from tallystick.client.flows.reporting import (
-    Batch,
     Report,
     ReportResult,
     Submission,
@@ -31,17 +28,12 @@ from tallystick.client.flows.reporting import (
 from tallystick.client.flows.verification import InclusionReport, LogReport
 from tallystick.client.identities import AnyIdentity
 from tallystick.client.profile.profile import PinnedTokenKey, Profile
-from tallystick.client.protocol.calls import Answered, Call, Clock, Finished, Flow, PageStream, RawFailure, Server, advance
+from tallystick.client.protocol.calls import Clock, Server
 from tallystick.client.protocol.receipts import KeptReceipt
-from tallystick.client.protocol.retrying import is_retryable
 from tallystick.client.protocol.transport import AsyncTransport
 from tallystick.client.session import Options, Session
 from tallystick.contract.limits import MAX_ELEMENTS, MAX_INQUIRIES
 from tallystick.credit.enums import Purpose, WithdrawalReason
-
-R = TypeVar("R")
-S = TypeVar("S")
-T = TypeVar("T")
 
 
 class AsyncExchange:
@@ -62,9 +54,7 @@ class AsyncExchange:
     ) -> None:
         """Opens no connection yet. `transports` takes the place of gRPC, `clock` and `sleep` of the machine's."""
         self._session = Session(profile, options or Options(), clock)
-        self._transports = dict(transports or {})
-        self._sleep = sleep
-        self._closed = False
+        self._driver = TaskDriver(self._session, transports, sleep)
 
     @classmethod
     def from_profile(cls, folder: Path | str | None = None, options: Options | None = None) -> Self:
@@ -87,35 +77,31 @@ class AsyncExchange:
 
     async def close(self) -> None:
         """Saves the token cache and closes the connections; nothing can be sent afterwards."""
-        self._closed = True
-        await asyncio.to_thread(self._session.save)
-        transports, self._transports = list(self._transports.values()), {}
-        for transport in transports:
-            await transport.close()
+        await self._driver.close()
 
     # --- Inquiries --------------------------------------------------------------------------------------------------------------
 
     async def query(self, identity: AnyIdentity, purpose: Purpose, consent_reference: str) -> QueryResult:
         """What all members reported of one subject. "No record" is an answer, not an error."""
-        return await self._run(self._session.inquiries.query(Inquiry(identity, purpose, consent_reference)))
+        return await self._driver.run(self._session.inquiries.query(Inquiry(identity, purpose, consent_reference)))
 
     def query_many(self, inquiries: Iterable[Inquiry] | AsyncIterable[Inquiry]) -> AsyncGenerator[InquiryOutcome]:
         """Queries many subjects in batches; outcomes come in the order of the inquiries, which are taken as they are needed.
 
         What is wrong with one inquiry stands in its outcome's `error`; what concerns all of them is raised.
         """
-        chunks = _chunks(_iterate(inquiries), MAX_INQUIRIES)
-        return self._in_order(self._session.inquiries.query_batch, chunks)
+        return self._driver.in_order(self._session.inquiries.query_batch, chunks(inquiries, MAX_INQUIRIES))
 
     # --- Reports ----------------------------------------------------------------------------------------------------------------
 
     async def report(self, report: Report) -> ReportResult:
         """Reports one account. A rejection is a result, not an exception: look at its `outcome`."""
-        return (await self._run(self._session.reporting.submit([report])))[0]
+        results = await self._driver.run(self._session.reporting.submit([report]))
+        return results[0]
 
     def report_many(self, reports: Iterable[Report] | AsyncIterable[Report]) -> AsyncGenerator[ReportResult]:
         """Reports many accounts in batches; results come in the order of the reports, which are taken as they are needed."""
-        return self._in_order(self._session.reporting.submit, _batches(_iterate(reports)))
+        return self._driver.in_order(self._session.reporting.submit, batches(reports))
 
     async def withdraw(
         self,
@@ -125,26 +111,28 @@ class AsyncExchange:
         as_of: datetime | None = None,
     ) -> Withdrawal:
         """Withdraws one account: it disappears from every later answer. Reports as of `as_of` (now) or earlier stay dead."""
-        return await self._run(self._session.reporting.withdraw(identity, account_number, reason, as_of or datetime.now(UTC)))
+        return await self._driver.run(
+            self._session.reporting.withdraw(identity, account_number, reason, as_of or datetime.now(UTC))
+        )
 
     async def get_submission(self, request_id: uuid.UUID) -> SubmissionDetails:
         """The verdicts of an earlier submission of one's own."""
-        return await self._run(self._session.reporting.get_submission(request_id))
+        return await self._driver.run(self._session.reporting.get_submission(request_id))
 
     def list_submissions(self) -> AsyncGenerator[Submission]:
         """One's own submissions, newest first."""
-        return self._pages(self._session.reporting.submissions_page)
+        return self._driver.pages(self._session.reporting.submissions_page)
 
     # --- Audit ------------------------------------------------------------------------------------------------------------------
 
     def audit_list(self, wanted: EntryFilter | None = None, *, server: Server = Server.EXCHANGE) -> AsyncGenerator[AuditEntry]:
         """Entries of the log, newest first: all for an auditor, else one's own. Each page read is an entry itself."""
         chosen = wanted or EntryFilter()
-        return self._pages(lambda token: self._session.auditing.entries_page(chosen, server, token))
+        return self._driver.pages(lambda token: self._session.auditing.entries_page(chosen, server, token))
 
     async def audit_show(self, index: int, *, server: Server = Server.EXCHANGE) -> OpenedEntry:
         """One entry, its details opened; raises DetailsFalse unless they are what the entry commits to."""
-        return await self._run(self._session.auditing.open_entry(index, server))
+        return await self._driver.run(self._session.auditing.open_entry(index, server))
 
     async def audit_verify(
         self,
@@ -160,11 +148,11 @@ class AsyncExchange:
         gave it for an entry that the log had, and the checkpoint is fetched afterwards. Raises FileInvalid as verify_included.
         """
         flow = self._session.verification.verify_log(server, list(receipts), read_entries=read_entries)
-        return await self._run(flow)
+        return await self._driver.run(flow)
 
     async def checkpoint(self, *, server: Server = Server.EXCHANGE) -> SignedCheckpoint:
         """The log's checkpoint now, its signature verified."""
-        return await self._run(self._session.checkpoints.fetch(server))
+        return await self._driver.run(self._session.checkpoints.fetch(server))
 
     async def verify_included(
         self, receipts: Iterable[KeptReceipt], checkpoint: SignedCheckpoint, *, server: Server = Server.EXCHANGE
@@ -177,18 +165,18 @@ class AsyncExchange:
         Raises FileInvalid for a receipt that proves nothing: of another log, or neither in this one nor signed by the pinned
         receipt key. The line that it names counts the receipts given, from 1.
         """
-        return await self._run(self._session.verification.included(server, list(receipts), checkpoint))
+        return await self._driver.run(self._session.verification.included(server, list(receipts), checkpoint))
 
     def tokenise(self, identities: Iterable[AnyIdentity] | AsyncIterable[AnyIdentity]) -> AsyncGenerator[bytes]:
         """The tokens of many identities, in their order; later calls find them in the cache. Batched as query_many is.
 
         Raises IdentityInvalid at the first document that does not hold.
         """
-        return self._in_order(self._session.tokeniser.tokens_of, _chunks(_iterate(identities), MAX_ELEMENTS))
+        return self._driver.in_order(self._session.tokeniser.tokens_of, chunks(identities, MAX_ELEMENTS))
 
     async def check_token_key(self) -> PinnedTokenKey:
         """Compares the pinned token key with the authority's; raises EpochRolledBack or ProfileError where they differ."""
-        return await self._run(self._session.tokeniser.check_token_key())
+        return await self._driver.run(self._session.tokeniser.check_token_key())
 
     # --- Keys -------------------------------------------------------------------------------------------------------------------
 
@@ -198,135 +186,4 @@ class AsyncExchange:
 
     async def register_key(self, new_key: Ed25519PrivateKey, *, server: Server = Server.EXCHANGE) -> RegisteredKey:
         """Registers this member's next key under the one in use, which stays good until it is revoked."""
-        return await self._run(self._session.member_keys.register(new_key, server))
-
-    # --- Driving flows ----------------------------------------------------------------------------------------------------------
-
-    def _require_open(self) -> None:
-        """Raises NotUsable. A connection opened after the end would be one that nobody closes."""
-        if self._closed:
-            raise NotUsable("this exchange is closed (its `with` has ended): open another one")
-
-    async def _run(self, flow: Flow[R]) -> R:
-        """Drives a flow to its result. Its steps run on a thread: a batch of a thousand identities takes a tenth of a second."""
-        self._require_open()
-        step = await asyncio.to_thread(advance, flow)
-        while not isinstance(step, Finished):
-            try:
-                answered = await self._carry_out(step)
-            except TallystickError as error:
-                step = await asyncio.to_thread(advance, flow, error=error)
-            else:
-                step = await asyncio.to_thread(advance, flow, answered)
-        return step.result
-
-    async def _carry_out(self, step: Call[Any] | PageStream) -> Answered[Any] | None:
-        if isinstance(step, Call):
-            return await self._call(step)
-        await self._stream(step)
-        return None
-
-    async def _call(self, call: Call[Any]) -> Answered[Any]:
-        conversation = self._session.conversation(call.method.server)
-        transport = self._transport(call.method.server)
-        timeout = self._session.options.patience.timeout
-
-        async def once() -> Answered[Any]:
-            attempt = conversation.attempt(call)
-            raw = await transport.unary(call.method.path, call.message, attempt.metadata, timeout)
-            return conversation.conclude(call, attempt, raw)
-
-        return await self._retrying(is_retryable)(once)
-
-    async def _stream(self, stream: PageStream) -> None:
-        call = stream.call
-        conversation = self._session.conversation(call.method.server)
-        transport = self._transport(call.method.server)
-        timeout = self._session.options.patience.stream_timeout
-        begun = False
-
-        async def once() -> None:
-            nonlocal begun
-            attempt = conversation.attempt(call)
-            async for raw in transport.stream(call.method.path, call.message, attempt.metadata, timeout):
-                if isinstance(raw, RawFailure):
-                    raise conversation.failure(call, attempt, raw)
-                begun = True
-                stream.take(conversation.open_page(stream, attempt, raw))
-
-        # Once a page was taken only the flow knows where to go on.
-        await self._retrying(lambda error: is_retryable(error) and not begun)(once)
-
-    def _retrying(self, predicate: Callable[[BaseException], bool]) -> tenacity.AsyncRetrying:
-        patience = self._session.options.patience
-        return tenacity.AsyncRetrying(
-            sleep=self._sleep,
-            stop=patience.stop(),
-            wait=patience.wait(),
-            retry=tenacity.retry_if_exception(predicate),
-            reraise=True,
-        )
-
-    async def _in_order(self, flow_for: Callable[[list[S]], Flow[list[T]]], chunks: AsyncIterator[list[S]]) -> AsyncGenerator[T]:
-        """Drives a bounded number of flows at once and yields what they return, in their order."""
-        limit = self._session.options.in_flight
-        running: deque[asyncio.Task[list[T]]] = deque()
-        try:
-            async for chunk in chunks:
-                running.append(asyncio.create_task(self._run(flow_for(chunk))))
-                while running and (len(running) >= limit or running[0].done()):
-                    for item in await running.popleft():
-                        yield item
-            while running:
-                for item in await running.popleft():
-                    yield item
-        finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
-
-    async def _pages(self, page: Callable[[str], Flow[tuple[list[T], str]]]) -> AsyncGenerator[T]:
-        token = ""
-        while True:
-            items, token = await self._run(page(token))
-            for item in items:
-                yield item
-            if not token:
-                return
-
-    def _transport(self, server: Server) -> AsyncTransport:
-        transport = self._transports.get(server)
-        if transport is None:
-            from tallystick.client.protocol.grpc_transport import AsyncGrpcTransport  # late: see its docstring
-
-            transport = self._transports[server] = AsyncGrpcTransport(self._session.endpoint(server).address)
-        return transport
-
-
-async def _iterate(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
-
-
-async def _chunks(items: AsyncIterable[T], size: int) -> AsyncIterator[list[T]]:
-    chunk: list[T] = []
-    async for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-async def _batches(reports: AsyncIterable[Report]) -> AsyncIterator[list[Report]]:
-    batch = Batch()
-    async for report in reports:
-        if full := batch.add(report):
-            yield full
-    if rest := batch.rest():
-        yield rest
+        return await self._driver.run(self._session.member_keys.register(new_key, server))

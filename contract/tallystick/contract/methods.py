@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -44,11 +44,11 @@ class Method(Generic[Asked, Answer]):
     """A public method is neither signed nor logged, and has no receipt."""
     paged: bool = False
     """The answer is a stream of pages, each an entry and a transaction of its own."""
+    path: str = field(init=False)
+    """The full method, such as "/tallystick.v1.InquiryService/QueryCreditHistory"."""
 
-    @property
-    def path(self) -> str:
-        """The full method, such as "/tallystick.v1.InquiryService/QueryCreditHistory"."""
-        return f"/{PACKAGE}.{self.service}/{self.name}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", f"/{PACKAGE}.{self.service}/{self.name}")
 
     @property
     def has_request_id(self) -> bool:
