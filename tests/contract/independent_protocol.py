@@ -48,7 +48,8 @@ def framed(tag: str, *parts: bytes) -> bytes:
 
 # --- Identity -------------------------------------------------------------------------------------------------------------------
 
-DROPPED = set("./()\u2212\u00b7\u2022\u2027\u30fb")
+UNICODE = unicodedata.ucd_3_2_0
+DROPPED = set(" \u1680-\u058a\u05be\u1806\u2010\u2012\u2013\u2014\u2015\u301c\u3030\u30a0./()\u2212\u00b7\u2022\u2027\u30fb")
 UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -56,8 +57,9 @@ def resident_identity(number: str) -> bytes:
     """The canonical bytes of a resident ID; raises ValueError for a number that is none."""
     if len(number) > 200:
         raise ValueError("too long")
-    folded = unicodedata.normalize("NFKC", number)
-    kept = "".join(c for c in folded if unicodedata.category(c) not in ("Zs", "Pd") and c not in DROPPED).translate(UPPER)
+    if any(UNICODE.category(c) == "Cn" for c in number):
+        raise ValueError("unassigned")
+    kept = "".join(c for c in UNICODE.normalize("NFKC", number) if c not in DROPPED).translate(UPPER)
     if not kept.isascii() or not kept[:15].isdigit():
         raise ValueError("not a resident ID")
     if len(kept) == 15:
@@ -163,7 +165,7 @@ def epoch_id(sequence: int, public_key: bytes) -> bytes:
 
 def account_reference(secret: bytes, number: str) -> tuple[bytes, bytes]:
     secret_id = hashlib.sha256(b"tallystick-account-secret-v1" + secret).digest()[:8]
-    text = unicodedata.normalize("NFC", number).encode()
+    text = UNICODE.normalize("NFC", number).encode()
     return secret_id, hmac.digest(secret, framed("tallystick-account-v1", text), "sha256")
 
 

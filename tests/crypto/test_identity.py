@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.crypto import Identity, IdentityError, framed, normalise, region_is_known, resident_id_check_digit
+from tallystick.crypto import (
+    Identity,
+    IdentityError,
+    account_reference,
+    framed,
+    normalise,
+    region_is_known,
+    resident_id_check_digit,
+)
 
 SEPARATORS = [" ", "\u3000", "\u00a0", "-", "－", "–", "—", "\u2212", ".", "．", "/", "·", "・", "(", ")", "（", "）"]
 WIDE = {ord(c): ord(c) + 0xFEE0 for c in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
@@ -152,3 +160,18 @@ def test_normalising_twice_changes_nothing(number: str) -> None:
         return
     assert normalise("person", "X", "FR", once.number) == once
     assert isinstance(once, Identity)
+
+
+def test_the_result_does_not_depend_on_the_unicode_of_the_interpreter() -> None:
+    # U+1F130 (squared A) decomposes since Unicode 5.2, U+1CCD6 (outlined A) since 16; U+2E3A is a dash since 6.1.
+    for character in "\U0001f130\U0001ccd6\u2e3a\u0378":
+        with pytest.raises(IdentityError) as caught:
+            normalise("person", "2", "CN", f"E1234{character}5678")
+        assert (caught.value.field, caught.value.reason) == ("number", "FIELD_MALFORMED")
+        with pytest.raises(IdentityError):
+            account_reference(bytes(32), f"6222{character}")
+
+
+def test_spaces_and_dashes_are_dropped_whatever_their_kind() -> None:
+    given = "E\u00a01\u16802\u20093\u30004-5\u05be6\u20117\u20148\ufe639"
+    assert normalise("person", "2", "CN", given).number == "E123456789"

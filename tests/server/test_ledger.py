@@ -1,18 +1,245 @@
-"""The ledger as a task: it must not end unseen while callers wait for it."""
+"""The ledger: batches that run again, commits that are lost, refusals that cannot be logged, batches that are split, its own end.
+
+The transactor is a double that fails as told; what the ledger makes of it is the ledger's own code.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
+import psycopg2
 import pytest
 
-from tallystick.server.ledger.ledger import Ledger
+from tallystick.server.errors import ConcurrentChangeError, Refusal
+from tallystick.server.ledger.calls import Answer
+from tallystick.server.ledger.ledger import MAX_RERUNS, Ledger
 from tallystick.server.ledger.operation import FULL_BATCH
 from tallystick.server.ledger.queue import Line, Ticket
 from tallystick.server.ledger.request import Request
-from tallystick.server.ledger.transaction import Transactor
+from tallystick.server.ledger.transaction import Batch, Transactor
+from tallystick.server.log.append import Appended, CommitFailedError
+
+
+@dataclass
+class FakeOperation:
+    method: str = "/tallystick.v1.InquiryService/QueryCreditHistory"
+    cost: int = 0
+    locks: str = ""
+
+
+@dataclass
+class FakeRequest:
+    """What the ledger and its queue look at."""
+
+    name: str
+    invalid: Refusal | None = None
+    message: bytes = b"message"
+    identity: None = None
+    deadline: None = None
+    operation: FakeOperation = field(default_factory=FakeOperation)
+
+
+@dataclass
+class FakeConnection:
+    """A connection that the test may lose. It knows which batches stand in the log."""
+
+    committed: bool = False
+    closed: bool = False
+    statements: list[str] = field(default_factory=list)
+
+    async def execute(self, sql: str, _parameters: object = None) -> None:
+        self.statements.append(sql)
+
+    async def fetch(self, _sql: str, _parameters: object = None) -> list[tuple[bytes]]:
+        return [(b"leaf hash",)] if self.committed else []
+
+    def close(self) -> None:
+        self.closed = True
+
+
+Fault = Callable[[FakeConnection, Sequence[FakeRequest]], None]
+
+
+@dataclass
+class FakeTransactor:
+    """Answers each request with its name, after the faults that are still due for it."""
+
+    faults: list[Fault] = field(default_factory=list)
+    at_commit: list[Fault] = field(default_factory=list)
+    batches: list[list[str]] = field(default_factory=list)
+
+    async def carry_out(self, connection: FakeConnection, requests: Sequence[FakeRequest]) -> Batch:
+        self.batches.append([request.name for request in requests])
+        if self.faults:
+            self.faults.pop(0)(connection, requests)
+        return cast("Batch", _FakeBatch(requests))
+
+    async def commit(self, connection: FakeConnection, batch: Any) -> list[Answer]:
+        if self.at_commit:
+            try:
+                self.at_commit.pop(0)(connection, batch.works)
+            except psycopg2.Error as error:
+                raise CommitFailedError(Appended(0, [b"leaf"], [b"leaf hash"])) from error
+        return self.answers(batch, None)
+
+    def answers(self, batch: Any, _appended: Appended | None) -> list[Answer]:
+        return [Answer(request.name.encode(), b"receipt", request.invalid) for request in batch.works]
+
+
+@dataclass
+class _FakeBatch:
+    works: Sequence[FakeRequest]
+
+
+@dataclass
+class Bench:
+    """A ledger over doubles."""
+
+    transactor: FakeTransactor
+    connections: list[FakeConnection]
+    ledger: Ledger
+
+    async def ask(self, *names: str) -> list[Answer | BaseException]:
+        calls = [self.ledger.submit(cast("Any", FakeRequest(name))) for name in names]
+        return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 20)
+
+
+@asynccontextmanager
+async def bench(*, faults: Sequence[Fault] = (), at_commit: Sequence[Fault] = (), committed: bool = False) -> AsyncIterator[Bench]:
+    connections: list[FakeConnection] = []
+
+    async def connect() -> Any:
+        connections.append(FakeConnection(committed=committed))
+        return connections[-1]
+
+    transactor = FakeTransactor(list(faults), list(at_commit))
+    line = Line(length=100, batch_size=8, batch_weight=FULL_BATCH)
+    ledger = Ledger(connect, cast("Any", transactor), line, linger=0)
+    ledger.start()
+    yield Bench(transactor, connections, ledger)
+    await ledger.close()
+
+
+def raising(error: BaseException, *, of: str = "") -> Fault:
+    """A fault of every batch, or of those that hold one request."""
+
+    def fault(_connection: FakeConnection, requests: Sequence[FakeRequest]) -> None:
+        if not of or any(request.name == of and request.invalid is None for request in requests):
+            raise error
+
+    return fault
+
+
+def losing(connection: FakeConnection, _requests: Sequence[FakeRequest]) -> None:
+    connection.closed = True
+    raise psycopg2.OperationalError("server closed the connection unexpectedly")
+
+
+def messages(results: Sequence[Answer | BaseException]) -> list[bytes]:
+    assert all(isinstance(result, Answer) and result.receipt == b"receipt" for result in results), results
+    return [result.message for result in results if isinstance(result, Answer)]
+
+
+class CodedError(psycopg2.Error):
+    """An error of the database with an SQLSTATE; one that psycopg2 did not make itself has none."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__("an error")
+        self._sqlstate = sqlstate
+
+    @property
+    def pgcode(self) -> str:  # type: ignore[override] # a plain attribute in the stubs
+        return self._sqlstate
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "23505", "55P03", ""])
+async def test_a_batch_that_met_another_s_change_runs_again(sqlstate: str) -> None:
+    error = CodedError(sqlstate) if sqlstate else ConcurrentChangeError()
+    async with bench(faults=[raising(error)] * 2) as made:
+        assert messages(await made.ask("a")) == [b"a"]
+    assert made.transactor.batches == [["a"]] * 3
+    assert made.connections[0].statements == ["ROLLBACK"] * 2
+
+
+async def test_an_error_of_the_request_s_own_does_not_run_again() -> None:
+    async with bench(faults=[raising(CodedError("22003"))]) as made:
+        (result,) = await made.ask("a")
+    assert isinstance(result, Answer)
+    assert result.refusal is not None
+    assert made.transactor.batches == [["a"], ["a"]]  # the second logs the refusal
+
+
+async def test_reruns_have_an_end_and_the_caller_is_told() -> None:
+    async with bench(faults=[raising(ConcurrentChangeError())] * MAX_RERUNS) as made:
+        (result,) = await made.ask("a")
+    assert isinstance(result, Answer)
+    assert result.refusal is not None
+    assert result.refusal.reason_name == "INTERNAL"
+
+
+async def test_a_lost_commit_that_took_effect_is_answered_with_receipts() -> None:
+    async with bench(at_commit=[losing], committed=True) as made:
+        assert messages(await made.ask("a", "b")) == [b"a", b"b"]
+    assert made.transactor.batches == [["a", "b"]]
+    assert len(made.connections) == 2
+
+
+async def test_a_lost_commit_that_took_no_effect_is_never_run_again() -> None:
+    async with bench(at_commit=[losing]) as made:
+        results = await made.ask("a", "b")
+    assert [result.reason_name for result in results if isinstance(result, Refusal)] == ["DATABASE_UNAVAILABLE"] * 2
+    assert made.transactor.batches == [["a", "b"]]
+
+
+async def test_a_commit_that_failed_on_a_standing_connection_is_certain_and_the_batch_is_split() -> None:
+    failing = raising(psycopg2.DataError("a value that no column takes"), of="bad")
+    async with bench(at_commit=[failing, failing, failing, failing]) as made:
+        results = await made.ask("good", "bad", "fine")
+    assert [result.message for result in results if isinstance(result, Answer)] == [b"good", b"bad", b"fine"]
+    assert [result.refusal.reason_name for result in results if isinstance(result, Answer) and result.refusal] == ["INTERNAL"]
+    assert made.transactor.batches[0] == ["good", "bad", "fine"]
+    assert made.transactor.batches[1:] == [["good"], ["bad"], ["bad"], ["fine"]]
+
+
+async def test_one_request_s_fault_fails_no_neighbour() -> None:
+    fault = raising(ValueError("a fault of the program"), of="bad")
+    async with bench(faults=[fault] * 5) as made:
+        results = await made.ask("good", "bad", "fine")
+    assert [result.refusal.reason_name if isinstance(result, Answer) and result.refusal else "" for result in results] == [
+        "",
+        "INTERNAL",
+        "",
+    ]
+
+
+async def test_a_refusal_that_cannot_be_logged_is_told_without_a_receipt() -> None:
+    fault = raising(psycopg2.DataError("no entry can be written"))
+    async with bench(faults=[fault] * 3) as made:
+        (result,) = await made.ask("a")
+    assert isinstance(result, Refusal)
+    assert result.reason_name == "INTERNAL"
+
+
+async def test_a_refusal_that_an_operation_raised_late_is_logged() -> None:
+    refusal = Refusal.of_field(43, "field", "too much")  # type: ignore[arg-type] # FIELD_OUT_OF_RANGE
+    async with bench(faults=[raising(refusal, of="a")]) as made:
+        (result,) = await made.ask("a")
+    assert isinstance(result, Answer)
+    assert (result.refusal, result.receipt) == (refusal, b"receipt")
+    assert made.transactor.batches == [["a"], ["a"]]
+
+
+async def test_a_connection_that_died_while_idle_is_replaced_before_anybody_hears_of_it() -> None:
+    async with bench(faults=[lambda *_: None, losing]) as made:
+        assert messages(await made.ask("a")) == [b"a"]
+        assert messages(await made.ask("b")) == [b"b"]
+    assert made.transactor.batches == [["a"], ["b"], ["b"]]
+    assert len(made.connections) == 2
 
 
 class FailingLine(Line):

@@ -1,11 +1,11 @@
 """Keyed digests that stand for account numbers and tokens (docs/protocol.md, "Account reference")."""
 
 import hmac
-import unicodedata
 from hashlib import sha256
 
 from tallystick.crypto.errors import CryptoError, IdentityError
 from tallystick.crypto.framing import framed
+from tallystick.crypto.unicode import UNICODE, has_unassigned
 
 SECRET_BYTES = 32
 SECRET_ID_BYTES = 8
@@ -21,7 +21,7 @@ def account_secret_id(secret: bytes) -> bytes:
 def account_reference(secret: bytes, account_number: str) -> tuple[bytes, bytes]:
     """Return (secret id, digest), which stand for an account of the member that keeps `secret`.
 
-    The number is put into Unicode's normal form C and otherwise taken as it is. Raises IdentityError (field
+    The number is put into normal form C of Unicode 3.2 and otherwise taken as it is. Raises IdentityError (field
     "account_number") when it is empty or too long or cannot be encoded, CryptoError unless the secret is 32 bytes.
     """
     _check_secret(secret)
@@ -29,8 +29,10 @@ def account_reference(secret: bytes, account_number: str) -> tuple[bytes, bytes]
         raise IdentityError("account_number", "FIELD_REQUIRED", "give the account's number")
     if len(account_number) > MAX_ACCOUNT_NUMBER_CHARACTERS:
         raise IdentityError("account_number", "FIELD_MALFORMED", f"give at most {MAX_ACCOUNT_NUMBER_CHARACTERS} characters")
+    if has_unassigned(account_number):
+        raise IdentityError("account_number", "FIELD_MALFORMED", "leave out characters that Unicode 3.2 does not have")
     try:
-        number = unicodedata.normalize("NFC", account_number).encode()
+        number = UNICODE.normalize("NFC", account_number).encode()
     except UnicodeEncodeError:
         raise IdentityError("account_number", "FIELD_MALFORMED", "leave out characters that UTF-8 cannot encode") from None
     return account_secret_id(secret), hmac.digest(secret, framed("tallystick-account-v1", number), "sha256")

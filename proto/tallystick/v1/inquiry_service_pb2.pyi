@@ -59,7 +59,9 @@ class Inquiry(_message.Message):
     purpose: _codes_pb2.Purpose.ValueType
     """The agreed purpose."""
     consent_reference: _builtins.str
-    """The member's reference to the subject's written consent: 1 to 64 printable ASCII characters, nothing personal in it."""
+    """The member's reference to the subject's written consent: 1 to 64 characters of 0x21 to 0x7E, so without spaces; nothing
+    personal in it.
+    """
     @_builtins.property
     def subject(self) -> _subject_pb2.SubjectToken:
         """The subject."""
