@@ -18,7 +18,6 @@ from typing import Any
 import rbcl
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.message import DecodeError
 
 from tallystick.v1 import log_pb2
@@ -213,7 +212,7 @@ def b64(data: bytes) -> str:
 
 
 def keyid(key: Ed25519PrivateKey) -> bytes:
-    return hashlib.sha256(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).digest()
+    return hashlib.sha256(key.public_key().public_bytes_raw()).digest()
 
 
 # --- Log entry ------------------------------------------------------------------------------------------------------------------

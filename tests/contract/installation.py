@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tallystick.server.administration import bootstrap
 from tallystick.server.installation.certificates import CertificateAuthority
@@ -27,7 +26,7 @@ STOP_SECONDS = 30
 
 def public_bytes(key: Ed25519PrivateKey) -> bytes:
     """The key's public half, 32 bytes."""
-    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return key.public_key().public_bytes_raw()
 
 
 def free_port() -> int:

@@ -20,7 +20,7 @@ import grpc
 import psycopg2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tallystick.crypto import blind, key_statement, keyid, oprf
@@ -67,7 +67,7 @@ def entries(url: str) -> list[str]:
 
 
 def raw(key: Ed25519PrivateKey) -> bytes:
-    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return key.public_key().public_bytes_raw()
 
 
 def test_init_makes_a_whole_server(server: Path, empty_database: str) -> None:

@@ -7,7 +7,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tallystick.crypto import epoch_sequence, oprf
 from tallystick.server.installation.key_folder import EvidenceKeys, KeyFolder, KeyFolderProblem, write_new_file
@@ -39,7 +38,7 @@ def test_loading_gives_what_was_created(folder: KeyFolder) -> None:
     assert first.subject_secret != first.request_secret
     assert {len(first.subject_secret), len(first.request_secret)} == {32}
     for name in ("receipt_key", "checkpoint_key", "operator_key"):
-        public = [getattr(keys, name).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw) for keys in (first, second)]
+        public = [getattr(keys, name).public_key().public_bytes_raw() for keys in (first, second)]
         assert public[0] == public[1]
     assert first.token_key is not None
     assert first.token_key == second.token_key

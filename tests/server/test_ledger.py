@@ -19,7 +19,7 @@ from tallystick.server.errors import ConcurrentChangeError, Refusal
 from tallystick.server.ledger.calls import Answer
 from tallystick.server.ledger.ledger import MAX_RERUNS, Ledger
 from tallystick.server.ledger.operation import FULL_BATCH
-from tallystick.server.ledger.queue import Line, Ticket
+from tallystick.server.ledger.queue import RequestQueue, Ticket
 from tallystick.server.ledger.request import Request
 from tallystick.server.ledger.transaction import Batch, Transactor
 from tallystick.server.log.append import Appended, CommitFailedError
@@ -118,8 +118,8 @@ async def bench(*, faults: Sequence[Fault] = (), at_commit: Sequence[Fault] = ()
         return connections[-1]
 
     transactor = FakeTransactor(list(faults), list(at_commit))
-    line = Line(length=100, batch_size=8, batch_weight=FULL_BATCH)
-    ledger = Ledger(connect, cast("Any", transactor), line, linger=0)
+    queue = RequestQueue(length=100, batch_size=8, batch_weight=FULL_BATCH)
+    ledger = Ledger(connect, cast("Any", transactor), queue, linger=0)
     ledger.start()
     yield Bench(transactor, connections, ledger)
     await ledger.close()
@@ -242,7 +242,7 @@ async def test_a_connection_that_died_while_idle_is_replaced_before_anybody_hear
     assert len(made.connections) == 2
 
 
-class FailingLine(Line):
+class FailingQueue(RequestQueue):
     """A line that fails as nothing but a fault of the program or the machine would."""
 
     def take(self) -> list[Ticket]:
@@ -253,8 +253,8 @@ async def test_a_ledger_that_fails_ends_and_says_why() -> None:
     async def connect() -> Any:
         raise AssertionError("nothing is run")
 
-    line = FailingLine(length=10, batch_size=8, batch_weight=FULL_BATCH)
-    ledger = Ledger(connect, cast("Transactor", None), line, linger=0)
+    queue = FailingQueue(length=10, batch_size=8, batch_weight=FULL_BATCH)
+    ledger = Ledger(connect, cast("Transactor", None), queue, linger=0)
     task = ledger.start()
     fields: dict[str, Any] = {"message": b"", "identity": None, "deadline": None}
     waiting = asyncio.create_task(ledger.submit(cast("Request", SimpleNamespace(**fields))))

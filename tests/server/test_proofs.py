@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -187,7 +186,7 @@ async def test_missing_entries_are_told(written_log: WrittenLog, connection: Con
 
 async def test_a_checkpoint_signs_the_committed_head(written_log: WrittenLog, connection: Connection) -> None:
     key = Ed25519PrivateKey.generate()
-    verifier = NoteVerifier(ORIGIN, key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+    verifier = NoteVerifier(ORIGIN, key.public_key().public_bytes_raw())
     for count in (0, 1, 300):
         written_log.append_plain(count)
         answer = await get_checkpoint(connection, pb.GetCheckpointRequest(), origin=ORIGIN, checkpoint_key=key)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tallystick import crypto
 
@@ -39,7 +38,7 @@ Named = tuple[str, str]
 
 def raw_public(key: Ed25519PrivateKey) -> bytes:
     """The 32 bytes of a key's public half."""
-    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return key.public_key().public_bytes_raw()
 
 
 def b64(data: bytes) -> str:

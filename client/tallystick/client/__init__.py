@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from tallystick.client.flows.verification import Difference, DifferenceKind, InclusionReport, LogReport
     from tallystick.client.identities import Identity
     from tallystick.client.profile.profile import PinnedTokenKey, Profile
-    from tallystick.client.protocol.calls import Server
+    from tallystick.client.profile.servers import Server
     from tallystick.client.protocol.receipts import KeptReceipt
     from tallystick.client.protocol.retrying import Patience
     from tallystick.client.session import Options
@@ -143,7 +143,7 @@ _HOMES = {
         "EntryFilter",
         "OpenedEntry",
     ),
-    "tallystick.client.protocol.calls": ("Server",),
+    "tallystick.client.profile.servers": ("Server",),
     "tallystick.client.flows.checkpoints": ("SignedCheckpoint",),
     "tallystick.client.exceptions": (
         "AnswerMalformed",

@@ -28,7 +28,8 @@ from tallystick.client.flows.reporting import (
 from tallystick.client.flows.verification import InclusionReport, LogReport
 from tallystick.client.identities import AnyIdentity
 from tallystick.client.profile.profile import PinnedTokenKey, Profile
-from tallystick.client.protocol.calls import Clock, Server
+from tallystick.client.profile.servers import Server
+from tallystick.client.protocol.calls import Clock
 from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.client.protocol.transport import Transport
 from tallystick.client.session import Options, Session

@@ -14,8 +14,9 @@ from tallystick.client.flows.reporting import Reporting
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.flows.verification import Verification
 from tallystick.client.profile.profile import Endpoint, Profile
+from tallystick.client.profile.servers import Counterpart, Server
 from tallystick.client.profile.token_cache import CAPACITY, TokenCache
-from tallystick.client.protocol.calls import Clock, Conversation, Counterpart, Server
+from tallystick.client.protocol.calls import Clock, Conversation
 from tallystick.client.protocol.retrying import Patience
 
 

@@ -2,7 +2,6 @@
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 PUBLIC_KEY_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -28,7 +27,7 @@ def is_usable_public_key(public_key: bytes) -> bool:
 
 def raw_public_key(private_key: Ed25519PrivateKey) -> bytes:
     """Return the 32 bytes of the public key that belongs to `private_key`."""
-    return private_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return private_key.public_key().public_bytes_raw()
 
 
 def is_signed(public_key: bytes, signature: bytes, message: bytes) -> bool:

@@ -179,7 +179,7 @@ def evaluate(
     _check_scalar(nonce, "proof_randomness")
     weights = _weights(public_key, blinded, evaluated, context)
     composite = _weighted_sum(weights, blinded)
-    # ComputeCompositesFast: whoever has the key needs no second sum.
+    # ComputeCompositesFast: the holder of the key needs no second sum.
     evaluated_composite = ristretto255.multiply(private_key, composite)
     challenge = _challenge(
         public_key,

@@ -49,7 +49,7 @@ Global___HistoryOutcome: _TypeAlias = HistoryOutcome  # noqa: Y015
 
 @_typing.final
 class Inquiry(_message.Message):
-    """Whom to ask about, why, and by whose leave."""
+    """The subject of a query, its purpose, and the consent that permits it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from typing import TypeVar
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.message import Message
 
 from tallystick.crypto import key_statement, parse_request_signature, sign_request
@@ -74,7 +73,7 @@ async def bootstrap(settings: Settings, keys: ServerKeys, dsn: str) -> bool:
 async def _first_requests(connection: Connection, settings: Settings, keys: ServerKeys) -> list[Request]:
     """Writes the operator's rows; returns the requests that say so, signed by the key that they register."""
     ((clock,),) = await connection.fetch("SELECT clock_timestamp()")
-    public_key = keys.operator_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    public_key = keys.operator_key.public_key().public_bytes_raw()
     member = pb.Member(member_id=settings.operator, display_name="Operator", roles=[pb.ROLE_OPERATOR], state=pb.MEMBER_STATE_ACTIVE)
     row = await registry.insert_member(connection, member, clock)
     assert row is not None

@@ -9,7 +9,7 @@ from tallystick.server.installation.settings import Settings
 from tallystick.server.ledger.authentication import Authenticator
 from tallystick.server.ledger.ledger import Ledger
 from tallystick.server.ledger.operation import FULL_BATCH
-from tallystick.server.ledger.queue import Line
+from tallystick.server.ledger.queue import RequestQueue
 from tallystick.server.ledger.transaction import Transactor
 from tallystick.server.log.append import LogWriter
 from tallystick.server.roles import Foundation, capabilities
@@ -36,7 +36,7 @@ def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
     ledger = Ledger(
         connect,
         Transactor(LogWriter(settings.origin, keys.receipt_key, foundation.box), keys.request_secret),
-        Line(length=settings.queue_size, batch_size=settings.batch_size, batch_weight=FULL_BATCH),
+        RequestQueue(length=settings.queue_size, batch_size=settings.batch_size, batch_weight=FULL_BATCH),
         linger=settings.linger_ms / 1000,
     )
     return Service(

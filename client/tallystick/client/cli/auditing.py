@@ -14,7 +14,7 @@ from tallystick.client.exceptions import FileInvalid, NotAllowed
 from tallystick.client.files import cells
 from tallystick.client.flows.auditing import AuditEntry, EntryFilter, OpenedEntry
 from tallystick.client.flows.verification import LogReport
-from tallystick.client.protocol.calls import Server
+from tallystick.client.profile.servers import Server
 from tallystick.credit.codes import describe_purpose
 from tallystick.credit.enums import Purpose
 
@@ -89,7 +89,7 @@ def show(tool: Tool, index: int, authority: bool) -> None:
     with tool.exchange() as exchange:
         opened = exchange.audit_show(index, server=_server(authority))
     if tool.as_json:
-        # Its fields keep tokens out of logs and traces; whoever asked for the entry has asked for them.
+        # Its fields keep tokens out of logs and traces; a caller who asks for the entry asks for them.
         subjects = [{**output.plain(each), "token": each.element} for each in opened.subjects]
         output.write_json({**output.plain(opened), "subjects": subjects})
     else:

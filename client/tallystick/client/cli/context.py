@@ -87,7 +87,7 @@ class Interrupted(Exception):  # noqa: N818 - no error: somebody pressed Ctrl-C
     """KeyboardInterrupt, as click lets it pass: click would write a line of its own."""
 
 
-class OutputClosed(Exception):  # noqa: N818 - no error: whoever read the output has seen enough
+class OutputClosed(Exception):  # noqa: N818 - no error: the reader of the output has seen enough
     """BrokenPipeError, as click lets it pass: click would exit with 1, which here means that something was rejected."""
 
 

@@ -14,7 +14,7 @@ from tallystick.client.cli.context import Tool, command
 from tallystick.client.exceptions import FileInvalid
 from tallystick.client.flows.member_keys import MemberKeys
 from tallystick.client.profile.profile import read_registrant, read_signing_key
-from tallystick.client.protocol.calls import Counterpart, Server
+from tallystick.client.profile.servers import Counterpart, Server
 
 _authority_option = click.option("--authority", is_flag=True, help="For the token authority, not the exchange.")
 

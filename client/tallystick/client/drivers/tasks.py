@@ -11,7 +11,8 @@ import tenacity
 
 from tallystick.client.exceptions import NotUsable, TallystickError
 from tallystick.client.flows.reporting import Batch, Report
-from tallystick.client.protocol.calls import Answered, Call, Finished, Flow, PageStream, RawFailure, Server, advance
+from tallystick.client.profile.servers import Server
+from tallystick.client.protocol.calls import Answered, Call, Finished, Flow, PageStream, RawFailure, advance
 from tallystick.client.protocol.retrying import is_retryable
 from tallystick.client.protocol.transport import AsyncTransport
 from tallystick.client.session import Session

@@ -16,7 +16,8 @@ from tallystick.client.flows.inquiries import receipt_of
 from tallystick.client.flows.reporting import to_timestamp
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.identities import AnyIdentity, canonical
-from tallystick.client.protocol.calls import Call, Flow, Server, ask
+from tallystick.client.profile.servers import Server
+from tallystick.client.protocol.calls import Call, Flow, ask
 from tallystick.client.protocol.methods import GET_AUDIT_ENTRY, LIST_AUDIT_ENTRIES
 from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.contract.details import detail_hash, subject_of
@@ -45,10 +46,10 @@ class AuditEntry:
     leaf_hash: bytes
     """Computed from the entry's bytes as received."""
     purpose: Purpose | int = Purpose.UNSPECIFIED
-    """In a list that was asked for by subject: why that subject was queried. A bare number is none of the list: such a request was
+    """In a list that was asked for by subject: why that subject was queried. A bare number is not on the list: such a request was
     refused, and is in the log as it was sent."""
     consent_reference: str = ""
-    """In a list that was asked for by subject: by whose leave."""
+    """In a list that was asked for by subject: the consent that the query stated."""
 
 
 @dataclass(frozen=True, slots=True)

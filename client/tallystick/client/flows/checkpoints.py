@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tallystick.client.exceptions import CheckpointFalse, InclusionFalse
+from tallystick.client.profile.servers import Counterpart, Server
 from tallystick.client.profile.token_cache import write_private
-from tallystick.client.protocol.calls import Call, Counterpart, Flow, Server, ask
+from tallystick.client.protocol.calls import Call, Flow, ask
 from tallystick.client.protocol.methods import GET_CHECKPOINT, GET_CONSISTENCY_PROOF, GET_INCLUSION_PROOF
 from tallystick.crypto import Checkpoint, MerkleError, NoteError, NoteVerifier, open_checkpoint, verify_inclusion
 from tallystick.crypto import verify_consistency as verify_consistency_proof

@@ -25,7 +25,7 @@ _NAMED_ITEM = re.compile(r"inquiries\[(\d{1,4})\]")
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """Whom to ask about, why, and by whose leave."""
+    """The subject of a query, its purpose, and the consent that permits it."""
 
     identity: AnyIdentity
     purpose: Purpose

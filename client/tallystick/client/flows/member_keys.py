@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick.client.exceptions import AnswerMalformed, ProfileError
 from tallystick.client.flows.inquiries import receipt_of
-from tallystick.client.protocol.calls import Call, Counterpart, Flow, Server, Signer, ask
+from tallystick.client.profile.servers import Counterpart, Server, Signer
+from tallystick.client.protocol.calls import Call, Flow, ask
 from tallystick.client.protocol.methods import ADD_MEMBER_KEY
 from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.crypto import key_statement

@@ -15,7 +15,8 @@ from google.protobuf.message import DecodeError
 
 from tallystick.client.exceptions import AnswerMalformed, FileInvalid, NotReached, ReceiptFalse, Refused
 from tallystick.client.flows.checkpoints import Checkpoints, SignedCheckpoint
-from tallystick.client.protocol.calls import Call, Counterpart, Flow, PageStream, Server, parse
+from tallystick.client.profile.servers import Counterpart, Server
+from tallystick.client.protocol.calls import Call, Flow, PageStream, parse
 from tallystick.client.protocol.methods import EXPORT_AUDIT_ENTRIES
 from tallystick.client.protocol.receipts import KeptReceipt, verify_promise
 from tallystick.crypto import (

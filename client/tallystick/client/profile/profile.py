@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tallystick.client.exceptions import ProfileError
-from tallystick.client.protocol.calls import Counterpart, Server, Signer
-from tallystick.client.protocol.transport import Address
+from tallystick.client.profile.servers import Address, Counterpart, Server, Signer
 from tallystick.contract.wire import MEMBER_URI
 from tallystick.crypto import CryptoError, check_element, epoch_id
 

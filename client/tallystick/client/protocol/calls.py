@@ -5,11 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.message import DecodeError, Message
 
 from tallystick.client.exceptions import (
@@ -19,10 +16,11 @@ from tallystick.client.exceptions import (
     Refusal,
     TallystickError,
 )
+from tallystick.client.profile.servers import Counterpart, Server, Signer
 from tallystick.client.protocol.receipts import Expected, KeptReceipt, verify_receipt
 from tallystick.contract.methods import Method as ContractMethod
 from tallystick.contract.wire import RECEIPT_KEY, STATUS_KEY
-from tallystick.crypto import keyid, sign_request
+from tallystick.crypto import sign_request
 from tallystick.v1 import log_pb2
 
 M = TypeVar("M", bound=Message)
@@ -30,13 +28,6 @@ R = TypeVar("R")
 
 Metadata = Sequence[tuple[str, str | bytes]]
 Clock = Callable[[], float]
-
-
-class Server(Enum):
-    """Whom a call goes to. The two may be run by different organisations."""
-
-    EXCHANGE = "exchange"
-    TOKEN_AUTHORITY = "token authority"  # noqa: S105 - the name of a server
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,27 +129,6 @@ def ask(call: Call[M]) -> Flow[Answered[M]]:
     """Yields one call from a flow, with the type of its answer."""
     answered: Answered[M] = yield call
     return answered
-
-
-@dataclass(frozen=True, slots=True)
-class Counterpart:
-    """A server as this member has pinned it."""
-
-    origin: str
-    """Its log's origin: the audience of requests, and the name on receipts and checkpoints."""
-    receipt_key: bytes
-    checkpoint_key: bytes
-
-
-class Signer:
-    """The member's signing key."""
-
-    __slots__ = ("key", "keyid", "member_id")
-
-    def __init__(self, member_id: str, key: Ed25519PrivateKey) -> None:
-        self.member_id = member_id
-        self.key = key
-        self.keyid = keyid(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
 
 
 class Conversation:

@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from tallystick.client.profile.servers import Address
 from tallystick.client.protocol.calls import Metadata, RawAnswer, RawFailure
-from tallystick.client.protocol.transport import Address
 from tallystick.contract.limits import TRANSPORT_MAX_MESSAGE
 
 _METADATA_LIMIT = 64 * 1024

@@ -1,6 +1,7 @@
 """The methods that this SDK calls, each at the server that it goes to unless told otherwise."""
 
-from tallystick.client.protocol.calls import Method, Server
+from tallystick.client.profile.servers import Server
+from tallystick.client.protocol.calls import Method
 from tallystick.contract import methods
 
 GET_TOKEN_KEY = Method.of(methods.GET_TOKEN_KEY, Server.TOKEN_AUTHORITY)

@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from tallystick.client.protocol.calls import Metadata, RawAnswer, RawFailure
 
 if TYPE_CHECKING:
-    import grpc
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server listens, and the PEM bytes of mutual TLS."""
-
-    target: str
-    """host:port; the server's certificate must name the host."""
-    authority: bytes
-    """Certificates of the authorities that may have signed the server's."""
-    certificate: bytes
-    """The member's client certificate, which names it."""
-    key: bytes = field(repr=False)
-
-    def credentials(self) -> grpc.ChannelCredentials:
-        """TLS with the member's client certificate, for a gRPC channel."""
-        import grpc  # late: see the docstring of grpc_transport
-
-        return grpc.ssl_channel_credentials(self.authority, self.key, self.certificate)
+    pass
 
 
 class Transport(Protocol):

@@ -12,7 +12,6 @@ from typing import Any
 
 import psycopg2
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from psycopg2 import extensions
 
 from tallystick.crypto import CompactRange, CryptoError, check_element, complete_subtrees, keyid, leaf_hash, root
@@ -186,7 +185,7 @@ def _clock(connection: extensions.connection) -> str:
 
 def _operator(settings: Settings, connection: extensions.connection) -> str:
     keys: ServerKeys = KeyFolder(settings.key_folder).load()
-    public_key = keys.operator_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    public_key = keys.operator_key.public_key().public_bytes_raw()
     rows = _fetch(
         connection,
         "SELECT member.state, member.roles, key.revoke_time IS NULL"

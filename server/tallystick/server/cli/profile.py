@@ -1,4 +1,4 @@
-"""A client's profile folder, made by the operator for trying things out: in earnest a member makes its own keys.
+"""A client's profile folder, made by the operator for a trial: in production a member makes its own keys.
 
 The same folder serves for an exchange and its token authority: whichever comes second finds the member's key and secret there.
 """
@@ -13,7 +13,6 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tallystick.server.cli.initialise import AUTHORITY_KEY, WILDCARDS
 from tallystick.server.errors import Problem
@@ -41,7 +40,7 @@ class DevelopmentProfile:
     @property
     def public_key(self) -> bytes:
         """The signing key's public half, 32 bytes."""
-        return self.signing_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return self.signing_key.public_key().public_bytes_raw()
 
     @classmethod
     def open(cls, folder: Path, member_id: str) -> DevelopmentProfile:
@@ -89,7 +88,7 @@ def public_values(settings: Settings, keys: ServerKeys) -> dict[str, str | int]:
 
 
 def _public_hex(key: Ed25519PrivateKey) -> str:
-    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+    return key.public_key().public_bytes_raw().hex()
 
 
 def _reachable(settings: Settings) -> str:

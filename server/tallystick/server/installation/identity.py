@@ -1,7 +1,7 @@
 """The server's identity in its database: with which keys, origin and token epoch everything in it was made.
 
 It is written once, before the first entry, and never changed. With another store.key every subject has another key in
-the database: debtors would come back as "no record", and nothing else would fail. So whoever opens the database for
+the database: debtors would come back as "no record", and nothing else would fail. So every process that opens the database for
 work compares first.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, fields
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from psycopg2 import extensions
 
 from tallystick.crypto import oprf
@@ -129,4 +128,4 @@ def _log_size(connection: extensions.connection) -> int:
 
 
 def _public(key: Ed25519PrivateKey) -> bytes:
-    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return key.public_key().public_bytes_raw()

@@ -48,7 +48,7 @@ class KeyFolderProblem(Problem):
 
 @dataclass(frozen=True, slots=True)
 class TokenPrivateKey:
-    """The token authority's key: whoever holds it can test guesses of identities against stored tokens."""
+    """The token authority's key: its holder can test guesses of identities against stored tokens."""
 
     sequence: int
     private_key: bytes = field(repr=False)

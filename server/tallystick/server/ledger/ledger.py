@@ -16,7 +16,7 @@ from psycopg2 import errorcodes
 
 from tallystick.server.errors import ConcurrentChangeError, Refusal
 from tallystick.server.ledger.calls import Answer
-from tallystick.server.ledger.queue import Line, Ticket
+from tallystick.server.ledger.queue import RequestQueue, Ticket
 from tallystick.server.ledger.request import Request
 from tallystick.server.ledger.transaction import Batch, Transactor
 from tallystick.server.log.append import Appended, CommitFailedError, is_committed
@@ -42,10 +42,12 @@ _RERUN_STATES = frozenset(
 class Ledger:
     """Admits requests to one connection to the database, in batches."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], transactor: Transactor, line: Line, *, linger: float) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[Connection]], transactor: Transactor, queue: RequestQueue, *, linger: float
+    ) -> None:
         self._connect = connect
         self.transactor = transactor
-        self._line = line
+        self._queue = queue
         self._linger = linger
         self._arrived = asyncio.Event()
         self._closing = False
@@ -70,26 +72,26 @@ class Ledger:
         """Raises Refusal when a message of `size` bytes could not be taken now."""
         if self._closing:
             raise Refusal(errors.ERROR_REASON_SHUTTING_DOWN, "the server is shutting down; ask another")
-        self._line.require_room(size)
+        self._queue.require_room(size)
 
     async def submit(self, request: Request) -> Answer:
         """Waits until the request is committed; raises Refusal when it was not carried out and is not in the log either."""
         self.require_room(len(request.message))
-        future = self._line.join(request)
+        future = self._queue.join(request)
         self._arrived.set()
         return await future
 
     async def _work(self) -> None:
         last = 0
         while True:
-            if not self._line:
+            if not self._queue:
                 if self._closing:
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
             await self._gather(last)
-            batch = self._line.take()
+            batch = self._queue.take()
             last = len(batch)
             if batch:
                 BATCH_SIZE.observe(len(batch))
@@ -98,7 +100,7 @@ class Ledger:
     async def _gather(self, last: int) -> None:
         """Waits a moment for the callers that the batch before released, if there were several."""
         until = asyncio.get_running_loop().time() + self._linger
-        while len(self._line) < last and not self._closing:
+        while len(self._queue) < last and not self._closing:
             if (left := until - asyncio.get_running_loop().time()) <= 0:
                 return
             await asyncio.sleep(min(left, self._linger / 4))

@@ -1,4 +1,4 @@
-"""Requests that wait for a transaction: a bounded line, and which of it go together."""
+"""The request queue: requests that wait for a transaction, bounded, and which of them go together."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tallystick.server.telemetry.metrics import QUEUE_LENGTH
 from tallystick.v1 import errors_pb2 as errors
 
 RETRY_AFTER = 0.25
-"""Seconds after which a caller that found the line full may come again."""
+"""Seconds after which a caller that found the queue full may try again."""
 MAX_BYTES = 128 * 1024 * 1024
-"""Most bytes of messages in the line, however few they are."""
+"""Most bytes of messages in the queue, however few they are."""
 SCANNED = 4
 """How many times a full batch is looked at to fill one, past those that must wait for another."""
 
@@ -66,8 +66,8 @@ class _Batch:
             self.locks[request.operation.locks] = request.operation.method
 
 
-class Line:
-    """First come, first served, but for what cannot share a transaction."""
+class RequestQueue:
+    """First in, first out, except for requests that cannot share a transaction."""
 
     def __init__(self, *, length: int, batch_size: int, batch_weight: int) -> None:
         self._length = length
@@ -111,7 +111,7 @@ class Line:
         return batch.tickets
 
     def _waiting(self) -> Iterator[Ticket]:
-        """Takes tickets off the line, but for callers that have gone or whose deadline has passed."""
+        """Takes tickets off the queue, but for callers that have gone or whose deadline has passed."""
         now = asyncio.get_running_loop().time()
         while self._tickets:
             ticket = self._tickets.popleft()

@@ -54,7 +54,7 @@ class Request:
     def digest(self, secret: bytes) -> bytes:
         """What is stored to tell a retry from another request under the same request_id.
 
-        Keyed: a plain digest in the database would let whoever steals it test guesses about who was asked about. Of a request that
+        Keyed: a plain digest in the database would let a thief of it test guesses about who was asked about. Of a request that
         must not be kept it says nothing but its request_id."""
         content = self.message if self.operation.keeps_request else self.request_id or b""
         return hmac.digest(secret, framed("tallystick-request-v1", self.operation.method.encode(), content), "sha256")

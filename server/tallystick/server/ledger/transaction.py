@@ -4,7 +4,7 @@ In this order, which is also the order in which locks are taken:
 
 1. admission: one statement spends the nonces, and reads for every request the database's clock, its key, its member, and whether
    its request_id had an effect before;
-2. each request is judged by what came back (`_bar`);
+2. each request is authorised by what came back (`_authorise`);
 3. the operations run, kind by kind;
 4. commitments are made and evidence is sealed;
 5. the head of the log is locked, all entries are appended, and the transaction commits, unless the registry of members has changed
@@ -150,7 +150,7 @@ class Transactor:
             cursor=request.cursor,
             answer=request.answer,
         )
-        work.refusal = _bar(request, admission) or request.invalid
+        work.refusal = _authorise(request, admission) or request.invalid
         if work.refusal is None and admission.prior_digest is not None:
             same = admission.prior_method == request.operation.method and hmac.compare_digest(
                 admission.prior_digest, request.digest(self._request_secret)
@@ -243,8 +243,8 @@ def _admission(row: Sequence[Any], request: Request, *, spent: bool) -> Admissio
     )
 
 
-def _bar(request: Request, admission: Admission) -> Refusal | None:
-    """Why the caller may not do this at all; asked before what is wrong with the message: nobody learns more than they may."""
+def _authorise(request: Request, admission: Admission) -> Refusal | None:
+    """Authorisation. Runs before message validation, so that callers learn nothing they are not allowed to know."""
     roles = request.operation.roles
     if request.certificate_mismatch:
         return Refusal(
@@ -274,7 +274,7 @@ def _is_kept(request: Request, admission: Admission) -> bool:
     somebody who may not send it at all, and could otherwise fill the disk."""
     if not (request.operation.keeps_request and request.traceable):
         return False
-    return len(request.message) <= MAX_KEPT_OF_BARRED or _bar(request, admission) is None
+    return len(request.message) <= MAX_KEPT_OF_BARRED or _authorise(request, admission) is None
 
 
 async def _run_operations(connection: Connection, requests: Sequence[Request], works: Sequence[Work], clock: datetime) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick.contract.instants import microseconds
 from tallystick.contract.subjects import Subject
 from tallystick.crypto import (
     CompactRange,
@@ -29,7 +30,6 @@ from tallystick.v1 import log_pb2, storage_pb2
 
 FORMAT_VERSION = 1
 MAX_CONSENT_REFERENCE = 64
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +233,8 @@ async def is_committed(connection: Connection, appended: Appended) -> bool:
 
 def _timestamp(time: datetime) -> tuple[int, int]:
     """A database's instant as protobuf's seconds and nanoseconds, without a float between."""
-    since = time - _EPOCH
-    return since // timedelta(seconds=1), since.microseconds * 1000
+    seconds, micros = divmod(microseconds(time), 1_000_000)
+    return seconds, micros * 1000
 
 
 def _leaf(prepared: Prepared, create_time: tuple[int, int]) -> bytes:

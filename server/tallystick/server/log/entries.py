@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import structlog
 from google.protobuf.message import DecodeError
 
+from tallystick.contract import instants
 from tallystick.crypto import leaf_hash
 from tallystick.server.log.evidence import evidence_month
 from tallystick.v1.log_pb2 import AuditEntry
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 events = structlog.get_logger()
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A binary search along the primary key, in one statement: as many steps as the size has binary digits, each one
 # look-up.
@@ -89,7 +89,7 @@ def _check_columns(entry: Entry, stored_hash: bytes, columns: tuple[str | None, 
         events.error("log_leaf_unreadable", index=entry.index)
         return
     microseconds = parsed.create_time.seconds * 10**6 + parsed.create_time.nanos // 1000
-    same_time = microseconds == (entry.create_time - _EPOCH) // timedelta(microseconds=1)
+    same_time = microseconds == instants.microseconds(entry.create_time)
     if not same_time or leaf_hash(entry.leaf) != stored_hash or columns != (parsed.member_id, parsed.method, parsed.outcome):
         events.error("log_columns_disagree", index=entry.index)
 

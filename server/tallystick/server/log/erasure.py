@@ -5,7 +5,7 @@ For each entry about the subject the evidence is sealed anew: the other subjects
 subject's leaf as its hash alone. The envelope is reduced to its hash too (its digests and signature would let anyone
 test guesses of the request), the request is dropped, and so is the seed, from which the erased leaf's salt derives.
 The keyed digest by which a retry of the request is known goes as well: with its request_id beside it, it would confirm
-a guess of the request to whoever has the keys. A later retry is refused as if it were another request.
+a guess of the request to anybody who has the keys. A later retry is refused as if it were another request.
 Then the search rows of the subject go. What a capability keeps of a subject beside the log is erased by the capability's
 own eraser. What this cannot reach: old row versions until the database
 vacuums, backups until they expire, and what members keep.

@@ -21,7 +21,7 @@ class PageTokens:
     """Makes and reads the page tokens of one method. A token is base64url of a truncated HMAC-SHA-256 and the position.
 
     The HMAC is over the caller and all that the request asks for but the page itself. It is keyed, not a plain digest:
-    a filter may be a subject's token, and whoever finds a page token must not be able to test guesses of it.
+    a filter may be a subject's token, and a page token that is found must not let anybody test guesses of it.
     """
 
     def __init__(self, secret: bytes, method: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from tallystick.contract.instants import EPOCH
 from tallystick.contract.violations import Violation
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ PAGE_BYTES = 3 * 1024 * 1024
 """A page ends early rather than grow beyond this: the limit of an answer is 4 MiB, and a single item adds to what is
 there."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN_SECONDS, _MAX_SECONDS = -62_135_596_800, 253_402_300_799
 
 
@@ -45,4 +45,4 @@ def instant(timestamp: Timestamp) -> datetime:
     In the last microsecond of the year 9999 there is none after; that one stands for it.
     """
     microseconds = min(-(-timestamp.nanos // 1000), 999_999 if timestamp.seconds == _MAX_SECONDS else 1_000_000)
-    return _EPOCH + timedelta(seconds=timestamp.seconds, microseconds=microseconds)
+    return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=microseconds)

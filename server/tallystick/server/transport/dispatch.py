@@ -69,7 +69,7 @@ class Dispatcher(grpc.GenericRpcHandler):
             self._handlers[method] = grpc.unary_unary_rpc_method_handler(_public(public, method))
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """The handler of a method, or None if it is none of ours."""
+        """The handler of a method, or None for a method that is not served here."""
         return self._handlers.get(handler_call_details.method)
 
 

@@ -32,7 +32,7 @@ FOOTPRINT_AGE = timedelta(days=731)
 ONE_MONTH = timedelta(days=30)
 SIX_MONTHS = timedelta(days=182)
 
-# The row that passes the limit comes too: so it is seen that something is missing.
+# Fetch one row past the limit, to detect truncation.
 _ACCOUNTS = """
 SELECT subject, member, record, overdue, total
 FROM (

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
+from tallystick.contract.instants import microseconds
 from tallystick.contract.limits import MAX_REPORTS
 from tallystick.contract.methods import SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.contract.violations import Violation
@@ -58,7 +59,10 @@ class SubmitReports(Operation):
         return violations
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
-        changes = [change for position, work in enumerate(works) for change in _report_changes(work, _arrival(clock) + position)]
+        # Each request of a batch adds its position to the time of arrival: no two arrive at once.
+        changes = [
+            change for position, work in enumerate(works) for change in _report_changes(work, microseconds(clock) + position)
+        ]
         results = iter(await apply_changes(connection, changes, clock, adding=True))
         for work in works:
             verdicts = [_verdict(i, violations, results) for i, violations in enumerate(work.prepared)]
@@ -84,7 +88,7 @@ class WithdrawAccount(Operation):
             raise refuse_violations(violations)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
-        changes = [_withdrawal_change(work, _arrival(clock) + position) for position, work in enumerate(works)]
+        changes = [_withdrawal_change(work, microseconds(clock) + position) for position, work in enumerate(works)]
         for work, merged in zip(works, await apply_changes(connection, changes, clock, adding=False), strict=True):
             gone = merged is not None and merged.changed and merged.state.record is None
             work.answer = pb.WithdrawAccountResponse(withdrawn=gone).SerializeToString()
@@ -124,9 +128,3 @@ def _rejected(violations: Sequence[Violation]) -> pb.ReportVerdict:
         outcome=pb.REPORT_OUTCOME_REJECTED,
         violations=[FieldViolation(field=v.field, reason=v.reason, description=v.description) for v in violations[:8]],
     )
-
-
-def _arrival(clock: datetime) -> int:
-    """Microseconds since 1970, to which each request of a batch adds its position: no two arrive at once."""
-    since = clock - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

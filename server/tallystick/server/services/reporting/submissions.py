@@ -81,7 +81,7 @@ class ListSubmissions(Operation):
                 continue
             before = _MAX_INDEX if position is None else int.from_bytes(position, "big")
             size = page_size(work.message.page_size)
-            # One more than asked for tells whether there is another page.
+            # Fetch one row past the limit, to detect another page.
             rows = await connection.fetch(_LIST, (work.caller.member, before, size + 1))
             page = [_submission(bytes(request_id), *rest) for request_id, *rest in rows[:size]]
             token = self._tokens.issue(work, page[-1].entry_index.to_bytes(8, "big")) if len(rows) > size else ""
