@@ -16,6 +16,9 @@ unexport PYTHONPATH PYTHONHOME PIP_USER
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
+# CI installs the versions that were tested; a developer's machine takes the newest that pyproject.toml allows.
+CONSTRAINED := $(if $(CI),--constraint constraints.txt)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
@@ -30,7 +33,7 @@ help: ## List the targets
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+	$(BIN)/python -m pip install --quiet $(CONSTRAINED) --editable '.[dev,bench]'
 	@touch $@
 
 .PHONY: venv
@@ -135,9 +138,29 @@ sync: $(VENV)/.installed ## Write the blocking exchange from the asynchronous on
 $(BUF):
 	npm install --prefix $(BUF_FOLDER) --cache build/npm-cache --no-audit --no-fund --no-update-notifier --loglevel error @bufbuild/buf@$(BUF_VERSION)
 
+.PHONY: lock
+lock: $(VENV)/.installed ## Write the versions of this environment to constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable --exclude tallystick > constraints.txt
+
+# --- Reports and packages ----------------------------------------------------------------------------------------------------------
+
+.PHONY: cover
+cover: $(VENV)/.installed ## Branch coverage of the fast tests
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
+
+.PHONY: docs
+docs: $(VENV)/.installed ## API reference of the SDK, in build/docs
+	$(BIN)/python -m pdoc --output-directory build/docs tallystick.client
+
+.PHONY: dist
+dist: $(VENV)/.installed ## sdist and wheel, checked
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/python -m twine check --strict dist/*
+
 # --- The end -----------------------------------------------------------------------------------------------------------------------
 
 .PHONY: clean
 clean: ## Remove everything that was made here, the environment too
-	rm -rf $(VENV) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
