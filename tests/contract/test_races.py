@@ -22,7 +22,7 @@ from tests.contract.world import INQUIRER, World
 from tallystick.crypto import parse_request_signature, sign_request
 from tallystick.server.composition import compose
 from tallystick.server.errors import ConcurrentChangeError
-from tallystick.server.ledger.calls import Call
+from tallystick.server.requests.calls import Call
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import audit_service_pb2, log_pb2
 from tallystick.v1 import membership_service_pb2 as membership

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from sqlalchemy import make_url
 from tallystick.contract.subjects import Subject
 from tallystick.crypto import CompactRange, details_commitment, keyid, leaf_hash, new_seed, subject_key
 from tallystick.server.installation.key_folder import EvidenceKeys
-from tallystick.server.ledger.operation import Caller, Work
 from tallystick.server.log.evidence import EvidenceBox, evidence_month
+from tallystick.server.requests.calls import Call, Cursor
+from tallystick.server.requests.operation import Caller, Work
+from tallystick.server.requests.reading import read_request
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.tables import metadata
 from tallystick.v1 import log_pb2, membership_service_pb2, storage_pb2
@@ -140,12 +143,18 @@ class WrittenLog:
         """What the database stores for the subject."""
         return subject_key(self.subject_secret, subject.epoch_id, subject.element)
 
-    def work(self, caller: Caller, message: Any, operation: Any) -> Work:
-        """A request as the ledger hands it to an operation: decoded from bytes and validated."""
-        message = operation.contract.request.FromString(message.SerializeToString())
-        prepared = operation.validate(message, START)
-        subjects = operation.contract.subjects(message)
-        return Work(message, caller, subjects, [self.key_of(subject) for subject in subjects], b"", prepared)
+    def work(self, caller: Caller, message: Any, operation: Any, cursor: Cursor | None = None) -> Work:
+        """A request as the ledger hands it to an operation: decoded and validated. It gets a request_id if it lacks one."""
+        if "request_id" in message.DESCRIPTOR.fields_by_name and not message.request_id:
+            message, unnamed = type(message)(request_id=secrets.token_bytes(16)), message
+            message.MergeFrom(unnamed)
+        unsigned: Any = None
+        call = Call(operation.method, (), message.SerializeToString(), None)
+        secret = self.subject_secret
+        request = read_request(call, operation, unsigned, caller.member_id, subject_secret=secret, epoch_id=b"", now=START)
+        if request.invalid:
+            raise request.invalid
+        return Work(replace(request, cursor=cursor), caller)
 
     async def run(
         self, connection: Connection, operation: Any, *requests: tuple[Caller, Any], clock: datetime = START

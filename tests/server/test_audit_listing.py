@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from tallystick.contract.subjects import Subject
 from tallystick.crypto import blind
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.operation import Caller, Work
 from tallystick.server.log.entries import index_at
+from tallystick.server.requests.operation import Caller, Work
 from tallystick.server.services.audit import listing as audit_listing
 from tallystick.server.services.audit.listing import ListAuditEntries
 from tallystick.server.services.request_fields import instant
@@ -244,8 +245,8 @@ async def test_no_text_passes_for_a_page_token(text: str) -> None:
     listing, caller = ListAuditEntries(b"s" * 32), Caller(1, "auditor", frozenset({3}), frozenset(), 0)
     if not text:
         return
-    work = Work(pb.ListAuditEntriesRequest(page_token=text), caller, (), (), b"")
     unconnected: Any = None
+    work = Work(cast("Any", SimpleNamespace(message=pb.ListAuditEntriesRequest(page_token=text), subject_keys=())), caller)
     await listing.run(unconnected, [work], START)
     assert work.refusal
     assert work.refusal.reason == errors_pb2.ERROR_REASON_PAGE_TOKEN_INVALID

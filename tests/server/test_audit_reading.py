@@ -13,7 +13,7 @@ from tallystick.contract.limits import MAX_MESSAGE
 from tallystick.contract.subjects import Subject
 from tallystick.crypto import blind, commitment_from_hashes, leaf_hash, salted_leaf_hash, subject_leaf
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.operation import Caller, Work
+from tallystick.server.requests.operation import Caller, Work
 from tallystick.server.services.audit import reading as audit_reading
 from tallystick.server.services.audit.reading import ExportAuditEntries, GetAuditEntry
 from tallystick.server.services.inquiries.queries import BatchQueryCreditHistories, InquiryAnswers
@@ -155,10 +155,8 @@ async def export(log: WrittenLog, connection: Connection, caller: Caller, start:
     operation, pages = ExportAuditEntries(), []
     work: Work | None = None
     while work is None or work.next_page is not None:
-        following = log.work(caller, pb.ExportAuditEntriesRequest(start_index=start, end_index=end), operation)
-        if work is not None:
-            following.cursor = work.next_page
-        work = following
+        message = pb.ExportAuditEntriesRequest(start_index=start, end_index=end)
+        work = log.work(caller, message, operation, work.next_page if work else None)
         await operation.run(connection, [work], START)
         if work.refusal:
             raise work.refusal
@@ -202,8 +200,7 @@ async def test_an_export_ends_where_the_log_ended_when_it_began(
     await operation.run(connection, [work], START)
     assert work.next_page == struct.pack(">QQ", 2, 5)
     written_log.append_plain(5)
-    last = written_log.work(auditor, message, operation)
-    last.cursor = struct.pack(">QQ", 4, 5)
+    last = written_log.work(auditor, message, operation, struct.pack(">QQ", 4, 5))
     await operation.run(connection, [last], START)
     assert [entry.index for entry in pb.AuditEntryPage.FromString(last.answer or b"").entries] == [4]
     assert last.next_page is None

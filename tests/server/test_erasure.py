@@ -10,7 +10,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick.contract.details import detail_hash
-from tallystick.contract.methods import ERASE_SUBJECT
 from tallystick.contract.subjects import Subject
 from tallystick.crypto import (
     blind,
@@ -20,12 +19,12 @@ from tallystick.crypto import (
     verify_inclusion,
 )
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.operation import Caller
 from tallystick.server.log import erasure, proofs
 from tallystick.server.log.append import LogWriter, Outcome
 from tallystick.server.log.details import open_details
 from tallystick.server.log.erasure import Eraser, ErasureError, ErasureReport, SubjectEraser
 from tallystick.server.log.evidence import EvidenceCorruptError
+from tallystick.server.requests.operation import Caller
 from tallystick.server.services.audit.erasure import EraseSubject
 from tallystick.server.services.audit.reading import GetAuditEntry
 from tallystick.server.services.inquiries.queries import BatchQueryCreditHistories, InquiryAnswers
@@ -260,23 +259,13 @@ async def test_the_entry_of_an_erasure_opens_to_a_hash_alone(
     written_log: WrittenLog, connection: Connection, operator: Caller, auditor: Caller
 ) -> None:
     writer = LogWriter("exchange.example/log", Ed25519PrivateKey.generate(), written_log.box)
-    outcome = Outcome(
-        member=operator.member,
-        member_id=operator.member_id,
-        keyid=bytes(32),
-        method=ERASE_SUBJECT.path,
-        refused=False,
-        envelope=b"holds the digest of a request that names the subject",
-        subjects=(),
-        subject_keys=(),
-        footprint=False,
-        message=None,
-        keeps_envelope=False,
-    )
+    operation = EraseSubject(eraser(written_log), b"")
+    work = written_log.work(operator, pb.EraseSubjectRequest(request_id=bytes(16), subject=token(ERASED)), operation)
+    outcome = Outcome(work, b"", b"holds the digest of a request that names the subject", None)
     month = date(2026, 2, 1)
     prepared = writer.prepare(outcome, month)
     entry = log_pb2.AuditEntry(details_commitment=prepared.details_commitment)
-    row = (entry.SerializeToString(), month, operator.member, outcome.method)
+    row = (entry.SerializeToString(), month, operator.member, operation.method)
     written_log.execute("INSERT INTO audit_entry VALUES (0, %s, '', %s, %s, %s, 1)", row)
     written_log.execute("INSERT INTO evidence VALUES (%s, 0, %s)", (month, prepared.sealed))
     assert outcome.envelope not in prepared.evidence

@@ -9,20 +9,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any, cast
 
 import psycopg2
 import pytest
 
 from tallystick.server.errors import ConcurrentChangeError, Refusal
-from tallystick.server.ledger.calls import Answer
 from tallystick.server.ledger.ledger import MAX_RERUNS, Ledger
-from tallystick.server.ledger.operation import FULL_BATCH
 from tallystick.server.ledger.queue import RequestQueue, Ticket
-from tallystick.server.ledger.request import Request
 from tallystick.server.ledger.transaction import Batch, Transactor
 from tallystick.server.log.append import Appended, CommitFailedError
+from tallystick.server.requests.calls import Answer, Call
+from tallystick.server.requests.operation import FULL_BATCH
 
 
 @dataclass
@@ -38,9 +36,8 @@ class FakeRequest:
 
     name: str
     invalid: Refusal | None = None
-    message: bytes = b"message"
+    call: Call = field(default_factory=lambda: Call("", (), b"message", None))
     identity: None = None
-    deadline: None = None
     operation: FakeOperation = field(default_factory=FakeOperation)
 
 
@@ -94,6 +91,9 @@ class FakeTransactor:
 @dataclass
 class _FakeBatch:
     works: Sequence[FakeRequest]
+
+    def __len__(self) -> int:
+        return len(self.works)
 
 
 @dataclass
@@ -256,8 +256,7 @@ async def test_a_ledger_that_fails_ends_and_says_why() -> None:
     queue = FailingQueue(length=10, batch_size=8, batch_weight=FULL_BATCH)
     ledger = Ledger(connect, cast("Transactor", None), queue, linger=0)
     task = ledger.start()
-    fields: dict[str, Any] = {"message": b"", "identity": None, "deadline": None}
-    waiting = asyncio.create_task(ledger.submit(cast("Request", SimpleNamespace(**fields))))
+    waiting = asyncio.create_task(ledger.submit(cast("Any", FakeRequest("never run"))))
     done, _ = await asyncio.wait({task}, timeout=5)
     assert done == {task}
     with pytest.raises(OSError, match="no space left"):

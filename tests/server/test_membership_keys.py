@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tallystick.crypto import key_statement, keyid
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.operation import Caller, Work
+from tallystick.server.requests.operation import Caller, Work
 from tallystick.server.services.membership import signing_keys
 from tallystick.server.services.membership.keys import MAX_GOOD_KEYS, AddMemberKey, RevokeMemberKey
 from tallystick.server.services.membership.signing_keys import is_signing_key

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.operation import Caller
+from tallystick.server.requests.operation import Caller
 from tallystick.server.services.membership.members import CreateMember, ListMembers, UpdateMember
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import codes_pb2, errors_pb2

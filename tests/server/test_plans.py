@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tallystick.server.ledger import transaction
+from tallystick.server.ledger import admission
 from tallystick.server.log import append
 from tallystick.server.services.inquiries import queries as inquiries
 from tallystick.server.services.reporting import account_changes
@@ -34,7 +34,7 @@ INSERT INTO nonce SELECT n, 'key', 'nonce' FROM generate_series(1, {ROWS}) AS n;
 
 def _admission(count: int) -> tuple[str, tuple[Any, ...]]:
     many = [b"k" * 32] * count, [b"n%d" % n for n in range(count)], [1] * count, [2] * count, [True] * count, [b"r" * 16] * count
-    return transaction._ADMIT, (60, 10, list(range(count)), *many)
+    return admission._ADMIT, (60, 10, list(range(count)), *many)
 
 
 def _accounts(count: int) -> tuple[str, tuple[Any, ...]]:

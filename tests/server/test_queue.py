@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.operation import FULL_BATCH
 from tallystick.server.ledger.queue import MAX_BYTES, RequestQueue
-from tallystick.server.ledger.request import Request
+from tallystick.server.requests.calls import Call
+from tallystick.server.requests.operation import FULL_BATCH, Request
 
 
 def request(
@@ -20,7 +20,8 @@ def request(
     """As much of a request as the queue looks at."""
     operation = SimpleNamespace(method=method, locks=locks, cost=cost)
     identity = None if request_id is None else ("bank-a", request_id)
-    fields: dict[str, Any] = {"operation": operation, "identity": identity, "message": bytes(size), "deadline": None, "name": name}
+    call = Call("", (), bytes(size), None)
+    fields: dict[str, Any] = {"operation": operation, "identity": identity, "call": call, "name": name}
     return cast("Request", SimpleNamespace(**fields))
 
 
@@ -74,7 +75,7 @@ async def test_callers_that_have_gone_are_passed_over() -> None:
     futures = [queue.join(request(name)) for name in range(3)]
     futures[1].cancel()
     late = request(3)
-    cast("Any", late).deadline = asyncio.get_running_loop().time() - 1
+    cast("Any", late).call = Call("", (), b"", None, deadline=asyncio.get_running_loop().time() - 1)
     expired = queue.join(late)
     assert names(queue.take()) == [0, 2]
     with pytest.raises(Refusal) as refused:

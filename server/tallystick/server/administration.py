@@ -16,11 +16,11 @@ from tallystick.crypto import key_statement, parse_request_signature, sign_reque
 from tallystick.server.composition import compose
 from tallystick.server.installation.key_folder import ServerKeys
 from tallystick.server.installation.settings import Settings
-from tallystick.server.ledger.calls import Call
-from tallystick.server.ledger.request import Request
 from tallystick.server.ledger.transaction import Transactor
 from tallystick.server.log.append import LogWriter
 from tallystick.server.log.evidence import EvidenceBox
+from tallystick.server.requests.calls import Call
+from tallystick.server.requests.operation import Request
 from tallystick.server.service import Service
 from tallystick.server.services.membership import registry
 from tallystick.server.storage.connection import Connection
@@ -61,9 +61,8 @@ async def bootstrap(settings: Settings, keys: ServerKeys, dsn: str) -> bool:
         transactor = Transactor(writer, keys.request_secret)
         # The transaction is open already: its BEGIN in there is a warning in the database's log, and no more.
         batch = await transactor.carry_out(connection, requests)
-        for work in batch.works:
-            if work.refusal is not None:
-                raise work.refusal
+        for refusal in batch.refusals:
+            raise refusal
         await transactor.commit(connection, batch)
         return True
     finally:

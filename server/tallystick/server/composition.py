@@ -8,10 +8,10 @@ from tallystick.server.installation.key_folder import ServerKeys
 from tallystick.server.installation.settings import Settings
 from tallystick.server.ledger.authentication import Authenticator
 from tallystick.server.ledger.ledger import Ledger
-from tallystick.server.ledger.operation import FULL_BATCH
 from tallystick.server.ledger.queue import RequestQueue
 from tallystick.server.ledger.transaction import Transactor
 from tallystick.server.log.append import LogWriter
+from tallystick.server.requests.operation import FULL_BATCH
 from tallystick.server.roles import Foundation, capabilities
 from tallystick.server.service import PublicMethod, Service, find_key
 from tallystick.server.services import capability

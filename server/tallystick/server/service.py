@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from tallystick.crypto import RequestSignature
 from tallystick.server.ledger.authentication import Authenticator, RegisteredKey
-from tallystick.server.ledger.calls import Answer, Call
 from tallystick.server.ledger.ledger import Ledger
-from tallystick.server.ledger.operation import Operation
-from tallystick.server.ledger.request import Request, read_request
+from tallystick.server.requests.calls import Answer, Call
+from tallystick.server.requests.operation import Operation, Request
+from tallystick.server.requests.reading import read_request
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.reader import Reader
 

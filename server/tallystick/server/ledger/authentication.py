@@ -27,8 +27,8 @@ from tallystick.crypto import (
     verify_request,
 )
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.calls import Call
-from tallystick.v1 import errors_pb2 as errors
+from tallystick.server.requests.calls import Call
+from tallystick.v1 import errors_pb2
 
 MAX_KNOWN_KEYS = 65_536
 
@@ -56,28 +56,28 @@ class Authenticator:
         """Returns the verified signature and the key that made it; raises Refusal."""
         if len(call.message) > MAX_MESSAGE:
             raise Refusal(
-                errors.ERROR_REASON_MESSAGE_TOO_LARGE,
+                errors_pb2.ERROR_REASON_MESSAGE_TOO_LARGE,
                 f"the message is larger than {MAX_MESSAGE} bytes; send less at once",
             )
         try:
             signature = parse_request_signature(call.metadata)
         except SignatureFormatError as error:
-            raise Refusal(errors.ERROR_REASON_SIGNATURE_MALFORMED, str(error)) from None
+            raise Refusal(errors_pb2.ERROR_REASON_SIGNATURE_MALFORMED, str(error)) from None
         if signature.audience != self._origin:
-            raise Refusal(errors.ERROR_REASON_AUDIENCE_MISMATCH, f"this is {self._origin}; the request is addressed to another")
+            raise Refusal(errors_pb2.ERROR_REASON_AUDIENCE_MISMATCH, f"this is {self._origin}; the request is addressed to another")
         key = self._known.get(signature.keyid)
         if key is None:
             key = await self._find(signature.keyid)
         try:
             verify_request(signature, public_key=key.public_key, path=call.method, message=call.message)
         except SignatureVerificationError as error:
-            raise Refusal(errors.ERROR_REASON_SIGNATURE_INVALID, str(error)) from None
+            raise Refusal(errors_pb2.ERROR_REASON_SIGNATURE_INVALID, str(error)) from None
         return signature, key
 
     async def _find(self, keyid: bytes) -> RegisteredKey:
         key = await self._lookup(keyid)
         if key is None:
-            raise Refusal(errors.ERROR_REASON_KEY_UNKNOWN, "keyid names no registered key; have the operator register it")
+            raise Refusal(errors_pb2.ERROR_REASON_KEY_UNKNOWN, "keyid names no registered key; have the operator register it")
         self._known[keyid] = key
         if len(self._known) > MAX_KNOWN_KEYS:
             self._known.popitem(last=False)

@@ -15,14 +15,14 @@ import structlog
 from psycopg2 import errorcodes
 
 from tallystick.server.errors import ConcurrentChangeError, Refusal
-from tallystick.server.ledger.calls import Answer
 from tallystick.server.ledger.queue import RequestQueue, Ticket
-from tallystick.server.ledger.request import Request
 from tallystick.server.ledger.transaction import Batch, Transactor
 from tallystick.server.log.append import Appended, CommitFailedError, is_committed
+from tallystick.server.requests.calls import Answer
+from tallystick.server.requests.operation import Request
 from tallystick.server.storage.connection import Connection
 from tallystick.server.telemetry.metrics import BATCH_SIZE, RERUNS, UNCERTAIN_COMMITS
-from tallystick.v1 import errors_pb2 as errors
+from tallystick.v1 import errors_pb2
 
 events = structlog.get_logger()
 
@@ -71,12 +71,12 @@ class Ledger:
     def require_room(self, size: int) -> None:
         """Raises Refusal when a message of `size` bytes could not be taken now."""
         if self._closing:
-            raise Refusal(errors.ERROR_REASON_SHUTTING_DOWN, "the server is shutting down; ask another")
+            raise Refusal(errors_pb2.ERROR_REASON_SHUTTING_DOWN, "the server is shutting down; ask another")
         self._queue.require_room(size)
 
     async def submit(self, request: Request) -> Answer:
         """Waits until the request is committed; raises Refusal when it was not carried out and is not in the log either."""
-        self.require_room(len(request.message))
+        self.require_room(len(request.call.message))
         future = self._queue.join(request)
         self._arrived.set()
         return await future
@@ -186,11 +186,11 @@ class Ledger:
             committed, lost = False, True
         if lost:
             UNCERTAIN_COMMITS.inc()
-            events.warning("commit_looked_up", committed=committed, requests=len(batch.works))
+            events.warning("commit_looked_up", committed=committed, requests=len(batch))
         if committed:
             return self.transactor.answers(batch, failed.appended)
         if lost:
-            return [_unavailable()] * len(batch.works)
+            return [_unavailable()] * len(batch)
         raise failed.__cause__ or failed
 
     async def _find(self, appended: Appended) -> bool:
@@ -224,8 +224,10 @@ class Ledger:
 
 
 def _unavailable() -> Refusal:
-    return Refusal(errors.ERROR_REASON_DATABASE_UNAVAILABLE, "the database cannot be reached; try again with the same request_id")
+    return Refusal(
+        errors_pb2.ERROR_REASON_DATABASE_UNAVAILABLE, "the database cannot be reached; try again with the same request_id"
+    )
 
 
 def _internal() -> Refusal:
-    return Refusal(errors.ERROR_REASON_INTERNAL, "a fault of the server; nothing was done")
+    return Refusal(errors_pb2.ERROR_REASON_INTERNAL, "a fault of the server; nothing was done")

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.calls import Answer
-from tallystick.server.ledger.request import Request
+from tallystick.server.requests.calls import Answer
+from tallystick.server.requests.operation import Request
 from tallystick.server.telemetry.metrics import QUEUE_LENGTH
-from tallystick.v1 import errors_pb2 as errors
+from tallystick.v1 import errors_pb2
 
 RETRY_AFTER = 0.25
 """Seconds after which a caller that found the queue full may try again."""
@@ -59,7 +59,7 @@ class _Batch:
         """Takes one in."""
         request = ticket.request
         self.tickets.append(ticket)
-        self.weight += len(request.message) + request.operation.cost
+        self.weight += len(request.call.message) + request.operation.cost
         if request.identity is not None:
             self.identities.add(request.identity)
         if request.operation.locks:
@@ -82,14 +82,16 @@ class RequestQueue:
     def require_room(self, size: int) -> None:
         """Raises Refusal QUEUE_FULL when a message of `size` bytes has no place; asked before a message is parsed, too."""
         if len(self._tickets) >= self._length or self._bytes + size > MAX_BYTES:
-            raise Refusal(errors.ERROR_REASON_QUEUE_FULL, "the server has more to do than it can; wait", retry_after=RETRY_AFTER)
+            raise Refusal(
+                errors_pb2.ERROR_REASON_QUEUE_FULL, "the server has more to do than it can; wait", retry_after=RETRY_AFTER
+            )
 
     def join(self, request: Request) -> asyncio.Future[Answer]:
         """Puts a request at the end; raises Refusal QUEUE_FULL."""
-        self.require_room(len(request.message))
+        self.require_room(len(request.call.message))
         ticket = Ticket(request, asyncio.get_running_loop().create_future())
         self._tickets.append(ticket)
-        self._bytes += len(request.message)
+        self._bytes += len(request.call.message)
         QUEUE_LENGTH.set(len(self._tickets))
         return ticket.future
 
@@ -106,7 +108,7 @@ class RequestQueue:
             if len(batch.tickets) + len(postponed) >= SCANNED * self._batch_size:
                 break
         self._tickets.extendleft(reversed(postponed))
-        self._bytes += sum(len(ticket.request.message) for ticket in postponed)
+        self._bytes += sum(len(ticket.request.call.message) for ticket in postponed)
         QUEUE_LENGTH.set(len(self._tickets))
         return batch.tickets
 
@@ -115,12 +117,12 @@ class RequestQueue:
         now = asyncio.get_running_loop().time()
         while self._tickets:
             ticket = self._tickets.popleft()
-            self._bytes -= len(ticket.request.message)
+            self._bytes -= len(ticket.request.call.message)
             if ticket.future.done():
                 continue
-            deadline = ticket.request.deadline
+            deadline = ticket.request.call.deadline
             if deadline is not None and deadline <= now:
                 text = "the deadline passed before the request was run"
-                ticket.settle(Refusal(errors.ERROR_REASON_DEADLINE_PASSED, text))
+                ticket.settle(Refusal(errors_pb2.ERROR_REASON_DEADLINE_PASSED, text))
                 continue
             yield ticket

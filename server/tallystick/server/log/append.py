@@ -6,8 +6,8 @@ after it the entries stand, and a caller that got no answer asks again under the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,42 +25,41 @@ from tallystick.crypto import (
 )
 from tallystick.server.errors import ConcurrentChangeError
 from tallystick.server.log.evidence import EvidenceBox, evidence_month
+from tallystick.server.requests.operation import Work
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import log_pb2, storage_pb2
 
 FORMAT_VERSION = 1
 MAX_CONSENT_REFERENCE = 64
+MAX_KEPT_OF_BARRED = 16 * 1024
+"""Most bytes that are kept of a request whose sender may not make it: a query has a few hundred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one request, as far as the log is concerned."""
 
-    member: int
-    member_id: str
-    keyid: bytes
-    method: str
-    refused: bool
+    work: Work
+    message: bytes
+    """What the caller gets: the serialised answer, or the status of the refusal."""
     envelope: bytes
     """The serialised Envelope."""
-    subjects: Sequence[Subject]
-    subject_keys: Sequence[bytes]
-    footprint: bool
-    message: bytes | None
-    """The request as received; None where it is not kept."""
-    keeps_envelope: bool
-    """False where the envelope's digests and signature must not be kept either, since they would confirm a guess of the request."""
-    claim: RequestClaim | None = None
+    claim: bytes | None
+    """The digest by which a retry under the request_id is known; None for a request that had no effect now."""
 
+    @property
+    def kept_request(self) -> bytes | None:
+        """The request as received, for the evidence; None where it is not kept. What nobody could find to erase is not kept; nor,
+        but for a little, what comes from a caller that may not send it at all, and could otherwise fill the disk."""
+        request = self.work.request
+        message = request.call.message
+        kept = request.operation.keeps_request and request.traceable
+        return message if kept and (len(message) <= MAX_KEPT_OF_BARRED or not self.work.barred) else None
 
-@dataclass(frozen=True, slots=True)
-class RequestClaim:
-    """That a request_id has had its effect: the row by which a retry is known."""
-
-    request_id: bytes
-    digest: bytes
-    answer: bytes | None
-    submission: tuple[int, int] | None
+    @property
+    def result(self) -> log_pb2.EntryOutcome.ValueType:
+        """As the entry says it."""
+        return log_pb2.ENTRY_OUTCOME_OK if self.work.refusal is None else log_pb2.ENTRY_OUTCOME_REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +143,18 @@ class LogWriter:
 
     def prepare(self, outcome: Outcome, month: date) -> Prepared:
         """Commits to the details and seals what opens them."""
-        seed = new_seed()
-        contents = [outcome.envelope, *(subject.leaf() for subject in outcome.subjects)]
+        request, seed = outcome.work.request, new_seed()
+        contents = [outcome.envelope, *(subject.leaf() for subject in request.subjects)]
         hashes = [salted_leaf_hash(salt(seed, i), content) for i, content in enumerate(contents)]
         commitment = commitment_from_hashes(hashes)
-        evidence = storage_pb2.Evidence(method=outcome.method)
-        if outcome.message is not None:
-            evidence.seed, evidence.envelope, evidence.request = seed, outcome.envelope, outcome.message
+        evidence = storage_pb2.Evidence(method=request.operation.method)
+        if (kept := outcome.kept_request) is not None:
+            evidence.seed, evidence.envelope, evidence.request = seed, outcome.envelope, kept
         else:
             # The seed would make salts for guesses of the leaves that are not kept: only what is disclosed keeps its own.
             first = evidence.leaves.add(erased_leaf_hash=hashes[0])
-            if outcome.keeps_envelope:
+            # Its digests and signature would confirm a guess of a request that must not be kept.
+            if request.operation.keeps_request:
                 first.salt, first.envelope = salt(seed, 0), outcome.envelope
             for hashed in hashes[1:]:
                 evidence.leaves.add(erased_leaf_hash=hashed)
@@ -205,7 +205,7 @@ class LogWriter:
 
     def _seal_again(self, prepared: Prepared, month: date) -> Prepared:
         sealed = self._box.seal(prepared.evidence, month=month, details_commitment=prepared.details_commitment)
-        return Prepared(prepared.outcome, prepared.seed, prepared.details_commitment, prepared.evidence, sealed)
+        return replace(prepared, sealed=sealed)
 
     def _receipt(self, index: int, prepared: Prepared, leaf: bytes, hashed: bytes) -> bytes:
         return log_pb2.Receipt(
@@ -238,13 +238,13 @@ def _timestamp(time: datetime) -> tuple[int, int]:
 
 
 def _leaf(prepared: Prepared, create_time: tuple[int, int]) -> bytes:
-    outcome = prepared.outcome
+    work = prepared.outcome.work
     entry = log_pb2.AuditEntry(
         format_version=FORMAT_VERSION,
-        member_id=outcome.member_id,
-        keyid=outcome.keyid,
-        method=outcome.method,
-        outcome=log_pb2.ENTRY_OUTCOME_REFUSED if outcome.refused else log_pb2.ENTRY_OUTCOME_OK,
+        member_id=work.caller.member_id,
+        keyid=work.request.signature.keyid,
+        method=work.request.operation.method,
+        outcome=prepared.outcome.result,
         details_commitment=prepared.details_commitment,
     )
     entry.create_time.seconds, entry.create_time.nanos = create_time
@@ -262,39 +262,44 @@ def _statement(batch: Sequence[Prepared], appended: Appended, time: datetime, mo
     """All inserts of a batch as one string of statements, so that they cost one round trip under the head's lock."""
     outcomes = [prepared.outcome for prepared in batch]
     indices = list(range(appended.first_index, appended.first_index + len(batch)))
-    sql = _APPEND
     parameters: dict[str, object] = {
         "time": time,
         "month": month,
         "indices": indices,
         "leaves": list(appended.leaves),
         "leaf_hashes": list(appended.leaf_hashes),
-        "members": [o.member for o in outcomes],
-        "methods": [o.method for o in outcomes],
-        "outcomes": [log_pb2.ENTRY_OUTCOME_REFUSED if o.refused else log_pb2.ENTRY_OUTCOME_OK for o in outcomes],
+        "members": [outcome.work.caller.member for outcome in outcomes],
+        "methods": [outcome.work.request.operation.method for outcome in outcomes],
+        "outcomes": [outcome.result for outcome in outcomes],
         "sealed": [prepared.sealed for prepared in batch],
     }
-    rows = [
-        (key, index, ordinal, o.member, *_searchable(subject), o.footprint)
-        for index, o in zip(indices, outcomes, strict=True)
-        for ordinal, (key, subject) in enumerate(zip(o.subject_keys, o.subjects, strict=True), start=1)
-        if key
-    ]
-    if rows:
-        sql += _APPEND_SUBJECTS
-        names = ("subjects", "subject_indices", "ordinals", "subject_members", "purposes", "consents", "footprints")
-        parameters |= dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-    claims = [(o, index, o.claim) for o, index in zip(outcomes, indices, strict=True) if o.claim is not None]
-    if claims:
-        sql += _APPEND_CLAIMS
-        parameters |= {
-            "claim_members": [o.member for o, _, _ in claims],
-            "request_ids": [claim.request_id for _, _, claim in claims],
-            "claim_methods": [o.method for o, _, _ in claims],
-            "digests": [claim.digest for _, _, claim in claims],
-            "claim_indices": [index for _, index, _ in claims],
-            "answers": [claim.answer for _, _, claim in claims],
-            "accepted": [claim.submission and claim.submission[0] for _, _, claim in claims],
-            "rejected": [claim.submission and claim.submission[1] for _, _, claim in claims],
-        }
-    return sql, parameters
+    subjects = _columns(_SUBJECT_COLUMNS, (row for i, o in zip(indices, outcomes, strict=True) for row in _subject_rows(i, o.work)))
+    claims = _columns(_CLAIM_COLUMNS, (_claim_row(i, o) for i, o in zip(indices, outcomes, strict=True) if o.claim is not None))
+    sql = _APPEND + (_APPEND_SUBJECTS if subjects else "") + (_APPEND_CLAIMS if claims else "")
+    return sql, parameters | subjects | claims
+
+
+def _columns(names: Sequence[str], rows: Iterable[tuple[object, ...]]) -> dict[str, object]:
+    """Rows as one array a column; nothing if there is no row."""
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=False))
+
+
+_SUBJECT_COLUMNS = ("subjects", "subject_indices", "ordinals", "subject_members", "purposes", "consents", "footprints")
+
+
+def _subject_rows(index: int, work: Work) -> Iterator[tuple[object, ...]]:
+    footprint = work.footprint and work.takes_effect
+    request, member = work.request, work.caller.member
+    for ordinal, (key, subject) in enumerate(zip(request.subject_keys, request.subjects, strict=True), start=1):
+        if key:
+            yield key, index, ordinal, member, *_searchable(subject), footprint
+
+
+_CLAIM_COLUMNS = ("claim_members", "request_ids", "claim_methods", "digests", "claim_indices", "answers", "accepted", "rejected")
+
+
+def _claim_row(index: int, outcome: Outcome) -> tuple[object, ...]:
+    work, request = outcome.work, outcome.work.request
+    accepted, rejected = work.submission or (None, None)
+    answer = outcome.message if work.keep_answer else None
+    return work.caller.member, request.request_id, request.operation.method, outcome.claim, index, answer, accepted, rejected

@@ -15,9 +15,9 @@ from tallystick.contract.methods import Method
 from tallystick.crypto import oprf
 from tallystick.server.installation.key_folder import ServerKeys
 from tallystick.server.installation.settings import Settings
-from tallystick.server.ledger.operation import Operation
 from tallystick.server.log.erasure import Eraser
 from tallystick.server.log.evidence import EvidenceBox
+from tallystick.server.requests.operation import Operation
 from tallystick.server.storage.reader import Reader
 from tallystick.server.storage.upkeep import Step
 

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from tallystick.crypto import framed
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.operation import Work
+from tallystick.server.requests.operation import Work
 from tallystick.v1 import errors_pb2
 
 TAG = "tallystick-page-token-v1"

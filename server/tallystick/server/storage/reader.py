@@ -10,7 +10,7 @@ import psycopg2
 
 from tallystick.server.errors import Refusal
 from tallystick.server.storage.connection import Connection
-from tallystick.v1 import errors_pb2 as errors
+from tallystick.v1 import errors_pb2
 
 Result = TypeVar("Result")
 
@@ -34,7 +34,7 @@ class Reader:
         A caller that is cancelled while it waits leaves the queue, and its read never runs. One whose read is running leaves it to
         end by itself, since stopping it would cost the connection that others wait for; until then nobody else has the turn."""
         if self._waiting >= MAX_WAITING:
-            raise Refusal(errors.ERROR_REASON_QUEUE_FULL, "too many wait to read; wait", retry_after=RETRY_AFTER)
+            raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, "too many wait to read; wait", retry_after=RETRY_AFTER)
         self._waiting += 1
         try:
             await self._turn.acquire()
@@ -65,7 +65,7 @@ class Reader:
                 self.close()
                 if not lost or attempt:
                     break
-        raise Refusal(errors.ERROR_REASON_DATABASE_UNAVAILABLE, "the database cannot be reached; try again")
+        raise Refusal(errors_pb2.ERROR_REASON_DATABASE_UNAVAILABLE, "the database cannot be reached; try again")
 
     def close(self) -> None:
         """Closes the connection; the next read opens another."""

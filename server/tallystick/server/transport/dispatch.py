@@ -17,14 +17,13 @@ from google.protobuf.message import DecodeError
 from tallystick.contract.reasons import BY_VALUE
 from tallystick.contract.wire import RECEIPT_KEY, STATUS_KEY
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.calls import Answer, Call
 from tallystick.server.ledger.queue import RETRY_AFTER
 from tallystick.server.ledger.status import encode_status
+from tallystick.server.requests.calls import Answer, Call
 from tallystick.server.service import PublicMethod, Service
 from tallystick.server.telemetry.metrics import CALL_SECONDS, CALLS, UNLOGGED
 from tallystick.server.transport.tls import member_of_certificate
-from tallystick.v1 import errors_pb2 as errors
-from tallystick.v1 import log_pb2
+from tallystick.v1 import errors_pb2, log_pb2
 
 _STATUS_CODE = {code.value[0]: code for code in grpc.StatusCode}
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -46,7 +45,7 @@ class _Hold:
         """Holds a message; raises Refusal QUEUE_FULL."""
         if self._held + len(message) > MAX_IN_FLIGHT:
             text = "the server holds as many requests as it can; wait"
-            raise Refusal(errors.ERROR_REASON_QUEUE_FULL, text, retry_after=RETRY_AFTER)
+            raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, text, retry_after=RETRY_AFTER)
         self._held += len(message)
         try:
             yield
@@ -118,7 +117,7 @@ def _public(public: PublicMethod, method: str) -> Callable[[bytes, Context], Awa
         try:
             answer = await public(message)
         except DecodeError:
-            refusal = Refusal(errors.ERROR_REASON_MESSAGE_MALFORMED, f"the bytes are no request of {method}")
+            refusal = Refusal(errors_pb2.ERROR_REASON_MESSAGE_MALFORMED, f"the bytes are no request of {method}")
             return await _abort_unlogged(context, method, refusal)
         except Refusal as refusal:
             return await _abort_unlogged(context, method, refusal)

@@ -13,8 +13,8 @@ from tallystick.contract.methods import ERASE_SUBJECT
 from tallystick.contract.violations import Violation
 from tallystick.credit.validation import validate_subject
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import FULL_BATCH, Operation, Work
 from tallystick.server.log.erasure import ErasureError, SubjectEraser
+from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import errors_pb2
 

@@ -12,8 +12,8 @@ from tallystick.contract.methods import LIST_AUDIT_ENTRIES
 from tallystick.contract.violations import Violation
 from tallystick.credit.validation import validate_subject
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import Operation, Work
 from tallystick.server.log.entries import index_at, read_entries
+from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.services.membership import registry
 from tallystick.server.services.membership.members import SERVICE as MEMBERSHIP_SERVICE
 from tallystick.server.services.membership.members import check_member_id
@@ -179,7 +179,7 @@ async def _by_subject(connection: Connection, work: Work, member: int | None, bo
     rows = await connection.fetch(
         _BY_SUBJECT,
         {
-            "subject": work.subject_keys[0],
+            "subject": work.request.subject_keys[0],
             "first": bounds.first,
             "index": bounds.before.index,
             "ordinal": bounds.before.ordinal,

@@ -13,11 +13,11 @@ from tallystick.contract.limits import MAX_MESSAGE
 from tallystick.contract.methods import EXPORT_AUDIT_ENTRIES, GET_AUDIT_ENTRY
 from tallystick.contract.violations import Violation
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import FULL_BATCH, Operation, Work
 from tallystick.server.log.checkpoints import read_head
 from tallystick.server.log.details import open_details
 from tallystick.server.log.entries import Entry, read_entries
 from tallystick.server.log.evidence import EvidenceBox, EvidenceCorruptError, EvidenceKeyDestroyedError
+from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import errors_pb2, log_pb2, storage_pb2
 from tallystick.v1.membership_service_pb2 import ROLE_AUDITOR
@@ -119,7 +119,7 @@ class ExportAuditEntries(Operation):
     async def _page(self, connection: Connection, work: Work, size: int) -> bytes:
         # The first page fixes where the export ends, whatever is appended meanwhile.
         first = (work.message.start_index, work.message.end_index or size)
-        start, end = first if work.cursor is None else _CURSOR.unpack(work.cursor)
+        start, end = first if work.request.cursor is None else _CURSOR.unpack(work.request.cursor)
         if end > size or start > end:
             field = "end_index" if end > size else "start_index"
             text = f"must be at most the size of the log, which is {size}"

@@ -14,11 +14,10 @@ from tallystick.contract.violations import Violation
 from tallystick.credit.overdue import summarise
 from tallystick.credit.validation import validate_inquiry
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import FULL_BATCH, Operation, Work
+from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.inquiries.wire import submessage
 from tallystick.server.storage.connection import Connection
-from tallystick.v1 import account_pb2, codes_pb2, inquiry_service_pb2
-from tallystick.v1 import errors_pb2 as errors
+from tallystick.v1 import account_pb2, codes_pb2, errors_pb2, inquiry_service_pb2
 
 MAX_ACCOUNTS = 500
 MAX_RECORD_BYTES = 32 * 1024 * 1024
@@ -138,10 +137,10 @@ class BatchQueryCreditHistories(Operation):
 
     def validate(self, message: Any, now: datetime) -> None:
         if not message.inquiries:
-            raise Refusal.of_field(errors.ERROR_REASON_FIELD_REQUIRED, "inquiries", "give at least one")
+            raise Refusal.of_field(errors_pb2.ERROR_REASON_FIELD_REQUIRED, "inquiries", "give at least one")
         if len(message.inquiries) > MAX_INQUIRIES:
             raise Refusal.of_field(
-                errors.ERROR_REASON_BATCH_TOO_LARGE, "inquiries", f"at most {MAX_INQUIRIES} at once; split the batch"
+                errors_pb2.ERROR_REASON_BATCH_TOO_LARGE, "inquiries", f"at most {MAX_INQUIRIES} at once; split the batch"
             )
         violations: list[Violation] = []
         seen: set[bytes] = set()
@@ -161,13 +160,13 @@ class BatchQueryCreditHistories(Operation):
 
 
 def _purpose_refusal(work: Work) -> Refusal | None:
-    for i, subject in enumerate(work.subjects):
+    for i, subject in enumerate(work.request.subjects):
         if subject.purpose not in work.caller.purposes:
             name = codes_pb2.Purpose.Name(codes_pb2.Purpose.ValueType(subject.purpose)).removeprefix("PURPOSE_")
             single = isinstance(work.message, inquiry_service_pb2.QueryCreditHistoryRequest)
             where = "inquiry.purpose" if single else f"inquiries[{i}].purpose"
             return Refusal.of_field(
-                errors.ERROR_REASON_PURPOSE_NOT_ALLOWED,
+                errors_pb2.ERROR_REASON_PURPOSE_NOT_ALLOWED,
                 where,
                 f"this member may not query for {name}; ask the operator",
             )
@@ -176,14 +175,14 @@ def _purpose_refusal(work: Work) -> Refusal | None:
 
 def _too_large(limit: int) -> Refusal:
     return Refusal(
-        errors.ERROR_REASON_ANSWER_TOO_LARGE,
+        errors_pb2.ERROR_REASON_ANSWER_TOO_LARGE,
         f"the answer is larger than {limit} bytes; ask for fewer subjects at once, or the operator for a history as large as that",
     )
 
 
 async def _read(connection: Connection, works: Sequence[Work], clock: datetime, limit: int) -> dict[bytes, _Known] | None:
     """What is known of the subjects of all works; None if it is too much, be it for answers of `limit` bytes each."""
-    pairs = sorted({(key, work.caller.member) for work in works for key in work.subject_keys})
+    pairs = sorted({(key, work.caller.member) for work in works for key in work.request.subject_keys})
     known = {key: _Known() for key, _ in pairs}
     if not pairs:
         return known
@@ -209,10 +208,10 @@ def _answer(works: Sequence[Work], known: dict[bytes, _Known], clock: datetime, 
     size = 0
     for work in works:
         answer = bytearray()
-        for key in work.subject_keys:
+        for key in work.request.subject_keys:
             if len(known[key].accounts) > MAX_ACCOUNTS:
                 work.refusal = Refusal(
-                    errors.ERROR_REASON_ANSWER_TOO_LARGE,
+                    errors_pb2.ERROR_REASON_ANSWER_TOO_LARGE,
                     f"a subject has more than {MAX_ACCOUNTS} accounts; ask the operator for its history",
                 )
                 break

@@ -11,7 +11,7 @@ from tallystick.contract.violations import Violation
 from tallystick.crypto import key_statement
 from tallystick.crypto.ed25519 import is_signed
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import FULL_BATCH, Caller, Operation, Work
+from tallystick.server.requests.operation import FULL_BATCH, Caller, Operation, Work
 from tallystick.server.services.membership import registry
 from tallystick.server.services.membership.members import check_member_id
 from tallystick.server.services.membership.signing_keys import is_signing_key

@@ -14,7 +14,7 @@ from tallystick.contract.limits import MEMBER_ID
 from tallystick.contract.methods import CREATE_MEMBER, LIST_MEMBERS, UPDATE_MEMBER
 from tallystick.contract.violations import Violation
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import FULL_BATCH, Operation, Work
+from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.membership import registry
 from tallystick.server.services.page_tokens import PageTokens
 from tallystick.server.services.request_fields import PAGE_BYTES, check_page_size, page_size
@@ -45,7 +45,7 @@ class CreateMember(Operation):
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         for work in works:
-            row = await registry.insert_member(connection, work.prepared, clock)
+            row = await registry.insert_member(connection, work.request.prepared, clock)
             if row is None:
                 work.refusal = Refusal(errors_pb2.ERROR_REASON_ALREADY_EXISTS, "this member_id is taken: choose another")
                 continue

@@ -14,11 +14,11 @@ from tallystick.contract.violations import Violation
 from tallystick.credit.merging import Merged, merge_report, merge_withdrawal
 from tallystick.credit.validation import validate_report, validate_withdrawal
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.ledger.operation import Operation, Work
+from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.services.reporting.account_changes import Change, Key, apply_changes
 from tallystick.server.services.reporting.account_limits import MAX_OWN_ACCOUNTS
 from tallystick.server.storage.connection import Connection
-from tallystick.v1 import errors_pb2 as errors
+from tallystick.v1 import errors_pb2
 from tallystick.v1 import reporting_service_pb2 as pb
 from tallystick.v1.errors_pb2 import FieldViolation
 
@@ -35,10 +35,10 @@ class SubmitReports(Operation):
     def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
         """What is wrong with each report."""
         if not message.reports:
-            raise Refusal.of_field(errors.ERROR_REASON_FIELD_REQUIRED, "reports", "give at least one")
+            raise Refusal.of_field(errors_pb2.ERROR_REASON_FIELD_REQUIRED, "reports", "give at least one")
         if len(message.reports) > MAX_REPORTS:
             raise Refusal.of_field(
-                errors.ERROR_REASON_BATCH_TOO_LARGE, "reports", f"at most {MAX_REPORTS} at once; split the batch"
+                errors_pb2.ERROR_REASON_BATCH_TOO_LARGE, "reports", f"at most {MAX_REPORTS} at once; split the batch"
             )
         seen: set[tuple[bytes, bytes, bytes, int]] = set()
         violations = []
@@ -65,7 +65,7 @@ class SubmitReports(Operation):
         ]
         results = iter(await apply_changes(connection, changes, clock, adding=True))
         for work in works:
-            verdicts = [_verdict(i, violations, results) for i, violations in enumerate(work.prepared)]
+            verdicts = [_verdict(i, violations, results) for i, violations in enumerate(work.request.prepared)]
             rejected = sum(verdict.outcome == pb.REPORT_OUTCOME_REJECTED for verdict in verdicts)
             work.submission = (len(verdicts) - rejected, rejected)
             work.answer = pb.SubmitReportsResponse(
@@ -98,14 +98,14 @@ class WithdrawAccount(Operation):
 def _report_changes(work: Work, arrival: int) -> list[Change]:
     return [
         Change(_key(key, work, report.account_reference), partial(merge_report, account=report.account, arrival=arrival))
-        for report, key, violations in zip(work.message.reports, work.subject_keys, work.prepared, strict=True)
+        for report, key, violations in zip(work.message.reports, work.request.subject_keys, work.request.prepared, strict=True)
         if not violations
     ]
 
 
 def _withdrawal_change(work: Work, arrival: int) -> Change:
     merge = partial(merge_withdrawal, as_of_seconds=work.message.as_of.seconds, arrival=arrival)
-    return Change(_key(work.subject_keys[0], work, work.message.account_reference), merge)
+    return Change(_key(work.request.subject_keys[0], work, work.message.account_reference), merge)
 
 
 def _key(subject_key: bytes, work: Work, reference: Any) -> Key:

@@ -14,9 +14,9 @@ from tallystick.contract.violations import Violation
 from tallystick.crypto import ElementError, check_element, oprf
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.installation.key_folder import TokenPrivateKey
-from tallystick.server.ledger.operation import FULL_BATCH, Operation, Work
+from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.storage.connection import Connection
-from tallystick.v1 import errors_pb2 as errors
+from tallystick.v1 import errors_pb2
 from tallystick.v1 import subject_token_service_pb2 as pb
 
 _USED = "SELECT member, evaluations FROM token_meter WHERE day = %s AND member = ANY(%s)"
@@ -41,15 +41,15 @@ class EvaluateTokens(Operation):
     def validate(self, message: Any, now: datetime) -> None:
         if message.epoch_id != self._key.epoch_id:
             raise Refusal.of_field(
-                errors.ERROR_REASON_TOKEN_EPOCH_MISMATCH,
+                errors_pb2.ERROR_REASON_TOKEN_EPOCH_MISMATCH,
                 "epoch_id",
                 f"the key epoch in force is number {self._key.sequence}",
             )
         if not message.blinded_elements:
-            raise Refusal.of_field(errors.ERROR_REASON_FIELD_REQUIRED, "blinded_elements", "give at least one")
+            raise Refusal.of_field(errors_pb2.ERROR_REASON_FIELD_REQUIRED, "blinded_elements", "give at least one")
         if len(message.blinded_elements) > MAX_ELEMENTS:
             raise Refusal.of_field(
-                errors.ERROR_REASON_BATCH_TOO_LARGE,
+                errors_pb2.ERROR_REASON_BATCH_TOO_LARGE,
                 "blinded_elements",
                 f"at most {MAX_ELEMENTS} at once; split the batch",
             )
@@ -112,6 +112,6 @@ async def _meter(connection: Connection, works: Sequence[Work], today: date) -> 
 
 def _over_quota(limit: int) -> Refusal:
     return Refusal(
-        errors.ERROR_REASON_EVALUATION_QUOTA_EXCEEDED,
+        errors_pb2.ERROR_REASON_EVALUATION_QUOTA_EXCEEDED,
         f"the member's {limit} evaluations of this day (UTC) are used up; try tomorrow",
     )

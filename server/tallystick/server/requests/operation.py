@@ -1,7 +1,8 @@
-"""What an operation is: one kind of request, run for many callers at once inside the ledger's transaction."""
+"""An operation, one kind of request, and what it is handed: requests of many callers, inside the ledger's transaction."""
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,13 +11,59 @@ from typing import Any, Protocol
 from tallystick.contract.limits import MAX_MESSAGE
 from tallystick.contract.methods import Method
 from tallystick.contract.subjects import Subject
+from tallystick.crypto import RequestSignature, framed
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.calls import Cursor
+from tallystick.server.requests.calls import Call, Cursor
 from tallystick.server.storage.connection import Connection
 
 FULL_BATCH = 1024 * 1024
 """The weight at which a transaction takes no further request: a thousand reports must not wait for ten thousand others. What costs
 this much is the last of its transaction, and so comes after all others of it in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call whose signature verifies. All of it is known before its transaction begins; none of it is trusted to be allowed."""
+
+    call: Call
+    operation: Operation
+    signature: RequestSignature
+    member_id: str
+    """Whose key signed it."""
+    message: Any
+    """The parsed message; None if it is invalid: what is parsed takes many times the room of its bytes, and nobody will run it."""
+    prepared: Any
+    """What the operation's own `validate` returned."""
+    request_id: bytes | None
+    subjects: Sequence[Subject]
+    subject_keys: Sequence[bytes]
+    """What the database stores for each subject; empty for one that is no token at all (its request is refused)."""
+    traceable: bool
+    """Whether it could be read, and each of its subjects can be found again: what nobody could find to erase is not kept."""
+    invalid: Refusal | None
+    """What is wrong with the message by itself; told only to callers that may send such a message at all."""
+    cursor: Cursor | None = None
+    """Where this page begins, for every page of a stream but the first: those have no nonce of their own to spend."""
+    answer: bytes | None = None
+    """An answer that is settled beforehand; set only for what bootstraps the registry."""
+
+    @property
+    def identity(self) -> tuple[str, bytes] | None:
+        """What may not occur twice in one transaction."""
+        return None if self.request_id is None else (self.member_id, self.request_id)
+
+    @property
+    def certificate_mismatch(self) -> bool:
+        """Whether the client certificate names another member than the one whose key signed."""
+        return self.call.certificate_member is not None and self.call.certificate_member != self.member_id
+
+    def digest(self, secret: bytes) -> bytes:
+        """What is stored to tell a retry from another request under the same request_id.
+
+        Keyed: a plain digest in the database would let a thief of it test guesses about who was asked about. Of a request that
+        must not be kept it says nothing but its request_id."""
+        content = self.call.message if self.operation.keeps_request else self.request_id or b""
+        return hmac.digest(secret, framed("tallystick-request-v1", self.operation.method.encode(), content), "sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +81,12 @@ class Caller:
 class Work:
     """One request inside a transaction. An operation sets `answer`, or `refusal`, and nothing else of it but what is marked so."""
 
-    message: Any
-    """The parsed request message, valid by itself."""
+    request: Request
     caller: Caller
-    subjects: Sequence[Subject]
-    subject_keys: Sequence[bytes]
-    """What the database stores for each of `subjects`."""
-    request_digest: bytes
-    prepared: Any = None
-    """What the operation's own `validate` returned."""
+    barred: bool = False
+    """Whether its caller may not make it at all."""
     repeated: bool = False
     """True when this request_id had its effect before: answer, but leave no second effect."""
-    cursor: Cursor | None = None
-    """For a streaming method: where this page begins; None for the first."""
 
     answer: bytes | None = None
     """Set by the operation: the serialised answer message."""
@@ -60,6 +100,16 @@ class Work:
     """Set by the operation: how many reports were accepted and rejected."""
     next_page: Cursor | None = None
     """Set by a streaming operation: where the next page begins; None after the last."""
+
+    @property
+    def message(self) -> Any:
+        """The parsed request message."""
+        return self.request.message
+
+    @property
+    def takes_effect(self) -> bool:
+        """Whether it leaves something behind beside its entry in the log: neither refused nor done before."""
+        return self.refusal is None and not self.repeated
 
 
 class Operation(Protocol):
@@ -90,7 +140,7 @@ class Operation(Protocol):
         return self.contract.roles
 
     def validate(self, message: Any, now: datetime) -> object:
-        """Checks all that can be checked without the database; raises Refusal. What it returns is handed on as `Work.prepared`.
+        """Checks all that can be checked without the database; raises Refusal. It returns what becomes `Request.prepared`.
 
         It runs before anything is known of the caller, so it may be costly only in proportion to the message."""
         ...
