@@ -49,8 +49,8 @@ def account(currency: str = "CNY", months: int = 2) -> Account:
     )
 
 
-def test_a_reported_account_is_told_to_who_queries(world: Any) -> None:
-    with world.open() as exchange:
+def test_a_reported_account_is_told_to_who_queries(system: Any) -> None:
+    with system.open() as exchange:
         reported = exchange.report(Report(resident(1), "4000-1", account()))
         assert reported.outcome is ReportOutcome.ACCEPTED
         assert reported.accepted
@@ -59,34 +59,34 @@ def test_a_reported_account_is_told_to_who_queries(world: Any) -> None:
         assert result.history.accounts[0].account == account()
         assert result.receipt.index == 1
         assert exchange.query(resident(2), Purpose.LOAN_APPROVAL, CONSENT).history.accounts == ()
-    assert world.exchange.closed
-    sent = b"".join(message for _, message, _ in world.exchange.calls + world.authority.calls)
+    assert system.exchange.closed
+    sent = b"".join(message for _, message, _ in system.exchange.calls + system.authority.calls)
     assert b"4000-1" not in sent
     assert resident(1).number.encode() not in sent
 
 
-def test_an_identity_that_does_not_hold_is_an_error_before_anything_is_sent(world: Any) -> None:
+def test_an_identity_that_does_not_hold_is_an_error_before_anything_is_sent(system: Any) -> None:
     wrong = Identity.resident_id("110101199003010011")
-    with world.open() as exchange, pytest.raises(IdentityInvalid) as caught:
+    with system.open() as exchange, pytest.raises(IdentityInvalid) as caught:
         exchange.query(wrong, Purpose.LOAN_APPROVAL, CONSENT)
     assert caught.value.field == "number"
     assert wrong.number not in str(caught.value)
     assert wrong.number not in repr(wrong)
-    assert world.exchange.calls == world.authority.calls == []
+    assert system.exchange.calls == system.authority.calls == []
 
 
-def test_tokens_are_asked_for_once_also_by_a_later_run(world: Any) -> None:
+def test_tokens_are_asked_for_once_also_by_a_later_run(system: Any) -> None:
     inquiries = [Inquiry(resident(n % 5), Purpose.LOAN_APPROVAL, CONSENT) for n in range(20)]
-    with world.open() as exchange:
+    with system.open() as exchange:
         assert all(outcome.result for outcome in exchange.query_many(inquiries))
-    with world.open() as exchange:
+    with system.open() as exchange:
         assert all(outcome.result for outcome in exchange.query_many(inquiries))
-    requests = [message for name, message, _ in world.authority.calls if name == "EvaluateTokens"]
+    requests = [message for name, message, _ in system.authority.calls if name == "EvaluateTokens"]
     assert len(requests) == 1
-    assert len(world.authority.log) == 1
+    assert len(system.authority.log) == 1
 
 
-def test_many_queries_keep_their_order_and_take_their_input_as_needed(world: Any) -> None:
+def test_many_queries_keep_their_order_and_take_their_input_as_needed(system: Any) -> None:
     taken = []
 
     def inquiries() -> Iterator[Inquiry]:
@@ -94,7 +94,7 @@ def test_many_queries_keep_their_order_and_take_their_input_as_needed(world: Any
             taken.append(n)
             yield Inquiry(resident(n % 300), Purpose.LOAN_APPROVAL, CONSENT, applicant_id=str(n))
 
-    with world.open(Options(in_flight=2)) as exchange:
+    with system.open(Options(in_flight=2)) as exchange:
         exchange.report(Report(resident(7), "a", account()))
         outcomes = exchange.query_many(inquiries())
         first = next(outcomes)
@@ -105,12 +105,12 @@ def test_many_queries_keep_their_order_and_take_their_input_as_needed(world: Any
     assert found == {n for n in range(1500) if n % 300 == 7}
 
 
-def test_one_faulty_inquiry_stops_no_other(world: Any) -> None:
+def test_one_faulty_inquiry_stops_no_other(system: Any) -> None:
     inquiries = [Inquiry(resident(n), Purpose.LOAN_APPROVAL, CONSENT) for n in range(6)]
     inquiries[1] = Inquiry(Identity.resident_id("123"), Purpose.LOAN_APPROVAL, CONSENT)
     inquiries[3] = Inquiry(resident(3), Purpose.LOAN_APPROVAL, "")
     inquiries[4] = Inquiry(resident(4), Purpose.LOAN_APPROVAL, "")
-    with world.open() as exchange:
+    with system.open() as exchange:
         outcomes = list(exchange.query_many(inquiries))
     assert [outcome.result is not None for outcome in outcomes] == [True, False, True, False, False, True]
     assert isinstance(outcomes[1].error, IdentityInvalid)
@@ -119,54 +119,54 @@ def test_one_faulty_inquiry_stops_no_other(world: Any) -> None:
     assert [violation.field for violation in refused.violations] == ["inquiry.consent_reference"]
     with pytest.raises(Invalid):
         outcomes[4].unwrap()
-    assert world.methods() == ["BatchQueryCreditHistories"] * 2
-    request_ids = {bytes(message[:18]) for _, message, _ in world.exchange.calls}
+    assert system.methods() == ["BatchQueryCreditHistories"] * 2
+    request_ids = {bytes(message[:18]) for _, message, _ in system.exchange.calls}
     assert len(request_ids) == 2, "other content needs another request_id"
 
 
 @pytest.mark.parametrize(("purpose", "consent"), [(99**9, "c"), (-1, "c"), ("02", "c"), (2, "同意"), (2, "\ud800"), (2, 7)])
-def test_what_no_message_can_hold_concerns_its_own_item_alone(world: Any, purpose: Any, consent: Any) -> None:
+def test_what_no_message_can_hold_concerns_its_own_item_alone(system: Any, purpose: Any, consent: Any) -> None:
     good = Inquiry(resident(1), Purpose.LOAN_APPROVAL, CONSENT)
-    with world.open() as exchange:
+    with system.open() as exchange:
         bad, after = exchange.query_many([Inquiry(resident(2), purpose, consent), good])
         assert isinstance(bad.error, InputInvalid)
         assert after.result is not None
         with pytest.raises(InputInvalid):
             exchange.query(resident(2), purpose, consent)
-    assert len(world.exchange.calls) == 1
+    assert len(system.exchange.calls) == 1
 
 
-def test_an_instant_needs_a_time_zone(world: Any) -> None:
+def test_an_instant_needs_a_time_zone(system: Any) -> None:
     naive = dt.datetime(2025, 9, 30)
-    with world.open() as exchange:
+    with system.open() as exchange:
         with pytest.raises(InputInvalid, match="time zone"):
             exchange.withdraw(resident(1), "1", WithdrawalReason.FRAUD, naive)
         with pytest.raises(InputInvalid, match="start"):
             next(exchange.audit_list(EntryFilter(start=naive)))
         unsent = Report(resident(1), "1", replace(account(), as_of=naive))
         assert exchange.report(unsent).violations[0].field == "account"
-    assert world.exchange.calls == []
+    assert system.exchange.calls == []
 
 
-def test_an_answer_that_is_too_large_is_asked_for_in_halves(world: Any) -> None:
-    refusal = world.refusal
+def test_an_answer_that_is_too_large_is_asked_for_in_halves(system: Any) -> None:
+    refusal = system.refusal
 
     def refuse(method: str, request: Any) -> None:
         if method == "BatchQueryCreditHistories" and len(request.inquiries) > 2:
             raise refusal("RESOURCE_EXHAUSTED", "ANSWER_TOO_LARGE")
 
-    world.exchange.refuse = refuse
-    with world.open() as exchange:
+    system.exchange.refuse = refuse
+    with system.open() as exchange:
         outcomes = list(exchange.query_many(Inquiry(resident(n), Purpose.LOAN_APPROVAL, CONSENT) for n in range(7)))
     assert all(outcome.result for outcome in outcomes)
     assert [outcome.inquiry.identity for outcome in outcomes] == [resident(n) for n in range(7)]
 
 
-def test_many_reports_get_a_verdict_each_in_order(world: Any) -> None:
+def test_many_reports_get_a_verdict_each_in_order(system: Any) -> None:
     reports = [Report(resident(n % 50), f"account-{n}", account("CNY" if n % 10 else "XXX")) for n in range(2300)]
     reports[5] = Report(Identity.resident_id("x"), "account-5", account())
     reports[6] = Report(resident(6), "", account())
-    with world.open() as exchange:
+    with system.open() as exchange:
         results = list(exchange.report_many(iter(reports)))
     assert [result.report for result in results] == reports
     assert [n for n, result in enumerate(results) if not result.accepted] == [0, 5, 6, *range(10, 2300, 10)]
@@ -176,21 +176,21 @@ def test_many_reports_get_a_verdict_each_in_order(world: Any) -> None:
     assert results[6].violations[0].field == "account_number"
     assert results[5].receipt is None
     assert results[7].receipt is not None
-    assert world.methods() == ["SubmitReports"] * 3
+    assert system.methods() == ["SubmitReports"] * 3
 
 
-def test_batches_stay_below_the_size_limit(world: Any) -> None:
+def test_batches_stay_below_the_size_limit(system: Any) -> None:
     large = account(months=1)
     large = Account(**{**{name: getattr(large, name) for name in large.__slots__}, "months": large.months * 60})
-    with world.open() as exchange:
+    with system.open() as exchange:
         results = list(exchange.report_many(Report(resident(n), str(n), large) for n in range(1000)))
     assert all(result.accepted for result in results)
-    assert len(world.exchange.calls) >= 2
-    assert max(len(message) for _, message, _ in world.exchange.calls) < 3_700_000
+    assert len(system.exchange.calls) >= 2
+    assert max(len(message) for _, message, _ in system.exchange.calls) < 3_700_000
 
 
-def test_withdrawals_and_submissions(world: Any) -> None:
-    with world.open() as exchange:
+def test_withdrawals_and_submissions(system: Any) -> None:
+    with system.open() as exchange:
         results = [exchange.report(Report(resident(n), str(n), account("CNY" if n else "XXX"))) for n in range(5)]
         listed = list(exchange.list_submissions())
         assert [each.request_id for each in listed] == [each.request_id for each in reversed(results)]
@@ -207,8 +207,8 @@ def test_withdrawals_and_submissions(world: Any) -> None:
         assert exchange.query(resident(3), Purpose.LOAN_APPROVAL, CONSENT).history.outcome is HistoryOutcome.NO_RECORD
 
 
-async def test_the_asynchronous_exchange_says_the_same(world: Any) -> None:
-    async with world.open_async(Options(in_flight=3)) as exchange:
+async def test_the_asynchronous_exchange_says_the_same(system: Any) -> None:
+    async with system.open_async(Options(in_flight=3)) as exchange:
         reports = [Report(resident(n), str(n), account()) for n in range(30)]
         assert all([result.accepted async for result in exchange.report_many(reports)])
         result = await exchange.query(resident(3), Purpose.LOAN_APPROVAL, CONSENT)
@@ -229,11 +229,11 @@ async def test_the_asynchronous_exchange_says_the_same(world: Any) -> None:
         assert (await exchange.check_token_key()).sequence == 1
 
 
-async def test_leaving_an_asynchronous_query_early_leaves_nothing_running(world: Any) -> None:
-    async with world.open_async(Options(in_flight=2)) as exchange:
+async def test_leaving_an_asynchronous_query_early_leaves_nothing_running(system: Any) -> None:
+    async with system.open_async(Options(in_flight=2)) as exchange:
         outcomes = exchange.query_many(Inquiry(resident(n % 300), Purpose.LOAN_APPROVAL, CONSENT) for n in range(2000))
         async for _ in outcomes:
             break
         await outcomes.aclose()
-        count = len(world.exchange.calls)
-    assert len(world.exchange.calls) == count < 8
+        count = len(system.exchange.calls)
+    assert len(system.exchange.calls) == count < 8

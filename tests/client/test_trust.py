@@ -43,88 +43,88 @@ ACCOUNT = Account(
 )
 
 
-def ask(world: Any) -> Any:
-    with world.open() as exchange:
+def ask(system: Any) -> Any:
+    with system.open() as exchange:
         return exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent-1")
 
 
-def test_an_answer_without_its_receipt_is_not_shown(world: Any) -> None:
-    world.exchange.tamper_receipt = lambda receipt: None
+def test_an_answer_without_its_receipt_is_not_shown(system: Any) -> None:
+    system.exchange.tamper_receipt = lambda receipt: None
     with pytest.raises(ReceiptMissing):
-        ask(world)
+        ask(system)
 
 
-def test_a_refusal_without_its_receipt_is_not_believed(world: Any) -> None:
+def test_a_refusal_without_its_receipt_is_not_believed(system: Any) -> None:
     def refuse(method: str, request: Any) -> None:
-        raise world.refusal("PERMISSION_DENIED", "ROLE_MISSING", logged=False)
+        raise system.refusal("PERMISSION_DENIED", "ROLE_MISSING", logged=False)
 
-    world.exchange.refuse = refuse
+    system.exchange.refuse = refuse
     with pytest.raises(ReceiptMissing, match="ROLE_MISSING"):
-        ask(world)
+        ask(system)
 
 
-def test_a_refusal_brings_its_reason_and_its_receipt(world: Any) -> None:
+def test_a_refusal_brings_its_reason_and_its_receipt(system: Any) -> None:
     def refuse(method: str, request: Any) -> None:
-        raise world.refusal("PERMISSION_DENIED", "PURPOSE_NOT_ALLOWED")
+        raise system.refusal("PERMISSION_DENIED", "PURPOSE_NOT_ALLOWED")
 
-    world.exchange.refuse = refuse
+    system.exchange.refuse = refuse
     with pytest.raises(NotAllowed) as caught:
-        ask(world)
+        ask(system)
     assert caught.value.reason == "PURPOSE_NOT_ALLOWED"
     assert caught.value.receipt is not None
     assert caught.value.receipt.index == 0
 
 
-def test_a_reason_of_a_newer_exchange_is_a_refusal(world: Any) -> None:
+def test_a_reason_of_a_newer_exchange_is_a_refusal(system: Any) -> None:
     def refuse(method: str, request: Any) -> None:
-        raise world.refusal("FAILED_PRECONDITION", "SOMETHING_NEW")
+        raise system.refusal("FAILED_PRECONDITION", "SOMETHING_NEW")
 
-    world.exchange.refuse = refuse
+    system.exchange.refuse = refuse
     with pytest.raises(Refused) as caught:
-        ask(world)
+        ask(system)
     assert (type(caught.value), caught.value.reason) == (Refused, "SOMETHING_NEW")
 
 
-def test_a_message_above_the_transport_limit_is_a_limit_and_not_tried_again(world: Any) -> None:
-    world.exchange.faults = [lambda: RawFailure("RESOURCE_EXHAUSTED", "Received message larger than max")] * 9
+def test_a_message_above_the_transport_limit_is_a_limit_and_not_tried_again(system: Any) -> None:
+    system.exchange.faults = [lambda: RawFailure("RESOURCE_EXHAUSTED", "Received message larger than max")] * 9
     with pytest.raises(LimitExceeded):
-        ask(world)
-    assert len(world.exchange.calls) == 1
+        ask(system)
+    assert len(system.exchange.calls) == 1
 
 
-def test_a_receipt_for_another_answer_is_found(world: Any) -> None:
+def test_a_receipt_for_another_answer_is_found(system: Any) -> None:
     def other(receipt: log_pb2.Receipt) -> log_pb2.Receipt:
         receipt.index += 1
         return receipt
 
-    world.exchange.tamper_receipt = other
+    system.exchange.tamper_receipt = other
     with pytest.raises(ReceiptFalse) as caught:
-        ask(world)
+        ask(system)
     assert caught.value.step == 2
 
 
-def test_a_doubled_receipt_is_no_answer(world: Any) -> None:
-    original = world.exchange.unary
+def test_a_doubled_receipt_is_no_answer(system: Any) -> None:
+    original = system.exchange.unary
 
     def doubled(*arguments: Any) -> Any:
         raw = original(*arguments)
         raw.trailing.extend(raw.trailing)
         return raw
 
-    world.exchange.unary = doubled
+    system.exchange.unary = doubled
     with pytest.raises(AnswerMalformed):
-        ask(world)
+        ask(system)
 
 
-def test_tokens_of_another_key_are_refused(world: Any) -> None:
-    world.authority.token_key = generate_private_key()
-    with world.open() as exchange:
+def test_tokens_of_another_key_are_refused(system: Any) -> None:
+    system.authority.token_key = generate_private_key()
+    with system.open() as exchange:
         # The double refuses an epoch id that is not its key's; let it pass, so that only the proof speaks.
         epoch = exchange.profile.token_key.epoch_id
-        world.authority.EvaluateTokens = _evaluating_for(world.authority, epoch)
+        system.authority.EvaluateTokens = _evaluating_for(system.authority, epoch)
         with pytest.raises(TokenProofFalse):
             exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent-1")
-    assert world.exchange.calls == [], "nothing may be asked under a token that is not proved"
+    assert system.exchange.calls == [], "nothing may be asked under a token that is not proved"
 
 
 def _evaluating_for(authority: Any, epoch: bytes) -> Any:
@@ -138,7 +138,7 @@ def _evaluating_for(authority: Any, epoch: bytes) -> Any:
 
 
 @pytest.mark.parametrize("what", ["fewer", "swapped", "no proof"])
-def test_an_evaluation_that_does_not_hold_is_refused(world: Any, what: str) -> None:
+def test_an_evaluation_that_does_not_hold_is_refused(system: Any, what: str) -> None:
     def tamper(method: str, answer: Any) -> Any:
         if method == "EvaluateTokens":
             elements = list(answer.evaluated_elements)
@@ -148,73 +148,73 @@ def test_an_evaluation_that_does_not_hold_is_refused(world: Any, what: str) -> N
             answer.proof = b"" if what == "no proof" else answer.proof
         return answer
 
-    world.authority.tamper_answer = tamper
+    system.authority.tamper_answer = tamper
     reports = [Report(Identity.passport("DE", f"C01X00T4{n}"), str(n), ACCOUNT) for n in range(2)]
-    with world.open() as exchange, pytest.raises(TokenProofFalse):
+    with system.open() as exchange, pytest.raises(TokenProofFalse):
         list(exchange.report_many(reports))
-    assert world.exchange.calls == []
+    assert system.exchange.calls == []
 
 
 @pytest.mark.parametrize("method", ["BatchQueryCreditHistories", "SubmitReports"])
-def test_an_answer_with_fewer_items_than_were_asked_for_is_refused(world: Any, method: str) -> None:
+def test_an_answer_with_fewer_items_than_were_asked_for_is_refused(system: Any, method: str) -> None:
     def tamper(called: str, answer: Any) -> Any:
         if called == method:
             items = answer.credit_histories if called.startswith("Batch") else answer.verdicts
             del items[-1]
         return answer
 
-    world.exchange.tamper_answer = tamper
+    system.exchange.tamper_answer = tamper
     inquiry, report = Inquiry(SUBJECT, Purpose.LOAN_APPROVAL, "consent-1"), Report(SUBJECT, "1", ACCOUNT)
-    with world.open() as exchange:
+    with system.open() as exchange:
         results = exchange.report_many([report]) if method == "SubmitReports" else exchange.query_many([inquiry])
         with pytest.raises(AnswerMalformed):
             next(results)
 
 
-def test_a_history_with_a_code_that_is_not_known_is_not_shown(world: Any) -> None:
+def test_a_history_with_a_code_that_is_not_known_is_not_shown(system: Any) -> None:
     def tamper(method: str, answer: Any) -> Any:
         if method == "QueryCreditHistory":
             answer.credit_history.overdue_summary.worst_disposition = 99
         return answer
 
-    world.exchange.tamper_answer = tamper
+    system.exchange.tamper_answer = tamper
     with pytest.raises(AnswerMalformed, match="worst_disposition"):
-        ask(world)
+        ask(system)
 
 
-def test_an_epoch_that_was_left_behind_is_not_taken_up_again(world: Any) -> None:
-    file = world.folder / "token-authority.toml"
+def test_an_epoch_that_was_left_behind_is_not_taken_up_again(system: Any) -> None:
+    file = system.folder / "token-authority.toml"
     first = file.read_text()
     file.write_text(first.replace("sequence = 1", "sequence = 2"))
-    world.authority.sequence = 2
-    ask(world)
+    system.authority.sequence = 2
+    ask(system)
     file.write_text(first)
     with pytest.raises(EpochRolledBack):
-        world.open()
-    (world.folder / "state" / "epoch").write_text("?")
+        system.open()
+    (system.folder / "state" / "epoch").write_text("?")
     with pytest.raises(EpochRolledBack, match="damaged"):
-        world.open()
+        system.open()
 
 
-def test_an_authority_that_moved_on_or_back_is_told_apart(world: Any) -> None:
-    key = world.authority.token_key
-    with world.open() as exchange:
+def test_an_authority_that_moved_on_or_back_is_told_apart(system: Any) -> None:
+    key = system.authority.token_key
+    with system.open() as exchange:
         assert exchange.check_token_key().sequence == 1
-        world.authority.sequence = 2
+        system.authority.sequence = 2
         with pytest.raises(ProfileError, match="now at key epoch 2"):
             exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent-1")
-        world.authority.sequence = 1
-        world.authority.token_key = generate_private_key()
+        system.authority.sequence = 1
+        system.authority.token_key = generate_private_key()
         with pytest.raises(EpochRolledBack, match="another key"):
             exchange.check_token_key()
-        world.authority.token_key = key
-        world.authority.sequence = 0
+        system.authority.token_key = key
+        system.authority.sequence = 0
         with pytest.raises(EpochRolledBack, match="went back"):
             exchange.check_token_key()
 
 
 @pytest.mark.parametrize("what", ["envelope", "subject", "request", "salt", "order", "nothing"])
-def test_details_that_do_not_open_the_commitment_are_not_shown(world: Any, what: str) -> None:
+def test_details_that_do_not_open_the_commitment_are_not_shown(system: Any, what: str) -> None:
     def tamper(method: str, answer: Any) -> Any:
         if method == "GetAuditEntry":
             if what == "envelope":
@@ -233,9 +233,9 @@ def test_details_that_do_not_open_the_commitment_are_not_shown(world: Any, what:
                 answer.details.extend([second, first])
         return answer
 
-    ask(world)
-    world.exchange.tamper_answer = tamper
-    with world.open() as exchange:
+    ask(system)
+    system.exchange.tamper_answer = tamper
+    with system.open() as exchange:
         if what == "nothing":
             opened = exchange.audit_show(0)
             assert opened.subjects[0].consent_reference == "consent-1"
@@ -244,17 +244,17 @@ def test_details_that_do_not_open_the_commitment_are_not_shown(world: Any, what:
                 exchange.audit_show(0)
 
 
-def test_an_entry_that_is_not_what_was_signed_is_not_shown(world: Any) -> None:
-    ask(world)
-    logged = world.exchange.log[0]
+def test_an_entry_that_is_not_what_was_signed_is_not_shown(system: Any) -> None:
+    ask(system)
+    logged = system.exchange.log[0]
     entry = log_pb2.AuditEntry.FromString(logged.leaf)
     entry.member_id = "somebody-else"
     logged.leaf = entry.SerializeToString()
-    with world.open() as exchange, pytest.raises(InclusionFalse, match="entry 0"):
+    with system.open() as exchange, pytest.raises(InclusionFalse, match="entry 0"):
         exchange.audit_show(0)
 
 
-def test_an_erased_detail_stands_for_itself_by_its_hash(world: Any) -> None:
+def test_an_erased_detail_stands_for_itself_by_its_hash(system: Any) -> None:
     def erase(method: str, answer: Any) -> Any:
         if method == "GetAuditEntry":
             detail = answer.details[1]
@@ -266,9 +266,9 @@ def test_an_erased_detail_stands_for_itself_by_its_hash(world: Any) -> None:
             answer.request = b""
         return answer
 
-    ask(world)
-    world.exchange.tamper_answer = erase
-    with world.open() as exchange:
+    ask(system)
+    system.exchange.tamper_answer = erase
+    with system.open() as exchange:
         opened = exchange.audit_show(0)
     assert opened.subjects[0].erased
     assert opened.disclosed

@@ -4,7 +4,7 @@ new_database          session   makes a database of one's own for the time of a 
 authority, exchange   session   the two servers, with a worker process each
 second_worker         session   the address of another worker process of the exchange, on a port of its own
 second_worker_caller  session   bank-a there
-world                 session   both servers and everybody who is admitted
+system                 session   both servers and everybody who is admitted
 sdk                   session   the SDK's Exchange of a member, by member_id
 """
 
@@ -18,10 +18,10 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 from sqlalchemy import make_url
+from tests.contract.database_view import DatabaseView
 from tests.contract.installation import Installation
 from tests.contract.raw_caller import RawCaller
-from tests.contract.stored import Stored
-from tests.contract.world import Running, World
+from tests.contract.system import Running, System
 
 from tallystick.client import Exchange
 
@@ -53,7 +53,7 @@ def new_database(postgresql: str, _template: str) -> NewDatabase:
 @contextmanager
 def running(installation: Installation) -> Iterator[Running]:
     """A server with one worker, which at the end finishes in order and leaves a log that is whole."""
-    stored = Stored(installation.database)
+    stored = DatabaseView(installation.database)
     worker = installation.start()
     try:
         yield Running(installation, worker, stored)
@@ -91,29 +91,29 @@ def second_worker(exchange: Running) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def world(authority: Running, exchange: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def system(authority: Running, exchange: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Both servers and all members."""
-    everybody = World(authority, exchange, tmp_path_factory.mktemp("profiles"))
+    everybody = System(authority, exchange, tmp_path_factory.mktemp("profiles"))
     yield everybody
     everybody.close()
 
 
 @pytest.fixture(scope="session")
-def second_worker_caller(world: World, second_worker: str) -> Iterator[RawCaller]:
+def second_worker_caller(system: System, second_worker: str) -> Iterator[RawCaller]:
     """bank-a, at the second worker."""
-    caller = world["bank-a"].exchange.at(second_worker)
+    caller = system["bank-a"].exchange.at(second_worker)
     yield caller
     caller.close()
 
 
 @pytest.fixture(scope="session")
-def sdk(world: World) -> Iterator[Callable[[str], Exchange]]:
+def sdk(system: System) -> Iterator[Callable[[str], Exchange]]:
     """The SDK as a member uses it: made from the member's profile folder, once."""
     made: dict[str, Exchange] = {}
 
     def of(member_id: str) -> Exchange:
         if member_id not in made:
-            made[member_id] = Exchange.from_profile(world[member_id].folder)
+            made[member_id] = Exchange.from_profile(system[member_id].folder)
         return made[member_id]
 
     yield of

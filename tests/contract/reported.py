@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.contract import requests
-from tests.contract.world import World
+from tests.contract.system import System
 
 from tallystick.v1 import subject_pb2
 
@@ -17,13 +17,13 @@ WHERE account_reference = %s
 """
 
 
-def known_accounts(world: World, subject: subject_pb2.SubjectToken, count: int, state: Any | None = None) -> bytes:
+def known_accounts(system: System, subject: subject_pb2.SubjectToken, count: int, state: Any | None = None) -> bytes:
     """Lets so many accounts of a subject be known: bank-b reports one, and members that do not exist the same one.
 
     Returns its account reference, as it is stored."""
     reference = requests.reference()
     report = requests.report(subject, state, reference)
-    assert world["bank-b"].exchange.call(requests.SUBMIT, requests.submission([report])).message.accepted_count == 1
+    assert system["bank-b"].exchange.call(requests.SUBMIT, requests.submission([report])).message.accepted_count == 1
     stored = reference.secret_id + reference.digest
-    world.exchange.stored.rows(_COPY, (count, stored))
+    system.exchange.database_view.rows(_COPY, (count, stored))
     return stored

@@ -17,7 +17,7 @@ from tests.contract import requests
 from tests.contract.installation import TlsIdentity, public_bytes
 from tests.contract.raw_caller import Metadata, RawCaller
 from tests.contract.requests import QUERY, SUBMIT
-from tests.contract.world import INQUIRER, REPORTER, World, add_key
+from tests.contract.system import INQUIRER, REPORTER, System, add_key
 
 from tallystick.crypto import key_statement
 from tallystick.server.installation.certificates import CertificateAuthority
@@ -32,43 +32,43 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.mark.parametrize(("age", "lifetime"), [(75, 60), (3600, 60), (10**9, 60), (-30, 60), (-(10**9), 60), (20, 5)], ids=str)
-def test_stale_or_future_signature(world: World, age: int, lifetime: int) -> None:
-    caller = world["bank-a"].exchange
-    request = requests.query(world.mint.stranger())
-    world.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "SIGNATURE_STALE", age=age, lifetime=lifetime)
+def test_stale_or_future_signature(system: System, age: int, lifetime: int) -> None:
+    caller = system["bank-a"].exchange
+    request = requests.query(system.mint.stranger())
+    system.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "SIGNATURE_STALE", age=age, lifetime=lifetime)
 
 
-def test_signature_within_the_window(world: World) -> None:
-    caller = world["bank-a"].exchange
+def test_signature_within_the_window(system: System) -> None:
+    caller = system["bank-a"].exchange
     for age in (50, -5):
-        assert caller.call(QUERY, requests.query(world.mint.stranger()), age=age).ok
+        assert caller.call(QUERY, requests.query(system.mint.stranger()), age=age).ok
 
 
 @pytest.mark.parametrize("at_the_second", [False, True], ids=["same server", "second server"])
-def test_replayed_nonce(world: World, second_worker: str, at_the_second: bool) -> None:
-    caller = world["bank-a"].exchange
-    data = requests.submission([requests.report(world.mint.stranger())]).SerializeToString()
+def test_replayed_nonce(system: System, second_worker: str, at_the_second: bool) -> None:
+    caller = system["bank-a"].exchange
+    data = requests.submission([requests.report(system.mint.stranger())]).SerializeToString()
     metadata = caller.sign(SUBMIT, data)
     assert caller.send(SUBMIT, data, metadata).ok
     again = caller.at(second_worker) if at_the_second else caller
-    world.expect_refused(again, lambda: again.send(SUBMIT, data, metadata), UNAUTHENTICATED, "NONCE_REPLAYED")
+    system.expect_refused(again, lambda: again.send(SUBMIT, data, metadata), UNAUTHENTICATED, "NONCE_REPLAYED")
 
 
-def test_nonce_under_another_signature(world: World) -> None:
-    caller, nonce = world["bank-a"].exchange, secrets.token_bytes(16)
-    assert caller.call(QUERY, requests.query(world.mint.stranger()), nonce=nonce).ok
-    request = requests.query(world.mint.stranger())
-    world.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "NONCE_REPLAYED", nonce=nonce)
+def test_nonce_under_another_signature(system: System) -> None:
+    caller, nonce = system["bank-a"].exchange, secrets.token_bytes(16)
+    assert caller.call(QUERY, requests.query(system.mint.stranger()), nonce=nonce).ok
+    request = requests.query(system.mint.stranger())
+    system.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "NONCE_REPLAYED", nonce=nonce)
     # A pair of key and nonce is what is good once: the same nonce of another member is another pair.
-    assert world["bank-b"].exchange.call(QUERY, requests.query(world.mint.stranger()), nonce=nonce).ok
+    assert system["bank-b"].exchange.call(QUERY, requests.query(system.mint.stranger()), nonce=nonce).ok
 
 
-def test_one_of_many_equal_requests_is_carried_out(world: World, second_worker: str) -> None:
-    caller = world["bank-a"].exchange
+def test_one_of_many_equal_requests_is_carried_out(system: System, second_worker: str) -> None:
+    caller = system["bank-a"].exchange
     elsewhere = caller.at(second_worker)
-    data = requests.query(world.mint.stranger()).SerializeToString()
+    data = requests.query(system.mint.stranger()).SerializeToString()
     metadata = caller.sign(QUERY, data)
-    size = world.exchange.stored.size
+    size = system.exchange.database_view.size
     with ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda i: (caller, elsewhere)[i % 2].send(QUERY, data, metadata), range(16)))
     elsewhere.close()
@@ -79,39 +79,39 @@ def test_one_of_many_equal_requests_is_carried_out(world: World, second_worker: 
 # --- Addressee, key, certificate ------------------------------------------------------------------------------------------------
 
 
-def test_request_signed_for_another_audience(world: World) -> None:
-    caller, request = world["bank-a"].exchange, requests.query(world.mint.stranger())
-    audience = world.authority.installation.origin
-    world.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "AUDIENCE_MISMATCH", logged=False, audience=audience)
+def test_request_signed_for_another_audience(system: System) -> None:
+    caller, request = system["bank-a"].exchange, requests.query(system.mint.stranger())
+    audience = system.authority.installation.origin
+    system.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "AUDIENCE_MISMATCH", logged=False, audience=audience)
 
 
-def test_unknown_key(world: World) -> None:
-    caller, request = world["bank-a"].exchange, requests.query(world.mint.stranger())
+def test_unknown_key(system: System) -> None:
+    caller, request = system["bank-a"].exchange, requests.query(system.mint.stranger())
     stranger = Ed25519PrivateKey.generate()
-    world.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "KEY_UNKNOWN", logged=False, key=stranger)
+    system.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "KEY_UNKNOWN", logged=False, key=stranger)
 
 
-def test_revoked_key(world: World, second_worker: str) -> None:
-    member = world.admit("rotating", [REPORTER, INQUIRER], (2,))
+def test_revoked_key(system: System, second_worker: str) -> None:
+    member = system.admit("rotating", [REPORTER, INQUIRER], (2,))
     old, new = member.exchange, Ed25519PrivateKey.generate()
     elsewhere = old.at(second_worker)
     for caller in (old, elsewhere):
-        assert caller.call(QUERY, requests.query(world.mint.stranger())).ok
-    add_key(world.operator, "rotating", new, endorsed_by=member.key)
+        assert caller.call(QUERY, requests.query(system.mint.stranger())).ok
+    add_key(system.operator, "rotating", new, endorsed_by=member.key)
     revoke = membership.RevokeMemberKeyRequest(request_id=requests.request_id(), member_id="rotating", keyid=old.keyid)
-    assert world.operator.call(requests.REVOKE_KEY, revoke).ok
+    assert system.operator.call(requests.REVOKE_KEY, revoke).ok
 
     # Both servers have used this key before; that it is revoked, each hears from the database.
     for caller in (old, elsewhere):
-        request = requests.query(world.mint.stranger())
-        world.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "KEY_REVOKED")
+        request = requests.query(system.mint.stranger())
+        system.expect_refusal(caller, QUERY, request, UNAUTHENTICATED, "KEY_REVOKED")
     elsewhere.close()
-    assert old.call(QUERY, requests.query(world.mint.stranger()), key=new).ok
+    assert old.call(QUERY, requests.query(system.mint.stranger()), key=new).ok
 
 
-def test_new_key_without_the_signature_of_the_old_one(world: World) -> None:
-    member, new = world.admit("endorsing", [INQUIRER], (2,)), Ed25519PrivateKey.generate()
-    statement = key_statement(world.exchange.installation.origin, "endorsing", public_bytes(new))
+def test_new_key_without_the_signature_of_the_old_one(system: System) -> None:
+    member, new = system.admit("endorsing", [INQUIRER], (2,)), Ed25519PrivateKey.generate()
+    statement = key_statement(system.exchange.installation.origin, "endorsing", public_bytes(new))
     request = membership.AddMemberKeyRequest(
         request_id=requests.request_id(),
         member_id="endorsing",
@@ -119,72 +119,72 @@ def test_new_key_without_the_signature_of_the_old_one(world: World) -> None:
         possession_signature=new.sign(statement),
         endorsement_signature=new.sign(statement),
     )
-    world.expect_refusal(member.exchange, requests.ADD_KEY, request, INVALID, "FIELDS_INCONSISTENT", "endorsement_signature")
+    system.expect_refusal(member.exchange, requests.ADD_KEY, request, INVALID, "FIELDS_INCONSISTENT", "endorsement_signature")
     request.endorsement_signature = member.key.sign(statement)
     request.possession_signature = member.key.sign(statement)
-    world.expect_refusal(member.exchange, requests.ADD_KEY, request, INVALID, "FIELDS_INCONSISTENT", "possession_signature")
+    system.expect_refusal(member.exchange, requests.ADD_KEY, request, INVALID, "FIELDS_INCONSISTENT", "possession_signature")
     request.possession_signature = new.sign(statement)
     assert member.exchange.call(requests.ADD_KEY, request).message.key.public_key == public_bytes(new)
-    assert member.exchange.call(QUERY, requests.query(world.mint.stranger()), key=new).ok
+    assert member.exchange.call(QUERY, requests.query(system.mint.stranger()), key=new).ok
 
 
-def test_certificate_of_another_member(world: World) -> None:
-    caller = world["bank-a"].exchange
-    other = caller.with_certificate(world["bank-b"].exchange.tls, world.exchange.worker.address)
-    world.expect_refusal(other, QUERY, requests.query(world.mint.stranger()), UNAUTHENTICATED, "CERTIFICATE_MISMATCH")
+def test_certificate_of_another_member(system: System) -> None:
+    caller = system["bank-a"].exchange
+    other = caller.with_certificate(system["bank-b"].exchange.tls, system.exchange.worker.address)
+    system.expect_refusal(other, QUERY, requests.query(system.mint.stranger()), UNAUTHENTICATED, "CERTIFICATE_MISMATCH")
     other.close()
 
 
-def test_certificate_that_names_no_member(world: World) -> None:
-    caller = world["bank-a"].exchange
-    issued = world.exchange.installation.authority.issue_server(["bank-a"])
+def test_certificate_that_names_no_member(system: System) -> None:
+    caller = system["bank-a"].exchange
+    issued = system.exchange.installation.authority.issue_server(["bank-a"])
     tls = TlsIdentity(caller.tls.authority, issued.certificate.encode(), issued.key.encode())
-    nobody = caller.with_certificate(tls, world.exchange.worker.address)
+    nobody = caller.with_certificate(tls, system.exchange.worker.address)
     try:
-        reply = nobody.call(QUERY, requests.query(world.mint.stranger()))
+        reply = nobody.call(QUERY, requests.query(system.mint.stranger()))
         # A server's certificate is no client's: TLS itself may say so first.
         assert (reply.code, reply.reason) in {(UNAUTHENTICATED, "CERTIFICATE_MISMATCH"), (grpc.StatusCode.UNAVAILABLE, "")}
     finally:
         nobody.close()
 
 
-def _no_client_certificate(world: World) -> grpc.Channel:
-    credentials = grpc.ssl_channel_credentials(world["bank-a"].exchange.tls.authority)
-    return grpc.secure_channel(world.exchange.worker.address, credentials)
+def _no_client_certificate(system: System) -> grpc.Channel:
+    credentials = grpc.ssl_channel_credentials(system["bank-a"].exchange.tls.authority)
+    return grpc.secure_channel(system.exchange.worker.address, credentials)
 
 
-def _certificate_of_a_stranger(world: World) -> grpc.Channel:
+def _certificate_of_a_stranger(system: System) -> grpc.Channel:
     issued = CertificateAuthority.create("another CA").issue_client("bank-a")
-    authority = world["bank-a"].exchange.tls.authority
+    authority = system["bank-a"].exchange.tls.authority
     credentials = grpc.ssl_channel_credentials(authority, issued.key.encode(), issued.certificate.encode())
-    return grpc.secure_channel(world.exchange.worker.address, credentials)
+    return grpc.secure_channel(system.exchange.worker.address, credentials)
 
 
-def _plain_text(world: World) -> grpc.Channel:
-    return grpc.insecure_channel(world.exchange.worker.address)
+def _plain_text(system: System) -> grpc.Channel:
+    return grpc.insecure_channel(system.exchange.worker.address)
 
 
 @pytest.mark.parametrize("connect", [_no_client_certificate, _certificate_of_a_stranger, _plain_text])
 @pytest.mark.parametrize("method", [QUERY, "AuditService/GetCheckpoint"])
-def test_connections_that_are_refused(world: World, connect: Callable[[World], grpc.Channel], method: str) -> None:
-    caller = world["bank-a"].exchange
-    data = requests.query(world.mint.stranger()).SerializeToString() if method == QUERY else b""
-    size = world.exchange.stored.size
-    with connect(world) as channel:
+def test_connections_that_are_refused(system: System, connect: Callable[[System], grpc.Channel], method: str) -> None:
+    caller = system["bank-a"].exchange
+    data = requests.query(system.mint.stranger()).SerializeToString() if method == QUERY else b""
+    size = system.exchange.database_view.size
+    with connect(system) as channel:
         stub: Any = channel.unary_unary(f"/tallystick.v1.{method}")
         with pytest.raises(grpc.RpcError) as caught:
             stub(data, timeout=10, metadata=caller.sign(method, data))
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert world.exchange.stored.size == size
-    world.expect_service(caller)
+    assert system.exchange.database_view.size == size
+    system.expect_service(caller)
 
 
 # --- Suspension -----------------------------------------------------------------------------------------------------------------
 
 
-def test_suspended_member(world: World) -> None:
-    caller = world.admit("suspended", [REPORTER, INQUIRER], (2,)).exchange
-    subject = world.mint.stranger()
+def test_suspended_member(system: System) -> None:
+    caller = system.admit("suspended", [REPORTER, INQUIRER], (2,)).exchange
+    subject = system.mint.stranger()
     assert caller.call(SUBMIT, requests.submission([requests.report(subject)])).ok
 
     def set_state(state: membership.MemberState.ValueType) -> None:
@@ -192,7 +192,7 @@ def test_suspended_member(world: World) -> None:
         member.roles.extend([membership.ROLE_REPORTER, membership.ROLE_INQUIRER])
         member.purposes.append(codes_pb2.PURPOSE_LOAN_APPROVAL)
         update = membership.UpdateMemberRequest(request_id=requests.request_id(), member=member)
-        assert world.operator.call(requests.UPDATE_MEMBER, update).ok
+        assert system.operator.call(requests.UPDATE_MEMBER, update).ok
 
     set_state(membership.MEMBER_STATE_SUSPENDED)
     denied = grpc.StatusCode.PERMISSION_DENIED
@@ -201,7 +201,7 @@ def test_suspended_member(world: World) -> None:
         (SUBMIT, requests.submission([requests.report(subject)])),
         (requests.LIST_MEMBERS, membership.ListMembersRequest()),
     ):
-        world.expect_refusal(caller, method, request, denied, "MEMBER_SUSPENDED")
+        system.expect_refusal(caller, method, request, denied, "MEMBER_SUSPENDED")
     set_state(membership.MEMBER_STATE_ACTIVE)
     assert caller.call(QUERY, requests.query(subject)).ok
 
@@ -244,16 +244,16 @@ SPOILT_HEADERS: dict[str, tuple[Callable[[Metadata], Metadata], str]] = {
 
 
 @pytest.mark.parametrize(("spoil", "reason"), SPOILT_HEADERS.values(), ids=SPOILT_HEADERS)
-def test_spoilt_headers(world: World, spoil: Callable[[Metadata], Metadata], reason: str) -> None:
-    caller = world["bank-a"].exchange
-    data = requests.query(world.mint.stranger()).SerializeToString()
+def test_spoilt_headers(system: System, spoil: Callable[[Metadata], Metadata], reason: str) -> None:
+    caller = system["bank-a"].exchange
+    data = requests.query(system.mint.stranger()).SerializeToString()
     metadata = spoil(caller.sign(QUERY, data))
-    world.expect_refused(caller, lambda: caller.send(QUERY, data, metadata), UNAUTHENTICATED, reason, logged=False)
+    system.expect_refused(caller, lambda: caller.send(QUERY, data, metadata), UNAUTHENTICATED, reason, logged=False)
 
 
-def _sent_otherwise(caller: RawCaller, world: World, what: str) -> tuple[str, bytes, Metadata]:
-    data = requests.query(world.mint.stranger()).SerializeToString()
-    other = requests.query(world.mint.stranger()).SerializeToString()
+def _sent_otherwise(caller: RawCaller, system: System, what: str) -> tuple[str, bytes, Metadata]:
+    data = requests.query(system.mint.stranger()).SerializeToString()
+    other = requests.query(system.mint.stranger()).SerializeToString()
     match what:
         case "other message":
             return QUERY, other, caller.sign(QUERY, data)
@@ -266,20 +266,20 @@ def _sent_otherwise(caller: RawCaller, world: World, what: str) -> tuple[str, by
             edited = _edited("signature-input", 'nonce="', 'nonce="AAAA')(caller.sign(QUERY, data, nonce=bytes(24)))
             return QUERY, data, edited
         case _:
-            input_, mine = dict(world["bank-b"].exchange.sign(QUERY, data)), dict(caller.sign(QUERY, data))
+            input_, mine = dict(system["bank-b"].exchange.sign(QUERY, data)), dict(caller.sign(QUERY, data))
             return QUERY, data, [*(mine | {"signature-input": input_["signature-input"]}).items()]
 
 
 @pytest.mark.parametrize("what", ["other message", "other message and its digest", "other method", "other nonce", "other member"])
-def test_signature_over_something_else(world: World, what: str) -> None:
-    caller = world["bank-a"].exchange
-    method, data, metadata = _sent_otherwise(caller, world, what)
-    world.expect_refused(caller, lambda: caller.send(method, data, metadata), UNAUTHENTICATED, "SIGNATURE_INVALID", logged=False)
+def test_signature_over_something_else(system: System, what: str) -> None:
+    caller = system["bank-a"].exchange
+    method, data, metadata = _sent_otherwise(caller, system, what)
+    system.expect_refused(caller, lambda: caller.send(method, data, metadata), UNAUTHENTICATED, "SIGNATURE_INVALID", logged=False)
 
 
-def test_other_headers_are_passed_over(world: World) -> None:
-    caller = world["bank-a"].exchange
-    data = requests.query(world.mint.stranger()).SerializeToString()
+def test_other_headers_are_passed_over(system: System) -> None:
+    caller = system["bank-a"].exchange
+    data = requests.query(system.mint.stranger()).SerializeToString()
     metadata: list[tuple[str, str | bytes]] = [("signature-agent", "x"), ("x-request-id", "1"), ("x-request-id", "2")]
     metadata.append(("some-bin", b"\xff"))
     metadata.extend(caller.sign(QUERY, data))

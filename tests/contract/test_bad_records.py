@@ -14,7 +14,7 @@ import pytest
 from tests.contract import requests
 from tests.contract.reported import known_accounts
 from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT, WITHDRAW
-from tests.contract.world import World
+from tests.contract.system import System
 
 from tallystick.v1 import account_pb2, codes_pb2
 from tallystick.v1 import reporting_service_pb2 as reporting
@@ -69,27 +69,27 @@ FAULTY_ACCOUNTS: dict[str, tuple[Callable[[], Any], str, str]] = {
 
 @pytest.mark.parametrize(("make", "field", "reason"), FAULTY_ACCOUNTS.values(), ids=FAULTY_ACCOUNTS)
 def test_faulty_record_is_rejected_and_its_neighbours_are_taken(
-    world: World, make: Callable[[], Any], field: str, reason: str
+    system: System, make: Callable[[], Any], field: str, reason: str
 ) -> None:
-    caller, subjects = world["bank-a"].exchange, [world.mint.stranger() for _ in range(3)]
-    size = world.exchange.stored.size
+    caller, subjects = system["bank-a"].exchange, [system.mint.stranger() for _ in range(3)]
+    size = system.exchange.database_view.size
     reports = [requests.report(subjects[0]), requests.report(subjects[1], make()), requests.report(subjects[2])]
     reply = caller.call(SUBMIT, requests.submission(reports))
-    world.expect_entry(caller, reply, size, refused=False)
+    system.expect_entry(caller, reply, size, refused=False)
     answer = reply.message
     assert [verdict.outcome for verdict in answer.verdicts] == [1, 3, 1]
     assert (answer.accepted_count, answer.rejected_count) == (2, 1)
     assert (f"reports[1].account.{field}", reason) in [(v.field, v.reason) for v in answer.verdicts[1].violations]
-    histories = world["bank-b"].exchange.call(BATCH_QUERY, requests.batch_query(map(requests.inquiry, subjects)))
+    histories = system["bank-b"].exchange.call(BATCH_QUERY, requests.batch_query(map(requests.inquiry, subjects)))
     assert [len(each.accounts) for each in histories.message.credit_histories] == [1, 0, 1]
 
 
-def test_four_hundred_faulty_records_in_a_batch_of_a_thousand(world: World) -> None:
+def test_four_hundred_faulty_records_in_a_batch_of_a_thousand(system: System) -> None:
     # As many subjects as leave each below the number of accounts that a member may report of it.
-    caller, subjects = world["bank-a"].exchange, [world.mint.stranger() for _ in range(20)]
+    caller, subjects = system["bank-a"].exchange, [system.mint.stranger() for _ in range(20)]
     faulty = {i for i in range(1000) if i % 5 in (1, 3)}
     states = [requests.account(currency="QQQ", status=77) if i in faulty else requests.account() for i in range(1000)]
-    before = len(world.exchange.stored.rows("SELECT 1 FROM account"))
+    before = len(system.exchange.database_view.rows("SELECT 1 FROM account"))
     reply = caller.call(SUBMIT, requests.submission(requests.report(subjects[i // 50], states[i]) for i in range(1000)))
     answer = reply.message
     assert (answer.accepted_count, answer.rejected_count) == (600, 400)
@@ -97,36 +97,36 @@ def test_four_hundred_faulty_records_in_a_batch_of_a_thousand(world: World) -> N
         assert verdict.outcome == (3 if i in faulty else 1)
         expected = {(f"reports[{i}].account.status", "FIELDS_INCONSISTENT"), (f"reports[{i}].account.currency", "CODE_UNKNOWN")}
         assert {(v.field, v.reason) for v in verdict.violations} == (expected if i in faulty else set())
-    assert len(world.exchange.stored.rows("SELECT 1 FROM account")) == before + 600
+    assert len(system.exchange.database_view.rows("SELECT 1 FROM account")) == before + 600
     caller.verified_receipt(reply)
 
 
-def test_five_thousand_records_in_a_batch_of_a_thousand(world: World) -> None:
-    caller = world["bank-a"].exchange
-    request = requests.submission([requests.report(world.mint.stranger())] * 5000)
+def test_five_thousand_records_in_a_batch_of_a_thousand(system: System) -> None:
+    caller = system["bank-a"].exchange
+    request = requests.submission([requests.report(system.mint.stranger())] * 5000)
     assert request.ByteSize() < 4 * MIB
-    world.expect_refusal(caller, SUBMIT, request, INVALID, "BATCH_TOO_LARGE", "reports")
+    system.expect_refusal(caller, SUBMIT, request, INVALID, "BATCH_TOO_LARGE", "reports")
 
 
 @pytest.mark.parametrize("count", [0, 201])
-def test_batches_of_the_wrong_size(world: World, count: int) -> None:
-    caller = world["bank-a"].exchange
-    queries = requests.batch_query([requests.inquiry(world.mint.stranger())] * count)
+def test_batches_of_the_wrong_size(system: System, count: int) -> None:
+    caller = system["bank-a"].exchange
+    queries = requests.batch_query([requests.inquiry(system.mint.stranger())] * count)
     reason = "BATCH_TOO_LARGE" if count else "FIELD_REQUIRED"
-    world.expect_refusal(caller, BATCH_QUERY, queries, INVALID, reason, "inquiries")
+    system.expect_refusal(caller, BATCH_QUERY, queries, INVALID, reason, "inquiries")
     if not count:
-        world.expect_refusal(caller, SUBMIT, requests.submission([]), INVALID, "FIELD_REQUIRED", "reports")
+        system.expect_refusal(caller, SUBMIT, requests.submission([]), INVALID, "FIELD_REQUIRED", "reports")
 
 
-def test_report_older_than_a_withdrawal_stays_dead(world: World) -> None:
-    caller, subject, account = world["bank-a"].exchange, world.mint.stranger(), requests.reference()
+def test_report_older_than_a_withdrawal_stays_dead(system: System) -> None:
+    caller, subject, account = system["bank-a"].exchange, system.mint.stranger(), requests.reference()
     withdrawn = datetime.now(UTC) - timedelta(minutes=5)
     older = requests.report(subject, requests.account(as_of=withdrawn - timedelta(seconds=1)), account)
     equal = requests.report(subject, requests.account(as_of=withdrawn), account)
     newer = requests.report(subject, requests.account(as_of=withdrawn + timedelta(seconds=1)), account)
 
     def visible() -> int:
-        return len(world["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history.accounts)
+        return len(system["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history.accounts)
 
     assert caller.call(SUBMIT, requests.submission([older])).message.verdicts[0].outcome == 1
     assert caller.call(WITHDRAW, requests.withdrawal(subject, account, withdrawn)).message.withdrawn
@@ -141,32 +141,32 @@ def test_report_older_than_a_withdrawal_stays_dead(world: World) -> None:
 # --- Sizes ----------------------------------------------------------------------------------------------------------------------
 
 
-def sized_query(world: World, size: int) -> bytes:
+def sized_query(system: System, size: int) -> bytes:
     """A request of exactly that many bytes: a consent reference that is far too long fills it up."""
-    request = requests.query(world.mint.stranger(), consent="x" * (size - 200))
+    request = requests.query(system.mint.stranger(), consent="x" * (size - 200))
     request.inquiry.consent_reference += "x" * (size - request.ByteSize())
     assert request.ByteSize() == size
     return bytes(request.SerializeToString())
 
 
-def test_largest_message_reaches_the_log(world: World) -> None:
-    caller, data = world["bank-a"].exchange, sized_query(world, 4 * MIB)
-    world.expect_refusal(caller, QUERY, data, INVALID, "FIELD_MALFORMED", "inquiry.consent_reference")
+def test_largest_message_reaches_the_log(system: System) -> None:
+    caller, data = system["bank-a"].exchange, sized_query(system, 4 * MIB)
+    system.expect_refusal(caller, QUERY, data, INVALID, "FIELD_MALFORMED", "inquiry.consent_reference")
 
 
 @pytest.mark.parametrize("size", [4 * MIB + 1, 5 * MIB])
-def test_message_above_the_limit(world: World, size: int) -> None:
-    caller, data = world["bank-a"].exchange, sized_query(world, size)
-    world.expect_refusal(caller, QUERY, data, EXHAUSTED, "MESSAGE_TOO_LARGE", logged=False)
+def test_message_above_the_limit(system: System, size: int) -> None:
+    caller, data = system["bank-a"].exchange, sized_query(system, size)
+    system.expect_refusal(caller, QUERY, data, EXHAUSTED, "MESSAGE_TOO_LARGE", logged=False)
 
 
-def test_message_above_the_transport_s_limit(world: World) -> None:
-    caller, data = world["bank-a"].exchange, sized_query(world, 9 * MIB)
-    world.expect_refusal(caller, QUERY, data, EXHAUSTED, "", logged=False)
+def test_message_above_the_transport_s_limit(system: System) -> None:
+    caller, data = system["bank-a"].exchange, sized_query(system, 9 * MIB)
+    system.expect_refusal(caller, QUERY, data, EXHAUSTED, "", logged=False)
 
 
-def test_answer_above_the_limit(world: World) -> None:
-    inquirer, large = world["bank-a"].exchange, 10**14
+def test_answer_above_the_limit(system: System) -> None:
+    inquirer, large = system["bank-a"].exchange, 10**14
     state = requests.account(
         opened_date=20150101,
         months=[
@@ -174,23 +174,23 @@ def test_answer_above_the_limit(world: World) -> None:
             for number in requests.months_back(60)
         ],
     )
-    subjects = [world.mint.stranger() for _ in range(25)]
+    subjects = [system.mint.stranger() for _ in range(25)]
     for subject in subjects:
-        known_accounts(world, subject, 90, state)
+        known_accounts(system, subject, 90, state)
     fits = inquirer.call(BATCH_QUERY, requests.batch_query(map(requests.inquiry, subjects[:20])))
     assert 3 * MIB < len(fits.answer) < 4 * MIB
 
     request = requests.batch_query(map(requests.inquiry, subjects))
-    world.expect_refusal(inquirer, BATCH_QUERY, request, EXHAUSTED, "ANSWER_TOO_LARGE")
+    system.expect_refusal(inquirer, BATCH_QUERY, request, EXHAUSTED, "ANSWER_TOO_LARGE")
 
 
-def test_subject_with_more_accounts_than_an_answer_holds(world: World) -> None:
-    inquirer, subject = world["bank-a"].exchange, world.mint.stranger()
-    known_accounts(world, subject, 499)
-    assert world["bank-a"].exchange.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
+def test_subject_with_more_accounts_than_an_answer_holds(system: System) -> None:
+    inquirer, subject = system["bank-a"].exchange, system.mint.stranger()
+    known_accounts(system, subject, 499)
+    assert system["bank-a"].exchange.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
     most = inquirer.call(QUERY, requests.query(subject))
     assert len(most.message.credit_history.accounts) == 500
 
-    assert world["bank-a"].exchange.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
+    assert system["bank-a"].exchange.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
     request = requests.query(subject)
-    world.expect_refusal(inquirer, QUERY, request, EXHAUSTED, "ANSWER_TOO_LARGE")
+    system.expect_refusal(inquirer, QUERY, request, EXHAUSTED, "ANSWER_TOO_LARGE")

@@ -11,7 +11,7 @@ from tests.contract import requests
 from tests.contract.raw_caller import RawCaller
 from tests.contract.reported import known_accounts
 from tests.contract.requests import BATCH_QUERY, GET_SUBMISSION, QUERY, SUBMIT, WITHDRAW
-from tests.contract.world import World
+from tests.contract.system import System
 
 from tallystick.v1 import reporting_service_pb2 as reporting
 from tallystick.v1 import subject_pb2
@@ -23,16 +23,16 @@ MAX_SCANNED = 5000
 ACCEPTED, SUPERSEDED, REJECTED = 1, 2, 3
 
 
-def known(world: World, subject: subject_pb2.SubjectToken) -> int:
+def known(system: System, subject: subject_pb2.SubjectToken) -> int:
     """How many accounts others are told of."""
-    return len(world["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history.accounts)
+    return len(system["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history.accounts)
 
 
 # --- Accounts of one subject ----------------------------------------------------------------------------------------------------
 
 
-def test_one_account_too_many_is_rejected_alone(world: World) -> None:
-    caller, subject, other = world["bank-a"].exchange, world.mint.stranger(), world.mint.stranger()
+def test_one_account_too_many_is_rejected_alone(system: System) -> None:
+    caller, subject, other = system["bank-a"].exchange, system.mint.stranger(), system.mint.stranger()
     reports = [requests.report(subject) for _ in range(MAX_OWN_ACCOUNTS + 1)]
     request = requests.submission([*reports, requests.report(other)])
     answer = caller.call(SUBMIT, request).message
@@ -40,17 +40,17 @@ def test_one_account_too_many_is_rejected_alone(world: World) -> None:
     assert (answer.accepted_count, answer.rejected_count) == (MAX_OWN_ACCOUNTS + 1, 1)
     (violation,) = answer.verdicts[MAX_OWN_ACCOUNTS].violations
     assert (violation.field, violation.reason) == (f"reports[{MAX_OWN_ACCOUNTS}].account_reference", "FIELD_OUT_OF_RANGE")
-    assert (known(world, subject), known(world, other)) == (MAX_OWN_ACCOUNTS, 1)
+    assert (known(system, subject), known(system, other)) == (MAX_OWN_ACCOUNTS, 1)
 
     later = reporting.GetSubmissionRequest(submission_request_id=request.request_id)
     assert caller.call(GET_SUBMISSION, later).message.submission.rejected_count == 1
     # Nobody else is kept from reporting by it.
-    assert world["reporter-d"].exchange.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
-    assert known(world, subject) == MAX_OWN_ACCOUNTS + 1
+    assert system["reporter-d"].exchange.call(SUBMIT, requests.submission([requests.report(subject)])).message.accepted_count == 1
+    assert known(system, subject) == MAX_OWN_ACCOUNTS + 1
 
 
-def test_full_subject_takes_changes_and_has_room_again_after_a_withdrawal(world: World) -> None:
-    caller, subject = world["bank-a"].exchange, world.mint.stranger()
+def test_full_subject_takes_changes_and_has_room_again_after_a_withdrawal(system: System) -> None:
+    caller, subject = system["bank-a"].exchange, system.mint.stranger()
     begin = datetime.now(UTC) - timedelta(hours=1)
     accounts = [requests.reference() for _ in range(MAX_OWN_ACCOUNTS + 1)]
 
@@ -70,14 +70,14 @@ def test_full_subject_takes_changes_and_has_room_again_after_a_withdrawal(world:
     # What comes back to life takes up room; what stays dead does not.
     assert report(1, 2) == REJECTED
     assert report(1, 1) == SUPERSEDED
-    assert known(world, subject) == MAX_OWN_ACCOUNTS
+    assert known(system, subject) == MAX_OWN_ACCOUNTS
 
 
 @pytest.mark.parametrize(("before", "first", "second"), [(0, 40, 40), (0, 10, 50), (0, 50, 10), (49, 1, 1)])
 def test_two_servers_do_not_both_fill_a_subject_up(
-    world: World, second_worker_caller: RawCaller, before: int, first: int, second: int
+    system: System, second_worker_caller: RawCaller, before: int, first: int, second: int
 ) -> None:
-    caller, subject, stored = world["bank-a"].exchange, world.mint.stranger(), world.exchange.stored
+    caller, subject, stored = system["bank-a"].exchange, system.mint.stranger(), system.exchange.database_view
     if before:
         caller.call(SUBMIT, requests.submission(requests.report(subject) for _ in range(before)))
 
@@ -97,40 +97,40 @@ def test_two_servers_do_not_both_fill_a_subject_up(
             requests.wait_until(lambda: waiting(2))
         assert one.result() == first
         assert two.result() == min(second, MAX_OWN_ACCOUNTS - before - first)
-    assert known(world, subject) == MAX_OWN_ACCOUNTS
+    assert known(system, subject) == MAX_OWN_ACCOUNTS
 
 
 # --- Subjects of one batch ------------------------------------------------------------------------------------------------------
 
 
-def test_subject_that_a_batch_names_twice(world: World) -> None:
-    caller, subjects = world["bank-a"].exchange, [world.mint.stranger() for _ in range(3)]
+def test_subject_that_a_batch_names_twice(system: System) -> None:
+    caller, subjects = system["bank-a"].exchange, [system.mint.stranger() for _ in range(3)]
     # Neither another purpose nor another consent makes it another subject.
     twice = [*map(requests.inquiry, subjects), requests.inquiry(subjects[1], 1, "consent-2")]
     request = requests.batch_query(twice)
-    reply = world.expect_refusal(caller, BATCH_QUERY, request, INVALID, "FIELDS_INCONSISTENT", "inquiries[3].subject")
+    reply = system.expect_refusal(caller, BATCH_QUERY, request, INVALID, "FIELDS_INCONSISTENT", "inquiries[3].subject")
     assert len(reply.violations) == 1
 
 
 # --- Bytes of one answer --------------------------------------------------------------------------------------------------------
 
 
-def test_who_asks_for_too_much_does_not_keep_others_from_their_answers(world: World) -> None:
+def test_who_asks_for_too_much_does_not_keep_others_from_their_answers(system: System) -> None:
     """Far more than a run may read, in the same batch as what others ask."""
-    stored, large, small = world.exchange.stored, world.mint.stranger(), world.mint.stranger()
-    reference = known_accounts(world, large, 40)
+    stored, large, small = system.exchange.database_view, system.mint.stranger(), system.mint.stranger()
+    reference = known_accounts(system, large, 40)
     # Twice the same message, one after the other, is a message still; ten thousand times it is a large one.
     stored.rows(
         "UPDATE account SET record = decode(repeat(encode(record, 'hex'), 30000), 'hex') WHERE account_reference = %s", (reference,)
     )
     ((total,),) = stored.rows("SELECT sum(octet_length(record)) FROM account WHERE account_reference = %s", (reference,))
     assert total > 32 * 1024 * 1024
-    known_accounts(world, small, 2)
+    known_accounts(system, small, 2)
 
-    callers = [world["bank-a"].exchange, world["bank-b"].exchange]
+    callers = [system["bank-a"].exchange, system["bank-b"].exchange]
     with ThreadPoolExecutor(8) as pool:
         with stored.head_locked():
-            held = pool.submit(known, world, world.mint.stranger())
+            held = pool.submit(known, system, system.mint.stranger())
             requests.wait_until(
                 lambda: bool(
                     stored.rows("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
@@ -143,18 +143,18 @@ def test_who_asks_for_too_much_does_not_keep_others_from_their_answers(world: Wo
         refused = too_much.result()
     assert (refused.code, refused.reason) == (EXHAUSTED, "ANSWER_TOO_LARGE")
     callers[0].verified_receipt(refused)
-    world.expect_refusal(callers[0], QUERY, requests.query(large), EXHAUSTED, "ANSWER_TOO_LARGE")
+    system.expect_refusal(callers[0], QUERY, requests.query(large), EXHAUSTED, "ANSWER_TOO_LARGE")
     stored.rows("DELETE FROM account WHERE account_reference = %s", (reference,))
 
 
 # --- Footprints -----------------------------------------------------------------------------------------------------------------
 
 
-def test_footprints_of_others_are_looked_for_among_the_newest_alone(world: World) -> None:
-    caller, stored, subject = world["bank-a"].exchange, world.exchange.stored, world.mint.stranger()
+def test_footprints_of_others_are_looked_for_among_the_newest_alone(system: System) -> None:
+    caller, stored, subject = system["bank-a"].exchange, system.exchange.database_view, system.mint.stranger()
     asked = caller.call(QUERY, requests.query(subject))
     index = caller.verified_receipt(asked).index
-    world["bank-b"].exchange.call(QUERY, requests.query(subject))
+    system["bank-b"].exchange.call(QUERY, requests.query(subject))
 
     def summary() -> tuple[int, int, int, int]:
         told = caller.call(QUERY, requests.query(subject)).message.credit_history.inquiry_summary
@@ -176,9 +176,9 @@ def test_footprints_of_others_are_looked_for_among_the_newest_alone(world: World
     assert summary() == (0, 0, 0, 0)
 
 
-def test_footprints_are_listed_newest_first_and_counted_by_window(world: World) -> None:
-    stored, subject = world.exchange.stored, world.mint.stranger()
-    others = [world["bank-b"].exchange, world["lender-c"].exchange]
+def test_footprints_are_listed_newest_first_and_counted_by_window(system: System) -> None:
+    stored, subject = system.exchange.database_view, system.mint.stranger()
+    others = [system["bank-b"].exchange, system["lender-c"].exchange]
     days_ago = [400, 200, 100, 40, 20, 1]
     for i, days in enumerate(days_ago):
         reply = others[i % 2].call(QUERY, requests.query(subject, 2))
@@ -186,7 +186,7 @@ def test_footprints_are_listed_newest_first_and_counted_by_window(world: World) 
         stored.rows(
             "UPDATE audit_subject SET create_time = create_time - make_interval(days => %s) WHERE entry_index = %s", (days, index)
         )
-    told = world["bank-a"].exchange.call(QUERY, requests.query(subject)).message.credit_history.inquiry_summary
+    told = system["bank-a"].exchange.call(QUERY, requests.query(subject)).message.credit_history.inquiry_summary
     expected = [int(f"{datetime.now(UTC) - timedelta(days=days):%Y%m%d}") for days in reversed(days_ago)]
     assert [(each.date, each.purpose) for each in told.inquiries] == [(date, 2) for date in expected]
     assert (told.count_1_month, told.count_6_months, told.institutions_6_months) == (2, 4, 2)

@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from tests.contract import requests
 from tests.contract.installation import public_bytes
 from tests.contract.raw_caller import PACKAGE, RawCaller, message_class, open_channel, path
-from tests.contract.world import INQUIRER, REPORTER, Running, World, add_key
+from tests.contract.system import INQUIRER, REPORTER, Running, System, add_key
 
 from tallystick.crypto import key_statement, leaf_hash, root
 from tallystick.v1 import (
@@ -56,11 +56,11 @@ CASES = [(method, server) for method in METHODS for server in servers_of(method)
 class Examples:
     """A good request for every method, and who may make it, at one server."""
 
-    def __init__(self, world: World, running: Running, name: str) -> None:
-        self._world = world
+    def __init__(self, system: System, running: Running, name: str) -> None:
+        self._world = system
         self._running = running
         self.operator = running.operator()
-        self.auditor, self.bank = (getattr(world[member], name) for member in ("auditor", "bank-a"))
+        self.auditor, self.bank = (getattr(system[member], name) for member in ("auditor", "bank-a"))
         self._key = Ed25519PrivateKey.generate()
 
     def of(self, method: str) -> tuple[RawCaller, Any]:
@@ -130,10 +130,10 @@ class Examples:
         request.subject.CopyFrom(self._world.mint.stranger())
 
     def GetInclusionProof(self, request: Any) -> None:  # noqa: N802
-        request.index, request.tree_size = 1, self._running.stored.size
+        request.index, request.tree_size = 1, self._running.database_view.size
 
     def GetConsistencyProof(self, request: Any) -> None:  # noqa: N802
-        request.old_size, request.new_size = 2, self._running.stored.size
+        request.old_size, request.new_size = 2, self._running.database_view.size
 
     def _nothing(self, request: Any) -> None:
         """For methods that want no field set."""
@@ -142,28 +142,28 @@ class Examples:
 
 
 @pytest.fixture(scope="module")
-def examples(world: World) -> Iterator[dict[str, Examples]]:
-    made = {name: Examples(world, getattr(world, name), name) for name in ("exchange", "authority")}
+def examples(system: System) -> Iterator[dict[str, Examples]]:
+    made = {name: Examples(system, getattr(system, name), name) for name in ("exchange", "authority")}
     yield made
     for each in made.values():
         each.operator.close()
 
 
 @pytest.mark.parametrize(("method", "server"), CASES)
-def test_it_works(examples: dict[str, Examples], world: World, method: str, server: str) -> None:
+def test_it_works(examples: dict[str, Examples], system: System, method: str, server: str) -> None:
     caller, request = examples[server].of(method)
-    size = getattr(world, server).stored.size
+    size = getattr(system, server).database_view.size
     if method == requests.EXPORT:
         _expect_export(caller, request, size)
     elif method in PUBLIC:
         reply = caller.send(method, request.SerializeToString(), ())
         assert reply.message.ByteSize() > 0
         assert reply.receipt is None
-        assert getattr(world, server).stored.size == size
+        assert getattr(system, server).database_view.size == size
     else:
         reply = caller.call(method, request)
         assert reply.message is not None
-        world.expect_entry(caller, reply, size, refused=False)
+        system.expect_entry(caller, reply, size, refused=False)
 
 
 def _expect_export(caller: RawCaller, request: Any, size: int) -> None:
@@ -182,9 +182,9 @@ def _expect_export(caller: RawCaller, request: Any, size: int) -> None:
 
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method not in PUBLIC])
-def test_it_is_refused_unsigned(world: World, method: str) -> None:
+def test_it_is_refused_unsigned(system: System, method: str) -> None:
     for server in servers_of(method):
-        caller, stored = getattr(world["bank-a"], server), getattr(world, server).stored
+        caller, stored = getattr(system["bank-a"], server), getattr(system, server).database_view
         size = stored.size
         reply = caller.send(method, b"", ())
         assert (reply.code, reply.reason) == (grpc.StatusCode.UNAUTHENTICATED, "SIGNATURE_MALFORMED")
@@ -196,8 +196,8 @@ UNKNOWN = [("InquiryService/QueryEverything", "exchange"), ("AdministrationServi
 
 
 @pytest.mark.parametrize(("method", "server"), [*ELSEWHERE, *UNKNOWN])
-def test_method_that_the_server_does_not_have(world: World, method: str, server: str) -> None:
-    caller, stored = getattr(world["bank-a"], server), getattr(world, server).stored
+def test_method_that_the_server_does_not_have(system: System, method: str, server: str) -> None:
+    caller, stored = getattr(system["bank-a"], server), getattr(system, server).database_view
     size = stored.size
     reply = caller.call(method, b"")
     assert (reply.code, reply.reason) == (grpc.StatusCode.UNIMPLEMENTED, "")
@@ -205,8 +205,8 @@ def test_method_that_the_server_does_not_have(world: World, method: str, server:
 
 
 @pytest.mark.parametrize("name", ["exchange", "authority"])
-def test_health(world: World, name: str) -> None:
-    with open_channel(getattr(world, name).worker.address, getattr(world["bank-a"], name).tls) as channel:
+def test_health(system: System, name: str) -> None:
+    with open_channel(getattr(system, name).worker.address, getattr(system["bank-a"], name).tls) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest()
         requests.wait_until(lambda: stub.Check(request, timeout=5).status == health_pb2.HealthCheckResponse.SERVING)
@@ -216,8 +216,8 @@ def test_health(world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["exchange", "authority"])
-def test_reflection(world: World, name: str) -> None:
-    with open_channel(getattr(world, name).worker.address, getattr(world["bank-a"], name).tls) as channel:
+def test_reflection(system: System, name: str) -> None:
+    with open_channel(getattr(system, name).worker.address, getattr(system["bank-a"], name).tls) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
         expected = {f"{PACKAGE}.{method.split('/')[0]}" for method, server in CASES if server == name}
         expected |= {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}

@@ -21,7 +21,7 @@ from tests.contract.independent_client import Connection, IndependentClient, Ref
 from tests.contract.independent_protocol import DistrustError, ReceiptError, Server, Signed
 from tests.contract.installation import public_bytes
 from tests.contract.raw_caller import open_channel
-from tests.contract.world import Running, World
+from tests.contract.system import Running, System
 
 from tallystick.client import Exchange, Identity, Purpose
 from tallystick.crypto import evaluate, generate_private_key, public_key
@@ -40,14 +40,14 @@ def _server(running: Running) -> Server:
 
 
 @pytest.fixture(scope="module")
-def client(world: World) -> Iterator[IndependentClient]:
-    member = world["bank-a"]
+def client(system: System) -> Iterator[IndependentClient]:
+    member = system["bank-a"]
     channels, connections = [], []
-    for running, caller in ((world.exchange, member.exchange), (world.authority, member.authority)):
+    for running, caller in ((system.exchange, member.exchange), (system.authority, member.authority)):
         channel = open_channel(running.worker.address, caller.tls)
         channels.append(channel)
         connections.append(Connection(channel, _server(running), member.member_id, member.key))
-    token_key = world.authority.installation.token_key
+    token_key = system.authority.installation.token_key
     exchange, authority = connections
     yield IndependentClient(exchange, authority, token_key.public_key, token_key.sequence, secrets.token_bytes(32))
     for channel in channels:
@@ -143,11 +143,11 @@ def test_reference_and_commitment_vectors(vectors: dict[str, Any]) -> None:
 # --- Served by a real system ----------------------------------------------------------------------------------------------------
 
 
-def test_it_is_served(world: World, client: IndependentClient, sdk: Callable[[str], Exchange]) -> None:
+def test_it_is_served(system: System, client: IndependentClient, sdk: Callable[[str], Exchange]) -> None:
     number = requests.resident_number(700_001)
     identities = [independent.resident_identity(each) for each in (number, requests.resident_number(700_002))]
     token, stranger = client.tokenise(identities)
-    assert token == world.mint.token(requests.resident(700_001)).element
+    assert token == system.mint.token(requests.resident(700_001)).element
 
     outcome, reported = client.report(token, "6222 0000 1", requests.account(months=[requests.month(20250901, 1)]))
     assert outcome == 1
@@ -164,8 +164,8 @@ def test_it_is_served(world: World, client: IndependentClient, sdk: Callable[[st
     assert [each.account.balance for each in result.history.accounts] == [120_000]
 
 
-def test_a_refusal_is_proved_too(client: IndependentClient, world: World) -> None:
-    token = world.mint.stranger().element
+def test_a_refusal_is_proved_too(client: IndependentClient, system: System) -> None:
+    token = system.mint.stranger().element
     for purpose, consent, code, reason in (
         (2, "", "INVALID_ARGUMENT", "FIELD_REQUIRED"),
         (77, "x", "INVALID_ARGUMENT", "CODE_UNKNOWN"),
@@ -203,9 +203,9 @@ def test_evaluation_under_another_key_is_found_out() -> None:
 
 
 @pytest.fixture(scope="module")
-def receipt_of_a_query(world: World) -> dict[str, Any]:
+def receipt_of_a_query(system: System) -> dict[str, Any]:
     """What verify_receipt is given for a real query."""
-    caller, subject = world["bank-a"].exchange, world.mint.stranger()
+    caller, subject = system["bank-a"].exchange, system.mint.stranger()
     message = requests.query(subject, consent="consent-1").SerializeToString()
     signed_metadata = caller.sign(requests.QUERY, message)
     reply = caller.send(requests.QUERY, message, signed_metadata)
@@ -213,7 +213,7 @@ def receipt_of_a_query(world: World) -> dict[str, Any]:
     envelope = log_pb2.Envelope.FromString(reply.logged.envelope)
     return {
         "data": reply.receipt,
-        "server": _server(world.exchange),
+        "server": _server(system.exchange),
         "member_id": "bank-a",
         "key": caller.keyid,
         "sent": Signed(INQUIRY_PATH, message, params, envelope.signature, signed_metadata),
@@ -260,8 +260,8 @@ def test_false_receipts(receipt_of_a_query: dict[str, Any], step: int, change: C
     assert caught.value.step == step
 
 
-def test_false_checkpoint_and_false_inclusion(world: World, client: IndependentClient) -> None:
-    _, receipt = client.query(world.mint.stranger().element, 2, "consent-1")
+def test_false_checkpoint_and_false_inclusion(system: System, client: IndependentClient) -> None:
+    _, receipt = client.query(system.mint.stranger().element, 2, "consent-1")
     assert client.exchange.included(receipt) > receipt.index
     promised = log_pb2.Receipt.FromString(receipt.SerializeToString())
     promised.index -= 1
@@ -269,7 +269,7 @@ def test_false_checkpoint_and_false_inclusion(world: World, client: IndependentC
         client.exchange.included(promised)
     answer = client.exchange.ask("/tallystick.v1.AuditService/GetCheckpoint", b"")
     note = audit_service_pb2.GetCheckpointResponse.FromString(answer).checkpoint
-    server = _server(world.exchange)
+    server = _server(system.exchange)
     assert independent.verify_checkpoint(note, server)[0] > receipt.index
     for false in (note.replace("\n", "\n1", 1), note.replace("— exchange", "— exchanges", 1)):
         with pytest.raises(DistrustError):

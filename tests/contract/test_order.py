@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.contract import requests
 from tests.contract.raw_caller import RawCaller
 from tests.contract.requests import QUERY, SUBMIT, WITHDRAW
-from tests.contract.world import World
+from tests.contract.system import System
 
 FIRST = datetime(2017, 3, 31, 12, tzinfo=UTC)
 MONTHS_SPANNED = 100
@@ -78,22 +78,22 @@ def histories(draw: st.DrawFn) -> tuple[list[State | Removal], list[list[State |
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories())
 def test_order_and_batches_do_not_matter(
-    world: World, second_worker_caller: RawCaller, history: tuple[list[State | Removal], list[list[State | Removal]]]
+    system: System, second_worker_caller: RawCaller, history: tuple[list[State | Removal], list[list[State | Removal]]]
 ) -> None:
     in_order, batches = history
-    first, second = world["bank-a"].exchange, second_worker_caller
-    expected = _state_after(world, [(first, [event]) for event in in_order])
+    first, second = system["bank-a"].exchange, second_worker_caller
+    expected = _state_after(system, [(first, [event]) for event in in_order])
     alternating = [((first, second)[i % 2], batch) for i, batch in enumerate(batches)]
-    assert _state_after(world, alternating) == expected
-    assert _state_after(world, [*alternating, *alternating[::-1]]) == expected
-    assert _state_after(world, alternating, at_once=True) == expected
+    assert _state_after(system, alternating) == expected
+    assert _state_after(system, [*alternating, *alternating[::-1]]) == expected
+    assert _state_after(system, alternating, at_once=True) == expected
 
 
 def _state_after(
-    world: World, sent: Sequence[tuple[RawCaller, Sequence[State | Removal]]], *, at_once: bool = False
+    system: System, sent: Sequence[tuple[RawCaller, Sequence[State | Removal]]], *, at_once: bool = False
 ) -> list[bytes]:
     """What another bank is told of an account after all this was sent about it."""
-    subject, account = world.mint.stranger(), requests.reference()
+    subject, account = system.mint.stranger(), requests.reference()
 
     def send(caller: RawCaller, events: Sequence[State | Removal]) -> None:
         for event in events:
@@ -106,5 +106,5 @@ def _state_after(
     with ThreadPoolExecutor(len(sent) if at_once else 1) as pool:
         for future in [pool.submit(send, *each) for each in sent]:
             future.result()
-    history = world["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history
+    history = system["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history
     return [each.account.SerializeToString(deterministic=True) for each in history.accounts]

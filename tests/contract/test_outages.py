@@ -14,7 +14,7 @@ from tests.contract import requests
 from tests.contract.proxy import DatabaseProxy
 from tests.contract.raw_caller import RawCaller, Reply, open_channel
 from tests.contract.requests import QUERY, SUBMIT, wait_until
-from tests.contract.world import World
+from tests.contract.system import System
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 BOUNDED_SECONDS = 12
@@ -23,10 +23,10 @@ BOUNDED_SECONDS = 12
 class CutOff:
     """A worker whose way to the database can be cut, a member that calls it, and its health."""
 
-    def __init__(self, world: World) -> None:
-        self.proxy = DatabaseProxy(world.exchange.installation.database)
-        self.worker = world.exchange.installation.start(self.proxy.url)
-        self.caller = world["bank-a"].exchange.at(self.worker.address)
+    def __init__(self, system: System) -> None:
+        self.proxy = DatabaseProxy(system.exchange.installation.database)
+        self.worker = system.exchange.installation.start(self.proxy.url)
+        self.caller = system["bank-a"].exchange.at(self.worker.address)
         self._channel = open_channel(self.worker.address, self.caller.tls)
         self._check = self._channel.unary_unary(
             "/grpc.health.v1.Health/Check",
@@ -45,8 +45,8 @@ class CutOff:
 
 
 @pytest.fixture(scope="module")
-def cut_off(world: World) -> Iterator[CutOff]:
-    made = CutOff(world)
+def cut_off(system: System) -> Iterator[CutOff]:
+    made = CutOff(system)
     yield made
     made.close()
 
@@ -56,11 +56,11 @@ def expect_unavailable(reply: Reply) -> None:
     assert reply.receipt is None
 
 
-def test_database_that_is_down(world: World, cut_off: CutOff) -> None:
-    stored, caller = world.exchange.stored, cut_off.caller
-    subject = world.mint.stranger()
+def test_database_that_is_down(system: System, cut_off: CutOff) -> None:
+    stored, caller = system.exchange.database_view, cut_off.caller
+    subject = system.mint.stranger()
     wait_until(lambda: cut_off.health() == SERVING)
-    assert caller.call(QUERY, requests.query(world.mint.stranger())).ok
+    assert caller.call(QUERY, requests.query(system.mint.stranger())).ok
     submission = requests.submission([requests.report(subject)])
     state, size = stored.state(), stored.size
 
@@ -84,48 +84,48 @@ def test_database_that_is_down(world: World, cut_off: CutOff) -> None:
     wait_until(lambda: cut_off.health() == SERVING)
 
 
-def test_key_that_is_not_known_yet_while_the_database_is_down(world: World, cut_off: CutOff) -> None:
-    caller = world["lender-c"].exchange.at(cut_off.worker.address)
+def test_key_that_is_not_known_yet_while_the_database_is_down(system: System, cut_off: CutOff) -> None:
+    caller = system["lender-c"].exchange.at(cut_off.worker.address)
     cut_off.proxy.cut()
-    expect_unavailable(caller.call(QUERY, requests.query(world.mint.stranger())))
+    expect_unavailable(caller.call(QUERY, requests.query(system.mint.stranger())))
     cut_off.proxy.mend()
-    wait_until(lambda: caller.call(QUERY, requests.query(world.mint.stranger())).ok)
+    wait_until(lambda: caller.call(QUERY, requests.query(system.mint.stranger())).ok)
     caller.close()
 
 
-def test_connection_lost_before_the_commit(world: World, cut_off: CutOff) -> None:
+def test_connection_lost_before_the_commit(system: System, cut_off: CutOff) -> None:
     """The request waits for the head of the log when its connection breaks: it is not run again here, and nothing of it stays."""
-    stored, subject = world.exchange.stored, world.mint.stranger()
-    assert cut_off.caller.call(QUERY, requests.query(world.mint.stranger())).ok
+    stored, subject = system.exchange.database_view, system.mint.stranger()
+    assert cut_off.caller.call(QUERY, requests.query(system.mint.stranger())).ok
     submission = requests.submission([requests.report(subject)])
     size = stored.size
     with ThreadPoolExecutor(1) as pool:
         with stored.head_locked():
             waiting = pool.submit(cut_off.caller.call, SUBMIT, submission)
-            wait_until(lambda: waits_for_the_head(world))
+            wait_until(lambda: waits_for_the_head(system))
             cut_off.proxy.cut()
             expect_unavailable(waiting.result(BOUNDED_SECONDS))
         cut_off.proxy.mend()
-    wait_until(lambda: not waits_for_the_head(world))
+    wait_until(lambda: not waits_for_the_head(system))
     assert (stored.claims(submission.request_id), stored.size) == (0, size)
     assert cut_off.caller.call(SUBMIT, submission).message.accepted_count == 1
     assert cut_off.caller.call(SUBMIT, submission).message.accepted_count == 1
     assert stored.claims(submission.request_id) == 1
 
 
-def waits_for_the_head(world: World) -> bool:
+def waits_for_the_head(system: System) -> bool:
     """Whether a transaction of the exchange has come to its last step and waits there."""
     waiting = (
         "SELECT 1 FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%%log_head%%'"
     )
-    return bool(world.exchange.stored.rows(waiting))
+    return bool(system.exchange.database_view.rows(waiting))
 
 
-def test_deadline_that_has_passed(world: World) -> None:
+def test_deadline_that_has_passed(system: System) -> None:
     """A caller that waits in the queue behind a transaction which cannot end, and gives up, is dropped before it runs."""
-    stored, subject = world.exchange.stored, world.mint.stranger()
-    first, second = world["bank-a"].exchange, world["bank-b"].exchange
+    stored, subject = system.exchange.database_view, system.mint.stranger()
+    first, second = system["bank-a"].exchange, system["bank-b"].exchange
     running = requests.submission([requests.report(subject)])
     late = requests.submission([requests.report(subject)])
     late_query = requests.query(subject)
@@ -133,7 +133,7 @@ def test_deadline_that_has_passed(world: World) -> None:
     with ThreadPoolExecutor(1) as pool:
         with stored.head_locked():
             held = pool.submit(first.call, SUBMIT, running)
-            wait_until(lambda: waits_for_the_head(world))
+            wait_until(lambda: waits_for_the_head(system))
             for method, message in ((SUBMIT, late), (QUERY, late_query)):
                 began = time.monotonic()
                 reply = second.call(method, message, timeout=0.5)
@@ -150,30 +150,30 @@ def test_deadline_that_has_passed(world: World) -> None:
 
 
 @pytest.mark.parametrize("timeout", [0.000_001, 0.001, 0.003, 0.006])
-def test_deadline_that_passes_on_the_way(world: World, timeout: float) -> None:
+def test_deadline_that_passes_on_the_way(system: System, timeout: float) -> None:
     """The caller cannot know whether it ran. A retry under the same request_id has the one effect, whichever it was."""
-    stored, caller, subject = world.exchange.stored, world["bank-a"].exchange, world.mint.stranger()
+    stored, caller, subject = system.exchange.database_view, system["bank-a"].exchange, system.mint.stranger()
     request = requests.submission([requests.report(subject)])
     first = caller.call(SUBMIT, request, timeout=timeout)
     assert first.ok or first.code is grpc.StatusCode.DEADLINE_EXCEEDED
     retried = caller.call(SUBMIT, request)
     assert retried.message.verdicts[0].outcome == 1
     assert stored.claims(request.request_id) == 1
-    history = world["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history
+    history = system["bank-b"].exchange.call(QUERY, requests.query(subject)).message.credit_history
     assert len(history.accounts) == 1
 
 
-def test_callers_under_way_are_served_before_a_worker_ends(world: World) -> None:
+def test_callers_under_way_are_served_before_a_worker_ends(system: System) -> None:
     """SIGTERM: what was accepted is committed and answered, then the process ends with 0."""
-    worker = world.exchange.installation.start()
-    caller = world["bank-a"].exchange.at(worker.address)
-    assert caller.call(QUERY, requests.query(world.mint.stranger())).ok
+    worker = system.exchange.installation.start()
+    caller = system["bank-a"].exchange.at(worker.address)
+    assert caller.call(QUERY, requests.query(system.mint.stranger())).ok
     codes: list[int] = []
     with ThreadPoolExecutor(8) as pool:
-        with world.exchange.stored.head_locked():
-            held = pool.submit(_query, caller, world)
-            wait_until(lambda: waits_for_the_head(world))
-            queued = [pool.submit(_query, caller, world) for _ in range(4)]
+        with system.exchange.database_view.head_locked():
+            held = pool.submit(_query, caller, system)
+            wait_until(lambda: waits_for_the_head(system))
+            queued = [pool.submit(_query, caller, system) for _ in range(4)]
             time.sleep(0.3)
             stopping = threading.Thread(target=lambda: codes.append(worker.stop()))
             stopping.start()
@@ -183,8 +183,8 @@ def test_callers_under_way_are_served_before_a_worker_ends(world: World) -> None
     caller.close()
     assert codes == [0]
     assert [reply.ok for reply in replies] == [True] * 5, [reply.text for reply in replies]
-    assert world.exchange.stored.size == max(reply.logged.index for reply in replies) + 1
+    assert system.exchange.database_view.size == max(reply.logged.index for reply in replies) + 1
 
 
-def _query(caller: RawCaller, world: World) -> Reply:
-    return caller.call(QUERY, requests.query(world.mint.stranger()))
+def _query(caller: RawCaller, system: System) -> Reply:
+    return caller.call(QUERY, requests.query(system.mint.stranger()))

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from tests.contract import requests
 from tests.contract.installation import public_bytes
+from tests.contract.leak_scanner import LeakScanner, dump
 from tests.contract.raw_caller import Reply, path
 from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT
-from tests.contract.sought import Needles, dump
-from tests.contract.world import World
+from tests.contract.system import System
 
 from tallystick.client import Exchange
 from tallystick.contract.details import detail_hash
@@ -63,17 +63,17 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def asked(world: World) -> list[Asked]:
+def asked(system: System) -> list[Asked]:
     """Forty queries of one member, about persons who have a record and others who have none, some of them twice."""
-    reporter, inquirer = world["bank-a"].exchange, world["bank-b"].exchange
-    subjects = [world.mint.stranger() for _ in range(20)]
+    reporter, inquirer = system["bank-a"].exchange, system["bank-b"].exchange
+    subjects = [system.mint.stranger() for _ in range(20)]
     known = requests.submission(requests.report(subject) for subject in subjects[:10])
     assert reporter.call(SUBMIT, known).message.accepted_count == 10
     made = []
     for i, subject in [*enumerate(subjects)] * 2:
         purpose, consent = i % 3 + 1, f"consent-{i}"
         made.append(Asked(inquirer.call(QUERY, requests.query(subject, purpose, consent)), subject, purpose, consent))
-    integrate(world.exchange.stored.url)
+    integrate(system.exchange.database_view.url)
     return made
 
 
@@ -104,9 +104,9 @@ def _commitment(seed: bytes, envelope: bytes, leaf: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + hashes[0] + hashes[1]).digest()
 
 
-def test_no_guess_is_confirmed_by_the_log(world: World, asked: list[Asked]) -> None:
+def test_no_guess_is_confirmed_by_the_log(system: System, asked: list[Asked]) -> None:
     """The guesser holds all leaves and their hashes, all tokens, purposes and consents, and even each envelope; not the seeds."""
-    stored = world.exchange.stored
+    stored = system.exchange.database_view
     rows = stored.rows("SELECT leaf, leaf_hash FROM audit_entry")
     commitments = {log_pb2.AuditEntry.FromString(leaf).details_commitment for leaf, _ in rows}
     hashes = {hashed for _, hashed in rows} | {h for (tile,) in stored.rows("SELECT hashes FROM log_tile") for h in _chunks(tile)}
@@ -140,7 +140,7 @@ def test_equal_queries_leave_different_commitments(asked: list[Asked]) -> None:
         assert first.entry.details_commitment != second.entry.details_commitment
 
 
-def test_an_answer_of_no_record_leaves_the_same_leaf_as_any_other(world: World, asked: list[Asked]) -> None:
+def test_an_answer_of_no_record_leaves_the_same_leaf_as_any_other(system: System, asked: list[Asked]) -> None:
     """But for the time and the commitment, which is random to who has no seed, all leaves of one member's queries are equal."""
     outcomes = {one.reply.message.credit_history.outcome for one in asked}
     assert outcomes == {1, 2}
@@ -164,10 +164,10 @@ def test_an_answer_of_no_record_leaves_the_same_leaf_as_any_other(world: World, 
     assert len(shapes) == 1
 
 
-def test_the_leaf_of_a_batch_does_not_tell_how_many_it_was_about(world: World) -> None:
-    caller, shapes = world["bank-b"].exchange, set()
+def test_the_leaf_of_a_batch_does_not_tell_how_many_it_was_about(system: System) -> None:
+    caller, shapes = system["bank-b"].exchange, set()
     for count in (1, 2, 200):
-        batch = requests.batch_query(requests.inquiry(world.mint.stranger()) for _ in range(count))
+        batch = requests.batch_query(requests.inquiry(system.mint.stranger()) for _ in range(count))
         entry = log_pb2.AuditEntry.FromString(caller.call(BATCH_QUERY, batch).logged.entry)
         entry.ClearField("create_time")
         entry.details_commitment = bytes(len(entry.details_commitment))
@@ -187,37 +187,37 @@ class Promise:
     proof: Sequence[bytes]
 
 
-def _promises(world: World, replies: Sequence[Reply]) -> list[Promise]:
-    caller, promises = world["bank-a"].exchange, []
+def _promises(system: System, replies: Sequence[Reply]) -> list[Promise]:
+    caller, promises = system["bank-a"].exchange, []
     for reply in replies:
-        size = world.exchange.stored.size
+        size = system.exchange.database_view.size
         request = audit_service_pb2.GetInclusionProofRequest(index=reply.logged.index, tree_size=size)
         answer = caller.send(AUDIT + "GetInclusionProof", request.SerializeToString(), ()).message
         promises.append(Promise(reply.logged, size, list(answer.hashes)))
     return promises
 
 
-def _checkpoint(world: World) -> tuple[int, bytes]:
-    note = world["bank-a"].exchange.send(AUDIT + "GetCheckpoint", b"", ()).message.checkpoint
-    installation = world.exchange.installation
+def _checkpoint(system: System) -> tuple[int, bytes]:
+    note = system["bank-a"].exchange.send(AUDIT + "GetCheckpoint", b"", ()).message.checkpoint
+    installation = system.exchange.installation
     checkpoint = open_checkpoint(note, NoteVerifier(installation.origin, public_bytes(installation.keys.checkpoint_key)))
     return checkpoint.size, checkpoint.root
 
 
-def _erase(world: World, subject: subject_pb2.SubjectToken) -> list[Any]:
+def _erase(system: System, subject: subject_pb2.SubjectToken) -> list[Any]:
     answers: list[Any] = []
     while not answers or not answers[-1].complete:
         request = audit_service_pb2.EraseSubjectRequest(request_id=requests.request_id(), subject=subject)
-        reply = world.operator.call(requests.ERASE, request)
-        world.operator.verified_receipt(reply)
+        reply = system.operator.call(requests.ERASE, request)
+        system.operator.verified_receipt(reply)
         answers.append(reply.message)
     return answers
 
 
-def _opened_evidence(world: World) -> Iterator[tuple[int, storage_pb2.Evidence, log_pb2.AuditEntry]]:
+def _opened_evidence(system: System) -> Iterator[tuple[int, storage_pb2.Evidence, log_pb2.AuditEntry]]:
     """Every entry's evidence, opened with the server's own keys."""
-    box = EvidenceBox(world.exchange.installation.keys.evidence)
-    rows = world.exchange.stored.rows(
+    box = EvidenceBox(system.exchange.installation.keys.evidence)
+    rows = system.exchange.database_view.rows(
         "SELECT month, entry_index, sealed, leaf FROM evidence JOIN audit_entry ON index = entry_index ORDER BY entry_index"
     )
     for month, index, sealed, leaf in rows:
@@ -226,9 +226,9 @@ def _opened_evidence(world: World) -> Iterator[tuple[int, storage_pb2.Evidence, 
         yield index, storage_pb2.Evidence.FromString(plain), entry
 
 
-def test_an_erased_subject_is_gone_and_every_proof_still_holds(world: World, sdk: Callable[[str], Exchange]) -> None:
-    a, b, auditor = world["bank-a"].exchange, world["bank-b"].exchange, world["auditor"].exchange
-    erased, *others = (world.mint.stranger() for _ in range(4))
+def test_an_erased_subject_is_gone_and_every_proof_still_holds(system: System, sdk: Callable[[str], Exchange]) -> None:
+    a, b, auditor = system["bank-a"].exchange, system["bank-b"].exchange, system["auditor"].exchange
+    erased, *others = (system.mint.stranger() for _ in range(4))
     consents = [f"consent-of-erased-{i}" for i in range(3)]
     replies = [
         a.call(SUBMIT, requests.submission([requests.report(each) for each in (others[0], erased, others[1])])),
@@ -237,17 +237,17 @@ def test_an_erased_subject_is_gone_and_every_proof_still_holds(world: World, sdk
         a.call(QUERY, requests.query(erased, 1, consents[2])),
         auditor.call(requests.LIST_ENTRIES, audit_service_pb2.ListAuditEntriesRequest(subject=erased)),
         # Refused: the purpose is not allowed; the token is said to be of other epochs. Whom it is about is in the log all the same.
-        world["lender-c"].exchange.call(QUERY, requests.query(erased, 1, consents[0])),
+        system["lender-c"].exchange.call(QUERY, requests.query(erased, 1, consents[0])),
         *(
             a.call(QUERY, requests.query(subject_pb2.SubjectToken(element=erased.element, epoch_id=epoch), 2, consents[0]))
             for epoch in (b"\x00\x00\x00\x07" + erased.epoch_id[4:], b"of the wrong length")
         ),
     ]
     assert [reply.ok for reply in replies] == [True] * 5 + [False] * 3
-    promises, (old_size, old_root) = _promises(world, replies), _checkpoint(world)
-    needles = _traces(world, erased, consents, replies)
+    promises, (old_size, old_root) = _promises(system, replies), _checkpoint(system)
+    leak_scanner = _traces(system, erased, consents, replies)
     # What is stored of a subject as long as nobody erases it: the search sees it.
-    assert needles.found_in(_everything(world)) >= {
+    assert leak_scanner.found_in(_everything(system)) >= {
         "the token: itself",
         "the subject key",
         "a consent",
@@ -258,18 +258,18 @@ def test_an_erased_subject_is_gone_and_every_proof_still_holds(world: World, sdk
         "what a retry is known by",
     }
 
-    answers = _erase(world, erased)
+    answers = _erase(system, erased)
     assert sum(answer.entries_resealed for answer in answers) == len(replies)
     assert sum(answer.accounts_deleted for answer in answers) == 1
 
     # 1. Every earlier proof verifies, and so does every earlier checkpoint's.
-    size, root = _checkpoint(world)
+    size, root = _checkpoint(system)
     between = audit_service_pb2.GetConsistencyProofRequest(old_size=old_size, new_size=size)
     proof = a.send(AUDIT + "GetConsistencyProof", between.SerializeToString(), ()).message
     verify_consistency(old_size, size, old_root, root, list(proof.hashes))
     for promise in promises:
         index, hashed = promise.receipt.index, leaf_hash(promise.receipt.entry)
-        assert world.exchange.stored.entry(index).SerializeToString() == promise.receipt.entry
+        assert system.exchange.database_view.entry(index).SerializeToString() == promise.receipt.entry
         request = audit_service_pb2.GetInclusionProofRequest(index=index, tree_size=size)
         now = a.send(AUDIT + "GetInclusionProof", request.SerializeToString(), ()).message
         verify_inclusion(index, size, hashed, list(now.hashes), root)
@@ -284,8 +284,8 @@ def test_an_erased_subject_is_gone_and_every_proof_still_holds(world: World, sdk
     assert sdk("auditor").audit_verify().verified
 
     # 3. Nothing that is left matches: no byte string, and no commitment, whatever salt is still to be had.
-    assert needles.found_in(_everything(world)) == set()
-    _expect_no_match(world, erased, consents)
+    assert leak_scanner.found_in(_everything(system)) == set()
+    _expect_no_match(system, erased, consents)
 
     # 4. The exchange answers as if it had never heard of that person, and goes on about the others.
     history = b.call(QUERY, requests.query(erased, 2, "consent-after")).message.credit_history
@@ -297,38 +297,38 @@ def test_an_erased_subject_is_gone_and_every_proof_still_holds(world: World, sdk
     assert b.call(QUERY, requests.query(erased, 2, "consent-after")).message.credit_history.outcome == 2
 
 
-def _everything(world: World) -> bytes:
+def _everything(system: System) -> bytes:
     """All that the server stores, and all that its own keys open of it."""
-    stored = b"\x00".join(dump(world.exchange.stored).values())
-    return b"\x00".join([stored, *(evidence.SerializeToString() for _, evidence, _ in _opened_evidence(world))])
+    stored = b"\x00".join(dump(system.exchange.database_view).values())
+    return b"\x00".join([stored, *(evidence.SerializeToString() for _, evidence, _ in _opened_evidence(system))])
 
 
-def _traces(world: World, erased: subject_pb2.SubjectToken, consents: Sequence[str], replies: Sequence[Reply]) -> Needles:
+def _traces(system: System, erased: subject_pb2.SubjectToken, consents: Sequence[str], replies: Sequence[Reply]) -> LeakScanner:
     """Whatever names the subject, or would confirm a guess of it, even to who holds the server's keys."""
-    needles, keys = Needles(), world.exchange.installation.keys
-    needles.add_with_forms(erased.element, "the token", [keys.subject_secret, keys.request_secret, erased.epoch_id])
-    needles.add(subject_key(keys.subject_secret, erased.epoch_id, erased.element), "the subject key")
+    leak_scanner, keys = LeakScanner(), system.exchange.installation.keys
+    leak_scanner.add_with_forms(erased.element, "the token", [keys.subject_secret, keys.request_secret, erased.epoch_id])
+    leak_scanner.add(subject_key(keys.subject_secret, erased.epoch_id, erased.element), "the subject key")
     for consent in consents:
-        needles.add(consent.encode(), "a consent")
+        leak_scanner.add(consent.encode(), "a consent")
     for reply in replies:
         envelope = log_pb2.Envelope.FromString(reply.logged.envelope)
-        needles.add(envelope.request_digest, "a request's digest")
+        leak_scanner.add(envelope.request_digest, "a request's digest")
         if reply.ok and reply.method in (QUERY, BATCH_QUERY):
             # The answers of other methods, and refusals, are the same for many.
-            needles.add(envelope.answer_digest, "an answer's digest")
-        needles.add(envelope.signature, "a request's signature")
-        needles.add(reply.logged.seed, "a seed")
+            leak_scanner.add(envelope.answer_digest, "an answer's digest")
+        leak_scanner.add(envelope.signature, "a request's signature")
+        leak_scanner.add(reply.logged.seed, "a seed")
         known_by = framed("tallystick-request-v1", path(reply.method).encode(), reply.sent)
-        needles.add(hmac.digest(keys.request_secret, known_by, "sha256"), "what a retry is known by")
-    return needles
+        leak_scanner.add(hmac.digest(keys.request_secret, known_by, "sha256"), "what a retry is known by")
+    return leak_scanner
 
 
-def _expect_no_match(world: World, erased: subject_pb2.SubjectToken, consents: Sequence[str]) -> None:
+def _expect_no_match(system: System, erased: subject_pb2.SubjectToken, consents: Sequence[str]) -> None:
     guesses = [
         subject_leaf(erased.epoch_id, erased.element, purpose, consent) for purpose in range(100) for consent in ("", *consents)
     ]
     salts, hashes, reduced = set(), set(), 0
-    for _, evidence, entry in _opened_evidence(world):
+    for _, evidence, entry in _opened_evidence(system):
         details = open_details(evidence, entry.details_commitment) if not _is_erasure(entry) else list(evidence.leaves)
         reduced += bool(evidence.leaves) and not _is_erasure(entry)
         assert not (evidence.leaves and (evidence.seed or evidence.request or evidence.envelope))

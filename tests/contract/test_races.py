@@ -17,7 +17,7 @@ from tests.contract import requests
 from tests.contract.conftest import NewDatabase
 from tests.contract.installation import Installation
 from tests.contract.raw_caller import RawCaller, path
-from tests.contract.world import INQUIRER, World
+from tests.contract.system import INQUIRER, System
 
 from tallystick.crypto import parse_request_signature, sign_request
 from tallystick.server.composition import compose
@@ -28,10 +28,10 @@ from tallystick.v1 import audit_service_pb2, log_pb2
 from tallystick.v1 import membership_service_pb2 as membership
 
 
-def test_nobody_is_admitted_after_the_entry_that_took_the_admission_away(world: World) -> None:
-    installation = world.exchange.installation
-    member = world.admit("revoked-late", [INQUIRER], (requests.LOAN_APPROVAL,))
-    query = requests.query(world.mint.stranger()).SerializeToString()
+def test_nobody_is_admitted_after_the_entry_that_took_the_admission_away(system: System) -> None:
+    installation = system.exchange.installation
+    member = system.admit("revoked-late", [INQUIRER], (requests.LOAN_APPROVAL,))
+    query = requests.query(system.mint.stranger()).SerializeToString()
     method = path(requests.QUERY)
 
     async def race() -> None:
@@ -45,7 +45,7 @@ def test_nobody_is_admitted_after_the_entry_that_took_the_admission_away(world: 
         revoke = membership.RevokeMemberKeyRequest(
             request_id=requests.request_id(), member_id=member.member_id, keyid=member.exchange.keyid
         )
-        assert (await asyncio.to_thread(world.operator.call, requests.REVOKE_KEY, revoke)).ok
+        assert (await asyncio.to_thread(system.operator.call, requests.REVOKE_KEY, revoke)).ok
         with pytest.raises(ConcurrentChangeError):
             await transactor.commit(connection, batch)
         await connection.execute("ROLLBACK")
@@ -57,10 +57,10 @@ def test_nobody_is_admitted_after_the_entry_that_took_the_admission_away(world: 
     asyncio.run(race())
 
 
-def test_cancelled_calls_cost_nobody_else_an_answer(world: World) -> None:
-    tls = world["lender-c"].exchange.tls
-    address = world.exchange.worker.address
-    size = world.exchange.stored.size
+def test_cancelled_calls_cost_nobody_else_an_answer(system: System) -> None:
+    tls = system["lender-c"].exchange.tls
+    address = system.exchange.worker.address
+    size = system.exchange.database_view.size
     proof = audit_service_pb2.GetConsistencyProofRequest(old_size=size // 2, new_size=size).SerializeToString()
 
     async def run() -> None:
@@ -89,13 +89,13 @@ def test_cancelled_calls_cost_nobody_else_an_answer(world: World) -> None:
     asyncio.run(run())
 
 
-def test_reports_and_withdrawals_of_one_account_do_not_deadlock(world: World, second_worker_caller: RawCaller) -> None:
-    callers = (world["bank-a"].exchange, second_worker_caller)
-    subject = world.mint.stranger()
+def test_reports_and_withdrawals_of_one_account_do_not_deadlock(system: System, second_worker_caller: RawCaller) -> None:
+    callers = (system["bank-a"].exchange, second_worker_caller)
+    subject = system.mint.stranger()
     references = [requests.reference(20_000 + i) for i in range(2)]
     callers[0].call(requests.SUBMIT, requests.submission([requests.report(subject, of=r) for r in references]))
     count = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    before = world.exchange.stored.rows(count)
+    before = system.exchange.database_view.rows(count)
     over = threading.Event()
 
     def work(caller: RawCaller, reported: int) -> None:
@@ -116,7 +116,7 @@ def test_reports_and_withdrawals_of_one_account_do_not_deadlock(world: World, se
         thread.join()
     # PostgreSQL publishes its statistics with a delay of a second.
     time.sleep(1.5)
-    assert world.exchange.stored.rows(count) == before
+    assert system.exchange.database_view.rows(count) == before
 
 
 def test_a_registry_begins_with_entries_that_say_ok_whatever_this_machine_s_clock(
@@ -135,10 +135,10 @@ def test_a_registry_begins_with_entries_that_say_ok_whatever_this_machine_s_cloc
     assert [entry.outcome for entry in entries] == [log_pb2.ENTRY_OUTCOME_OK] * 2
 
 
-def test_what_nobody_could_find_to_erase_is_not_kept(world: World) -> None:
-    caller, auditor = world["bank-a"].exchange, world["auditor"].exchange
-    subject = world.mint.stranger()
-    many = [requests.inquiry(subject), *(requests.inquiry(world.mint.stranger()) for _ in range(200))]
+def test_what_nobody_could_find_to_erase_is_not_kept(system: System) -> None:
+    caller, auditor = system["bank-a"].exchange, system["auditor"].exchange
+    subject = system.mint.stranger()
+    many = [requests.inquiry(subject), *(requests.inquiry(system.mint.stranger()) for _ in range(200))]
     refused = caller.call(requests.BATCH_QUERY, requests.batch_query(many))
     assert refused.reason == "BATCH_TOO_LARGE"
     request = audit_service_pb2.GetAuditEntryRequest(index=refused.logged.index)
@@ -149,12 +149,12 @@ def test_what_nobody_could_find_to_erase_is_not_kept(world: World) -> None:
     assert envelope.reason == "BATCH_TOO_LARGE"
 
 
-def test_an_erasing_request_leaves_nothing_that_confirms_a_guess_of_it(world: World) -> None:
-    subject = world.mint.stranger()
+def test_an_erasing_request_leaves_nothing_that_confirms_a_guess_of_it(system: System) -> None:
+    subject = system.mint.stranger()
     identifier = requests.request_id()
     erase = audit_service_pb2.EraseSubjectRequest(request_id=identifier, subject=subject)
-    assert world.operator.call(requests.ERASE, erase).ok
-    other = audit_service_pb2.EraseSubjectRequest(request_id=identifier, subject=world.mint.stranger())
+    assert system.operator.call(requests.ERASE, erase).ok
+    other = audit_service_pb2.EraseSubjectRequest(request_id=identifier, subject=system.mint.stranger())
     # The claim is made of method and request_id alone, so it cannot tell the two apart: the first answer comes again.
-    assert world.operator.call(requests.ERASE, other).ok
-    assert world.exchange.stored.claims(identifier) == 1
+    assert system.operator.call(requests.ERASE, other).ok
+    assert system.exchange.database_view.claims(identifier) == 1

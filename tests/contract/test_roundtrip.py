@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.contract.requests import resident_number
-from tests.contract.world import World
+from tests.contract.system import System
 
 from tallystick.client import (
     AsyncExchange,
@@ -62,7 +62,7 @@ def account(balance: int = 0, *, as_of: datetime = NOW, overdue: bool = False, s
 # --- Reporting and asking -------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_reported_is_what_others_are_told(world: World, sdk: Callable[[str], Exchange]) -> None:
+def test_what_is_reported_is_what_others_are_told(system: System, sdk: Callable[[str], Exchange]) -> None:
     person, a, b = somebody(), sdk("bank-a"), sdk("bank-b")
     assert b.query(person, Purpose.LOAN_APPROVAL, "c-1").history.outcome is HistoryOutcome.NO_RECORD
 
@@ -82,7 +82,7 @@ def test_what_is_reported_is_what_others_are_told(world: World, sdk: Callable[[s
     assert seen.inquiries.institutions_6_months == 1
 
 
-def test_many_come_back_in_their_order(world: World, sdk: Callable[[str], Exchange]) -> None:
+def test_many_come_back_in_their_order(system: System, sdk: Callable[[str], Exchange]) -> None:
     people = [somebody() for _ in range(450)]
     reports = [Report(person, f"n-{i}", account(i, status=1 if i != 7 else 77)) for i, person in enumerate(people) if i % 3]
     results = list(sdk("bank-a").report_many(reports))
@@ -132,13 +132,13 @@ def test_submissions_can_be_looked_up(sdk: Callable[[str], Exchange]) -> None:
         b.get_submission(request_id)
 
 
-async def test_the_same_asynchronously(world: World, sdk: Callable[[str], Exchange]) -> None:
+async def test_the_same_asynchronously(system: System, sdk: Callable[[str], Exchange]) -> None:
     people = [somebody() for _ in range(300)]
     without_state = Options(keep_state=False)
     async with (
-        AsyncExchange.from_profile(world["bank-a"].folder, without_state) as a,
-        AsyncExchange.from_profile(world["bank-b"].folder, without_state) as b,
-        AsyncExchange.from_profile(world["auditor"].folder, without_state) as auditor,
+        AsyncExchange.from_profile(system["bank-a"].folder, without_state) as a,
+        AsyncExchange.from_profile(system["bank-b"].folder, without_state) as b,
+        AsyncExchange.from_profile(system["auditor"].folder, without_state) as auditor,
     ):
         results = [each async for each in a.report_many(Report(person, f"a-{i}", account(i)) for i, person in enumerate(people))]
         assert all(result.outcome is ReportOutcome.ACCEPTED for result in results)
@@ -164,7 +164,7 @@ async def test_the_same_asynchronously(world: World, sdk: Callable[[str], Exchan
 # --- Auditing -------------------------------------------------------------------------------------------------------------------
 
 
-def test_an_auditor_sees_who_asked_why_and_with_whose_consent(world: World, sdk: Callable[[str], Exchange]) -> None:
+def test_an_auditor_sees_who_asked_why_and_with_whose_consent(system: System, sdk: Callable[[str], Exchange]) -> None:
     person = somebody()
     sdk("bank-a").report(Report(person, "6222-3", account()))
     sdk("bank-b").query(person, Purpose.LOAN_APPROVAL, "consent-b")
@@ -187,7 +187,7 @@ def test_an_auditor_sees_who_asked_why_and_with_whose_consent(world: World, sdk:
     assert (opened.signature, opened.answer_digest) == (envelope.signature, envelope.answer_digest)
 
 
-def test_a_member_sees_its_own_entries_and_those_about_membership(world: World, sdk: Callable[[str], Exchange]) -> None:
+def test_a_member_sees_its_own_entries_and_those_about_membership(system: System, sdk: Callable[[str], Exchange]) -> None:
     receipt = sdk("bank-b").query(somebody(), Purpose.LOAN_APPROVAL, "c-1").receipt
     own = sdk("lender-c").query(somebody(), Purpose.LOAN_APPROVAL, "c-2").receipt
     listed = list(sdk("lender-c").audit_list())
@@ -201,7 +201,7 @@ def test_a_member_sees_its_own_entries_and_those_about_membership(world: World, 
 
 
 @pytest.mark.parametrize("server", Server)
-def test_the_log_verifies(world: World, sdk: Callable[[str], Exchange], server: Server) -> None:
+def test_the_log_verifies(system: System, sdk: Callable[[str], Exchange], server: Server) -> None:
     auditor = sdk("auditor")
     receipts = [sdk("bank-b").query(somebody(), Purpose.LOAN_APPROVAL, "c-1").receipt for _ in range(3)]
     report = auditor.audit_verify(receipts if server is Server.EXCHANGE else (), server=server)
@@ -229,9 +229,9 @@ def _whitewash(leaf: bytes) -> bytes:
 
 
 @pytest.fixture
-def tamper(world: World) -> Iterator[Callable[..., None]]:
+def tamper(system: System) -> Iterator[Callable[..., None]]:
     """Changes an entry in the database behind the exchange's back, and puts it right again."""
-    stored = world.exchange.stored
+    stored = system.exchange.database_view
     kept: list[tuple[Any, ...]] = []
 
     def change(index: int, leaf: bytes, hashed: bytes | None = None) -> None:
@@ -249,7 +249,7 @@ def tamper(world: World) -> Iterator[Callable[..., None]]:
 @pytest.mark.parametrize("forge", [_flip_a_bit, _blame_another, _whitewash])
 @pytest.mark.parametrize("with_its_hash", [False, True], ids=["leaf", "leaf and hash"])
 def test_a_changed_entry_is_named(
-    world: World,
+    system: System,
     sdk: Callable[[str], Exchange],
     tamper: Callable[..., None],
     forge: Callable[[bytes], bytes],
@@ -258,7 +258,7 @@ def test_a_changed_entry_is_named(
     receipts = [sdk("bank-b").query(somebody(), Purpose.LOAN_APPROVAL, "c-1").receipt for _ in range(5)]
     auditor, index = sdk("auditor"), receipts[2].index
     assert auditor.audit_verify(receipts).verified
-    forged = forge(world.exchange.stored.entry(index).SerializeToString())
+    forged = forge(system.exchange.database_view.entry(index).SerializeToString())
     tamper(index, forged, leaf_hash(forged) if with_its_hash else None)
 
     report = auditor.audit_verify(receipts)

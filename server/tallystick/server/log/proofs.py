@@ -104,7 +104,7 @@ def _replace(missing: Collection[Node], level: int, parents: dict[Node, list[Nod
     if level < 0:
         raise Refusal(errors_pb2.ERROR_REASON_INTERNAL, "entries of the log are missing from the database")
     if sum(1 << (above - level) for above, _ in missing) > MAX_HASHES_READ:
-        text = "the tiles of the log lag too far behind for this proof; the operator must let maintenance catch up"
+        text = "the tiles of the log lag too far behind for this proof; the operator must let upkeep catch up"
         raise Refusal(errors_pb2.ERROR_REASON_INTERNAL, text)
     for above, index in missing:
         width = 1 << (above - level)

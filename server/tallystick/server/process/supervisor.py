@@ -29,7 +29,7 @@ import structlog
 
 from tallystick.server.errors import Problem
 
-log = structlog.get_logger()
+events = structlog.get_logger()
 
 WORKER_COMMAND = (sys.executable, "-m", "tallystick.server.process.worker")
 START_SECONDS = 60.0
@@ -174,7 +174,7 @@ class Supervisor:
         self._forget_pipe(worker)
         worker.serving = bool(worker.line) and not worker.line.startswith(ERROR_PREFIX.encode())
         if worker.serving and self._up:
-            log.info("worker serves again", worker=worker.number)
+            events.info("worker_serves_again", worker=worker.number)
 
     def _forget_pipe(self, worker: _Worker) -> None:
         if worker.ready_pipe is not None:
@@ -208,7 +208,7 @@ class Supervisor:
         steady = worker.serving and now - worker.started >= STEADY_SECONDS
         worker.backoff = FIRST_BACKOFF_SECONDS if steady else _next_backoff(worker.backoff)
         worker.restart_at, worker.serving = now + worker.backoff, False
-        log.error("worker ended", worker=worker.number, reason=reason, starts_again_in=worker.backoff)
+        events.error("worker_ended", worker=worker.number, reason=reason, starts_again_in=worker.backoff)
 
     def _release(self, worker: _Worker, process: subprocess.Popen[bytes]) -> None:
         if process.stdin is not None:
@@ -229,7 +229,7 @@ class Supervisor:
             time.sleep(TICK_SECONDS / 4)
         for worker, process in running:
             if process.poll() is None:
-                log.warning("worker is killed: it does not end", worker=worker.number)
+                events.warning("worker_killed", worker=worker.number)
                 process.kill()
                 process.wait()
             self._forget_pipe(worker)

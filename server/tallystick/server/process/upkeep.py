@@ -12,7 +12,7 @@ from psycopg2 import extensions
 
 from tallystick.server.storage.upkeep import Step, prepare, try_lock
 
-log = structlog.get_logger()
+events = structlog.get_logger()
 
 TICK_SECONDS = 1.0
 JOIN_SECONDS = 15.0
@@ -43,13 +43,13 @@ class Upkeep:
             try:
                 connection = psycopg2.connect(self._url, application_name="tallystick-upkeep", connect_timeout=10)
             except psycopg2.Error as error:
-                log.warning("maintenance waits for the database", error=type(error).__name__)
+                events.warning("upkeep_waits", error=type(error).__name__)
                 self._stop.wait(RECONNECT_SECONDS)
                 continue
             try:
                 self._work(connection)
             except psycopg2.Error as error:
-                log.warning("maintenance lost the database", error=type(error).__name__)
+                events.warning("upkeep_interrupted", error=type(error).__name__)
                 self._stop.wait(RECONNECT_SECONDS)
             finally:
                 connection.close()
@@ -72,10 +72,10 @@ class Upkeep:
         try:
             result = step.run(connection)
         except Exception as error:  # noqa: BLE001 - one step's fault must not end the others
-            log.error("maintenance failed", step=step.name, error=type(error).__name__, detail=_without_values(error))
+            events.error("upkeep_failed", step=step.name, error=type(error).__name__, detail=_without_values(error))
         else:
             if result:
-                log.info("maintenance", step=step.name, done=result if isinstance(result, int) else str(result))
+                events.info("upkeep_done", step=step.name, done=result if isinstance(result, int) else str(result))
         step.due = time.monotonic() + step.period
 
 

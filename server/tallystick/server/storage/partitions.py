@@ -9,7 +9,7 @@ from datetime import date
 from psycopg2 import errors, extensions, sql
 
 MONTHS_AHEAD = 2
-"""Partitions are made for the running month and this many more: maintenance may be down that long."""
+"""Partitions are made for the running month and this many more: upkeep may be down that long."""
 
 _OVERTAKEN = (errors.DuplicateTable, errors.DuplicateObject, errors.UniqueViolation)
 """How PostgreSQL says that somebody else has made a table meanwhile: by its name, its row type, or the index of either."""

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
 
-from tests.contract.stored import Stored
+from tests.contract.database_view import DatabaseView
 
 from tallystick.crypto import framed
 
@@ -18,7 +18,7 @@ WHERE table_schema = current_schema() ORDER BY table_name, ordinal_position
 """
 
 
-class Needles:
+class LeakScanner:
     """Byte strings of 8 bytes or more that are sought, each with what it would give away."""
 
     def __init__(self) -> None:
@@ -69,10 +69,10 @@ def _keyed_forms(value: bytes, keys: Iterable[bytes]) -> Iterator[tuple[str, byt
         yield "suffixed", hashlib.sha256(value + key).digest()
 
 
-def dump(stored: Stored) -> dict[str, bytes]:
+def dump(database_view: DatabaseView) -> dict[str, bytes]:
     """Every value of every column of every table, joined by column; what a stolen database is."""
     values = {}
-    for table, column in stored.rows(_COLUMNS):
-        rows = stored.rows(f'SELECT "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL')
+    for table, column in database_view.rows(_COLUMNS):
+        rows = database_view.rows(f'SELECT "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL')
         values[f"{table}.{column}"] = b"\x00".join(v if isinstance(v, bytes) else str(v).encode() for (v,) in rows)
     return values

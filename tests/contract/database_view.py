@@ -22,7 +22,7 @@ _STATE = {
 _DIGEST = "SELECT count(*), md5(string_agg(md5(row::text), '' ORDER BY md5(row::text))) FROM ({}) AS row"
 
 
-class Stored:
+class DatabaseView:
     """A connection to a server's database."""
 
     def __init__(self, url: str) -> None:

@@ -19,16 +19,16 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_a_profile_is_found_by_name_or_by_environment(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Profile.load(world.folder).signer.member_id == "bank-a"
-    monkeypatch.setenv("TALLYSTICK_PROFILE", str(world.folder))
+def test_a_profile_is_found_by_name_or_by_environment(system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Profile.load(system.folder).signer.member_id == "bank-a"
+    monkeypatch.setenv("TALLYSTICK_PROFILE", str(system.folder))
     with Exchange.from_profile() as exchange:
-        assert exchange.profile.folder == world.folder
+        assert exchange.profile.folder == system.folder
     monkeypatch.delenv("TALLYSTICK_PROFILE")
     with pytest.raises(ProfileError, match="TALLYSTICK_PROFILE"):
         Profile.load()
     with pytest.raises(ProfileError, match="no folder"):
-        Profile.load(world.folder / "nowhere")
+        Profile.load(system.folder / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -51,60 +51,60 @@ def test_a_profile_is_found_by_name_or_by_environment(world: Any, monkeypatch: p
         ("token-authority.toml", 'public_key = "', 'public_key = "ff', "public_key: must be"),
     ],
 )
-def test_an_error_names_the_file_and_the_key(world: Any, file: str, old: str, new: str, says: str) -> None:
-    edit(world.folder / file, old, new)
+def test_an_error_names_the_file_and_the_key(system: Any, file: str, old: str, new: str, says: str) -> None:
+    edit(system.folder / file, old, new)
     with pytest.raises(ProfileError, match=says) as caught:
-        Profile.load(world.folder)
+        Profile.load(system.folder)
     assert file in str(caught.value) or file == "account.secret"
     assert "\n" not in str(caught.value)
     assert "5a5a" not in str(caught.value)
 
 
 @pytest.mark.parametrize("file", ["signing.key", "account.secret", "exchange-client.key"])
-def test_a_secret_that_others_may_read_is_refused(world: Any, file: str) -> None:
-    (world.folder / file).chmod(0o640)
+def test_a_secret_that_others_may_read_is_refused(system: Any, file: str) -> None:
+    (system.folder / file).chmod(0o640)
     with pytest.raises(ProfileError, match=f"chmod 600 .*{file}"):
-        Profile.load(world.folder)
+        Profile.load(system.folder)
 
 
-def test_a_certificate_of_another_key_or_member_is_found_before_anything_is_sent(world: Any) -> None:
+def test_a_certificate_of_another_key_or_member_is_found_before_anything_is_sent(system: Any) -> None:
     other = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    own = (world.folder / "exchange-client.key").read_bytes()
-    (world.folder / "exchange-client.key").write_bytes(other)
+    own = (system.folder / "exchange-client.key").read_bytes()
+    (system.folder / "exchange-client.key").write_bytes(other)
     with pytest.raises(ProfileError, match=r"exchange\.toml: certificate: is not the certificate of the private key"):
-        Profile.load(world.folder)
-    (world.folder / "exchange-client.key").write_bytes(own)
-    edit(world.folder / "member.toml", '"bank-a"', '"bank-b"')
+        Profile.load(system.folder)
+    (system.folder / "exchange-client.key").write_bytes(own)
+    edit(system.folder / "member.toml", '"bank-a"', '"bank-b"')
     with pytest.raises(ProfileError, match=r"certificate: names bank-a, and member\.toml bank-b"):
-        Profile.load(world.folder)
+        Profile.load(system.folder)
 
 
-def test_what_is_no_identity_is_an_input_error(world: Any) -> None:
-    with world.open() as exchange:
+def test_what_is_no_identity_is_an_input_error(system: Any) -> None:
+    with system.open() as exchange:
         with pytest.raises(InputInvalid, match="give an Identity"):
             exchange.query("C01X00T47", Purpose.LOAN_APPROVAL, "c")
         with pytest.raises(InputInvalid, match="number: give a text"):
             exchange.query(Identity.passport("DE", 17), Purpose.LOAN_APPROVAL, "c")  # type: ignore[arg-type]  # the point
-    assert world.exchange.log == []
+    assert system.exchange.log == []
 
 
-async def test_after_its_end_an_exchange_sends_nothing(world: Any) -> None:
-    with world.open() as exchange:
+async def test_after_its_end_an_exchange_sends_nothing(system: Any) -> None:
+    with system.open() as exchange:
         pass
     with pytest.raises(NotUsable, match="closed"):
         exchange.checkpoint()
     with pytest.raises(NotUsable, match="closed"):
         list(exchange.query_many([Inquiry(Identity.passport("DE", "C01X00T47"), Purpose.LOAN_APPROVAL, "c")]))
-    async with world.open_async() as waiting:
+    async with system.open_async() as waiting:
         pass
     with pytest.raises(NotUsable, match="closed"):
         await waiting.checkpoint()
 
 
-def test_an_auditor_needs_no_token_authority_and_is_told_when_it_does(world: Any) -> None:
-    (world.folder / "token-authority.toml").unlink()
-    edit(world.folder / "member.toml", 'account_secret = "account.secret"', "")
-    with world.open() as exchange:
+def test_an_auditor_needs_no_token_authority_and_is_told_when_it_does(system: Any) -> None:
+    (system.folder / "token-authority.toml").unlink()
+    edit(system.folder / "member.toml", 'account_secret = "account.secret"', "")
+    with system.open() as exchange:
         assert exchange.audit_verify().verified
         with pytest.raises(ProfileError, match=r"token-authority\.toml"):
             exchange.query(Identity.passport("DE", "C01X00T47"), Purpose.LOAN_APPROVAL, "c")
@@ -112,8 +112,8 @@ def test_an_auditor_needs_no_token_authority_and_is_told_when_it_does(world: Any
             exchange.checkpoint(server=Server.TOKEN_AUTHORITY)
 
 
-def test_secrets_are_not_in_the_profiles_text(world: Any) -> None:
-    shown = repr(Profile.load(world.folder))
+def test_secrets_are_not_in_the_profiles_text(system: Any) -> None:
+    shown = repr(Profile.load(system.folder))
     assert "PRIVATE" not in shown
     assert "ZZZZ" not in shown, "the account secret's bytes"
 

@@ -33,10 +33,10 @@ Subject = tuple[bytes, bytes, int, str]
 
 
 def relog(
-    world: Any, *, subjects: list[Subject] | None = None, request: bytes | None = None, method: str | None = None, reason: str = ""
+    system: Any, *, subjects: list[Subject] | None = None, request: bytes | None = None, method: str | None = None, reason: str = ""
 ) -> None:
     """Has an operator log entry 0 as it likes: a commitment that opens, in a leaf that it signs for."""
-    logged = world.exchange.log[0]
+    logged = system.exchange.log[0]
     logged.subjects = logged.subjects if subjects is None else subjects
     logged.request = logged.request if request is None else request
     envelope = log_pb2.Envelope.FromString(logged.envelope)
@@ -52,14 +52,14 @@ def relog(
     logged.hash = leaf_hash(logged.leaf)
 
 
-def ask(world: Any) -> list[Subject]:
-    with world.open() as exchange:
+def ask(system: Any) -> list[Subject]:
+    with system.open() as exchange:
         exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent-1")
-    return list(world.exchange.log[0].subjects)
+    return list(system.exchange.log[0].subjects)
 
 
-def show(world: Any, index: int = 0) -> OpenedEntry:
-    with world.open() as exchange:
+def show(system: Any, index: int = 0) -> OpenedEntry:
+    with system.open() as exchange:
         opened: OpenedEntry = exchange.audit_show(index)
     return opened
 
@@ -73,10 +73,10 @@ def _each(exchange: Exchange) -> None:
     list(exchange.list_submissions())
 
 
-def test_every_method_names_the_subjects_of_its_request(world: Any) -> None:
-    with world.open() as exchange:
+def test_every_method_names_the_subjects_of_its_request(system: Any) -> None:
+    with system.open() as exchange:
         _each(exchange)
-        entries = list(enumerate(list(world.exchange.log)))
+        entries = list(enumerate(list(system.exchange.log)))
         shown = {opened.entry.method.rpartition("/")[2]: opened for opened in (exchange.audit_show(n) for n, _ in entries)}
     assert {name: len(opened.subjects) for name, opened in shown.items()} == {
         "QueryCreditHistory": 1,
@@ -90,42 +90,42 @@ def test_every_method_names_the_subjects_of_its_request(world: Any) -> None:
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_an_entry_that_names_one_more_or_none_is_not_shown(world: Any, index: int) -> None:
-    with world.open() as exchange:
+def test_an_entry_that_names_one_more_or_none_is_not_shown(system: Any, index: int) -> None:
+    with system.open() as exchange:
         _each(exchange)
-    world.exchange.log[0], world.exchange.log[index] = world.exchange.log[index], world.exchange.log[0]
-    true = list(world.exchange.log[0].subjects)
-    relog(world, subjects=[*true, (b"e" * 20, b"t" * 32, 0, "")])
+    system.exchange.log[0], system.exchange.log[index] = system.exchange.log[index], system.exchange.log[0]
+    true = list(system.exchange.log[0].subjects)
+    relog(system, subjects=[*true, (b"e" * 20, b"t" * 32, 0, "")])
     with pytest.raises(DetailsFalse, match="subjects shown are not those of its request"):
-        show(world)
+        show(system)
     if true:
-        relog(world, subjects=[])
+        relog(system, subjects=[])
         with pytest.raises(DetailsFalse, match="subjects shown"):
-            show(world)
-    relog(world, subjects=true)
-    assert len(show(world).subjects) == len(true)
+            show(system)
+    relog(system, subjects=true)
+    assert len(show(system).subjects) == len(true)
 
 
 @pytest.mark.parametrize("field", range(4))
-def test_no_part_of_a_subject_may_differ_from_the_request(world: Any, field: int) -> None:
-    (true,) = ask(world)
+def test_no_part_of_a_subject_may_differ_from_the_request(system: Any, field: int) -> None:
+    (true,) = ask(system)
     others: list[Subject] = [
         (b"e" * 20, *true[1:]),
         (true[0], b"t" * 32, *true[2:]),
         (*true[:2], int(Purpose.POST_LOAN_MANAGEMENT), true[3]),
         (*true[:3], "consent-2"),
     ]
-    relog(world, subjects=[others[field]])
+    relog(system, subjects=[others[field]])
     with pytest.raises(DetailsFalse, match="subjects shown"):
-        show(world)
+        show(system)
 
 
-def test_subjects_in_another_order_are_not_those_of_the_request(world: Any) -> None:
-    with world.open() as exchange:
+def test_subjects_in_another_order_are_not_those_of_the_request(system: Any) -> None:
+    with system.open() as exchange:
         list(exchange.query_many([Inquiry(SUBJECT, Purpose.LOAN_APPROVAL, "a"), Inquiry(OTHER, Purpose.LOAN_APPROVAL, "b")]))
-    relog(world, subjects=world.exchange.log[0].subjects[::-1])
+    relog(system, subjects=system.exchange.log[0].subjects[::-1])
     with pytest.raises(DetailsFalse, match="subjects shown"):
-        show(world)
+        show(system)
 
 
 def _crowd(method: str, count: int) -> tuple[list[Subject], bytes]:
@@ -140,41 +140,41 @@ def _crowd(method: str, count: int) -> tuple[list[Subject], bytes]:
 
 
 @pytest.mark.parametrize(("method", "limit"), [(INQUIRIES + "BatchQueryCreditHistories", 200), (REPORTING + "SubmitReports", 1000)])
-def test_a_refused_request_with_too_many_items_has_no_subjects(world: Any, method: str, limit: int) -> None:
-    ask(world)
+def test_a_refused_request_with_too_many_items_has_no_subjects(system: Any, method: str, limit: int) -> None:
+    ask(system)
     for count, refused_has in ((limit, limit), (limit + 1, 0)):
         subjects, request = _crowd(method, count)
-        relog(world, subjects=subjects[:refused_has], request=request, method=method, reason="BATCH_TOO_LARGE")
-        assert len(show(world).subjects) == refused_has
-    relog(world, subjects=subjects, request=request, method=method, reason="BATCH_TOO_LARGE")
+        relog(system, subjects=subjects[:refused_has], request=request, method=method, reason="BATCH_TOO_LARGE")
+        assert len(show(system).subjects) == refused_has
+    relog(system, subjects=subjects, request=request, method=method, reason="BATCH_TOO_LARGE")
     with pytest.raises(DetailsFalse, match="subjects shown"):
-        show(world)
+        show(system)
     for shown in ([], subjects):
-        relog(world, subjects=shown, request=request, method=method)
+        relog(system, subjects=shown, request=request, method=method)
         with pytest.raises(DetailsFalse, match="subjects shown"):
-            show(world)
+            show(system)
 
 
-def test_a_refused_request_that_cannot_be_read_has_no_subjects_and_cannot_have_been_carried_out(world: Any) -> None:
-    true = ask(world)
-    relog(world, subjects=[], request=b"\xff\xff\xff", reason="MESSAGE_MALFORMED")
-    assert show(world).subjects == ()
-    relog(world, subjects=[], request=b"\xff\xff\xff")
+def test_a_refused_request_that_cannot_be_read_has_no_subjects_and_cannot_have_been_carried_out(system: Any) -> None:
+    true = ask(system)
+    relog(system, subjects=[], request=b"\xff\xff\xff", reason="MESSAGE_MALFORMED")
+    assert show(system).subjects == ()
+    relog(system, subjects=[], request=b"\xff\xff\xff")
     with pytest.raises(DetailsFalse, match="subjects shown"):
-        show(world)
-    relog(world, subjects=true, request=b"\xff\xff\xff", reason="MESSAGE_MALFORMED")
+        show(system)
+    relog(system, subjects=true, request=b"\xff\xff\xff", reason="MESSAGE_MALFORMED")
     with pytest.raises(DetailsFalse, match="subjects shown"):
-        show(world)
+        show(system)
 
 
-def test_a_refused_subject_stands_as_it_was_sent_even_if_it_is_none(world: Any) -> None:
-    ask(world)
+def test_a_refused_subject_stands_as_it_was_sent_even_if_it_is_none(system: Any) -> None:
+    ask(system)
     message = inquiry_service_pb2.QueryCreditHistoryRequest()
     message.inquiry.subject.element = b"short"
     message.inquiry.consent_reference = "c"
     wrong: list[Subject] = [(b"", b"short", 0, "c")]
-    relog(world, subjects=wrong, request=message.SerializeToString(), reason="ELEMENT_INVALID")
-    assert show(world).subjects[0].element == b"short"
+    relog(system, subjects=wrong, request=message.SerializeToString(), reason="ELEMENT_INVALID")
+    assert show(system).subjects[0].element == b"short"
 
 
 @pytest.mark.parametrize(
@@ -187,18 +187,18 @@ def test_a_refused_subject_stands_as_it_was_sent_even_if_it_is_none(world: Any) 
         (AUDIT + "GetAuditEntry", []),
     ],
 )
-def test_a_request_without_any_field_is_shown_by_its_digest(world: Any, method: str, subjects: list[Subject]) -> None:
-    ask(world)
-    relog(world, subjects=subjects, request=b"", method=method, reason="FIELD_REQUIRED")
-    opened = show(world)
+def test_a_request_without_any_field_is_shown_by_its_digest(system: Any, method: str, subjects: list[Subject]) -> None:
+    ask(system)
+    relog(system, subjects=subjects, request=b"", method=method, reason="FIELD_REQUIRED")
+    opened = show(system)
     assert (len(opened.subjects), opened.request, opened.request_kept) == (len(subjects), b"", True)
-    relog(world, subjects=[*subjects, (b"e" * 20, b"t" * 32, 0, "")], request=b"", method=method, reason="FIELD_REQUIRED")
+    relog(system, subjects=[*subjects, (b"e" * 20, b"t" * 32, 0, "")], request=b"", method=method, reason="FIELD_REQUIRED")
     with pytest.raises(DetailsFalse, match="subjects shown"):
-        show(world)
+        show(system)
 
 
-def test_a_subject_is_not_passed_off_as_an_envelope(world: Any) -> None:
-    (true,) = ask(world)
+def test_a_subject_is_not_passed_off_as_an_envelope(system: Any) -> None:
+    (true,) = ask(system)
 
     def tamper(method: str, answer: Any) -> Any:
         if isinstance(answer, audit_service_pb2.GetAuditEntryResponse):
@@ -206,9 +206,9 @@ def test_a_subject_is_not_passed_off_as_an_envelope(world: Any) -> None:
             answer.request = b""
         return answer
 
-    world.exchange.tamper_answer = tamper
+    system.exchange.tamper_answer = tamper
     with pytest.raises(DetailsFalse, match="as an envelope"):
-        show(world)
+        show(system)
 
 
 def _not_kept(method: str, answer: Any) -> Any:
@@ -224,34 +224,34 @@ def _not_kept(method: str, answer: Any) -> Any:
     return answer
 
 
-def test_a_request_that_was_not_kept_says_so(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    true = ask(world)
-    relog(world, subjects=true, reason="ROLE_MISSING")
-    world.exchange.tamper_answer = _not_kept
-    opened = show(world)
+def test_a_request_that_was_not_kept_says_so(system: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    true = ask(system)
+    relog(system, subjects=true, reason="ROLE_MISSING")
+    system.exchange.tamper_answer = _not_kept
+    opened = show(system)
     assert (opened.request_kept, opened.disclosed, opened.reason, opened.request) == (False, True, "ROLE_MISSING", b"")
     assert [subject.erased for subject in opened.subjects] == [True]
     assert opened.signature
-    assert run(["audit", "show", "0"], Tool(open_exchange=lambda _: world.open())) == 0
+    assert run(["audit", "show", "0"], Tool(open_exchange=lambda _: system.open())) == 0
     out = capsys.readouterr().out
     assert "The request was not kept" in out
     assert "refused: ROLE_MISSING" in out
     assert "erased" not in out
-    assert run(["audit", "show", "0", "--json"], Tool(open_exchange=lambda _: world.open())) == 0
+    assert run(["audit", "show", "0", "--json"], Tool(open_exchange=lambda _: system.open())) == 0
     assert '"request_kept": false' in capsys.readouterr().out
 
 
-def test_a_request_that_was_not_kept_and_could_not_be_read_says_so(world: Any) -> None:
-    ask(world)
-    relog(world, subjects=[], request=b"\xff\xff\xff", reason="MESSAGE_MALFORMED")
-    world.exchange.tamper_answer = _not_kept
-    opened = show(world)
+def test_a_request_that_was_not_kept_and_could_not_be_read_says_so(system: Any) -> None:
+    ask(system)
+    relog(system, subjects=[], request=b"\xff\xff\xff", reason="MESSAGE_MALFORMED")
+    system.exchange.tamper_answer = _not_kept
+    opened = show(system)
     assert (opened.request_kept, opened.subjects) == (False, ())
 
 
-def test_what_was_erased_or_was_too_large_to_show_had_been_kept(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    true = ask(world)
-    relog(world, subjects=true, reason="PURPOSE_NOT_ALLOWED")
+def test_what_was_erased_or_was_too_large_to_show_had_been_kept(system: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    true = ask(system)
+    relog(system, subjects=true, reason="PURPOSE_NOT_ALLOWED")
 
     def erased(method: str, answer: Any) -> Any:
         if isinstance(answer, audit_service_pb2.GetAuditEntryResponse):
@@ -266,11 +266,11 @@ def test_what_was_erased_or_was_too_large_to_show_had_been_kept(world: Any, caps
             answer.request, answer.request_omitted = b"", True
         return answer
 
-    world.exchange.tamper_answer = omitted
-    assert show(world).request_kept
-    world.exchange.tamper_answer = erased
-    assert show(world).request_kept
-    assert run(["audit", "show", "0"], Tool(open_exchange=lambda _: world.open())) == 0
+    system.exchange.tamper_answer = omitted
+    assert show(system).request_kept
+    system.exchange.tamper_answer = erased
+    assert show(system).request_kept
+    assert run(["audit", "show", "0"], Tool(open_exchange=lambda _: system.open())) == 0
     out = capsys.readouterr().out
     assert "erased" in out
     assert "not kept" not in out

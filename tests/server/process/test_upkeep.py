@@ -212,7 +212,7 @@ def test_months(day: date, offset: int, expected: date) -> None:
     assert partitions.month_of(day, offset) == expected
 
 
-def test_one_session_does_the_maintenance(connection: extensions.connection, fresh_database: str) -> None:
+def test_one_session_does_the_upkeep(connection: extensions.connection, fresh_database: str) -> None:
     other = psycopg2.connect(fresh_database)
     prepare(other)
     assert try_lock(connection)

@@ -198,7 +198,7 @@ def test_a_worker_that_dies_is_started_again(start: Start, tmp_path: Path) -> No
     status, errors = finish(process)
     assert status == 0
     assert '"reason": "killed by SIGKILL"' in errors
-    assert '"event": "worker serves again"' in errors
+    assert '"event": "worker_serves_again"' in errors
 
 
 def test_a_worker_that_cannot_start_says_why(start: Start) -> None:
@@ -237,7 +237,7 @@ def test_a_deaf_worker_is_killed_after_its_grace(start: Start) -> None:
     pid, _ = ask(address(process))
     status, errors = finish(process)
     assert status == 0
-    assert "worker is killed" in errors
+    assert "worker_killed" in errors
     assert not exists(pid)
 
 

@@ -32,14 +32,14 @@ from tallystick.v1 import audit_service_pb2, log_pb2
 SUBJECT = Identity.passport("DE", "C01X00T47")
 
 
-def fill(world: Any, count: int) -> list[KeptReceipt]:
+def fill(system: Any, count: int) -> list[KeptReceipt]:
     """Makes entries; returns their receipts."""
-    with world.open() as exchange:
+    with system.open() as exchange:
         return [exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, f"consent-{n}").receipt for n in range(count)]
 
 
-def verify(world: Any, *arguments: Any, **options: Any) -> Any:
-    with world.open() as exchange:
+def verify(system: Any, *arguments: Any, **options: Any) -> Any:
+    with system.open() as exchange:
         return exchange.audit_verify(*arguments, **options)
 
 
@@ -47,40 +47,40 @@ def differences(report: Any) -> list[str]:
     return [str(difference) for difference in report.differences]
 
 
-def test_an_honest_log_verifies_again_and_again(world: Any) -> None:
-    receipts = fill(world, 11)
-    first = verify(world, receipts)
+def test_an_honest_log_verifies_again_and_again(system: Any) -> None:
+    receipts = fill(system, 11)
+    first = verify(system, receipts)
     assert first.verified
     assert (first.entries_read, first.receipts_included, first.previous) == (11, 11, None)
     assert first.recomputed_root == first.checkpoint.root
-    fill(world, 5)
-    second = verify(world, receipts)
+    fill(system, 5)
+    second = verify(system, receipts)
     assert second.verified
     assert second.previous == first.checkpoint
     assert second.checkpoint.size > first.checkpoint.size
-    assert verify(world, read_entries=False, server=Server.TOKEN_AUTHORITY).verified
+    assert verify(system, read_entries=False, server=Server.TOKEN_AUTHORITY).verified
 
 
-def test_an_empty_log_verifies(world: Any) -> None:
-    assert verify(world).verified
+def test_an_empty_log_verifies(system: Any) -> None:
+    assert verify(system).verified
 
 
 @pytest.mark.parametrize("changed", [[0], [6], [10], [2, 3], [0, 5, 10]])
-def test_changed_entries_are_named(world: Any, changed: list[int]) -> None:
-    fill(world, 11)
+def test_changed_entries_are_named(system: Any, changed: list[int]) -> None:
+    fill(system, 11)
     for index in changed:
-        entry = log_pb2.AuditEntry.FromString(world.exchange.log[index].leaf)
+        entry = log_pb2.AuditEntry.FromString(system.exchange.log[index].leaf)
         entry.member_id = "bank-b"
-        world.exchange.log[index].leaf = entry.SerializeToString()
-    report = verify(world)
+        system.exchange.log[index].leaf = entry.SerializeToString()
+    report = verify(system)
     assert not report.verified
     assert differences(report) == [f"entry {index}: changed" for index in changed]
-    assert not (world.folder / "state" / "exchange.checkpoint").exists()
+    assert not (system.folder / "state" / "exchange.checkpoint").exists()
 
 
-def test_a_missing_entry_and_a_doubled_one_are_named(world: Any) -> None:
-    fill(world, 11)
-    original = world.exchange.export
+def test_a_missing_entry_and_a_doubled_one_are_named(system: Any) -> None:
+    fill(system, 11)
+    original = system.exchange.export
 
     def export(request: Any) -> Any:
         for page in original(request):
@@ -88,54 +88,54 @@ def test_a_missing_entry_and_a_doubled_one_are_named(world: Any) -> None:
             entries += [entry for entry in entries if entry.index == 8]
             yield audit_service_pb2.AuditEntryPage(entries=entries, end_index=page.end_index)
 
-    world.exchange.export = export
-    assert differences(verify(world)) == ["entries 5 to 6: missing", "entry 8: duplicated"]
+    system.exchange.export = export
+    assert differences(verify(system)) == ["entries 5 to 6: missing", "entry 8: duplicated"]
 
 
-def test_an_export_that_ends_early_leaves_entries_missing(world: Any) -> None:
-    fill(world, 11)
-    original = world.exchange.export
-    world.exchange.export = lambda request: list(original(request))[:2]
-    assert differences(verify(world)) == ["entries 8 to 10: missing"]
+def test_an_export_that_ends_early_leaves_entries_missing(system: Any) -> None:
+    fill(system, 11)
+    original = system.exchange.export
+    system.exchange.export = lambda request: list(original(request))[:2]
+    assert differences(verify(system)) == ["entries 8 to 10: missing"]
 
 
-def test_an_entry_that_cannot_be_read_is_named_even_if_it_was_logged_so(world: Any) -> None:
-    fill(world, 6)
-    logged = world.exchange.log[3]
+def test_an_entry_that_cannot_be_read_is_named_even_if_it_was_logged_so(system: Any) -> None:
+    fill(system, 6)
+    logged = system.exchange.log[3]
     logged.leaf = b"\xff\xff\xff"
     logged.hash = leaf_hash(logged.leaf)
-    assert differences(verify(world)) == ["entry 3: malformed"]
+    assert differences(verify(system)) == ["entry 3: malformed"]
 
 
-def test_a_rewritten_log_does_not_continue_what_was_verified(world: Any) -> None:
-    receipts = fill(world, 11)
-    assert verify(world).verified
-    logged = world.exchange.log[4]
+def test_a_rewritten_log_does_not_continue_what_was_verified(system: Any) -> None:
+    receipts = fill(system, 11)
+    assert verify(system).verified
+    logged = system.exchange.log[4]
     entry = log_pb2.AuditEntry.FromString(logged.leaf)
     entry.method = "/tallystick.v1.InquiryService/Harmless"
     logged.leaf = entry.SerializeToString()
     logged.hash = leaf_hash(logged.leaf)
-    report = verify(world, receipts)
+    report = verify(system, receipts)
     assert differences(report) == ["entries 0 to 10: rewritten", "entry 4: not included"]
     assert report.receipts_included == 10
 
 
-def test_a_log_that_shrank_is_rewritten(world: Any) -> None:
-    fill(world, 11)
-    assert verify(world).verified
-    del world.exchange.log[7:]
-    assert differences(verify(world)) == ["entries 0 to 10: rewritten"]
+def test_a_log_that_shrank_is_rewritten(system: Any) -> None:
+    fill(system, 11)
+    assert verify(system).verified
+    del system.exchange.log[7:]
+    assert differences(verify(system)) == ["entries 0 to 10: rewritten"]
 
 
-def test_what_the_server_cannot_prove_is_narrowed_down(world: Any) -> None:
-    fill(world, 16)
-    signed = root(world.exchange.hashes(16))
+def test_what_the_server_cannot_prove_is_narrowed_down(system: Any) -> None:
+    fill(system, 16)
+    signed = root(system.exchange.hashes(16))
     for index in (5,):
-        entry = log_pb2.AuditEntry.FromString(world.exchange.log[index].leaf)
+        entry = log_pb2.AuditEntry.FromString(system.exchange.log[index].leaf)
         entry.member_id = "bank-b"
-        world.exchange.log[index].leaf = entry.SerializeToString()
-    intact = world.exchange.hashes(16)
-    broken = [*intact[:4], *(leaf_hash(world.exchange.log[5].leaf),) * 4, *intact[8:]]
+        system.exchange.log[index].leaf = entry.SerializeToString()
+    intact = system.exchange.hashes(16)
+    broken = [*intact[:4], *(leaf_hash(system.exchange.log[5].leaf),) * 4, *intact[8:]]
 
     def prove(request: Any) -> Message:
         hashes = broken if 4 <= request.index < 8 else intact
@@ -144,85 +144,85 @@ def test_what_the_server_cannot_prove_is_narrowed_down(world: Any) -> None:
         )
 
     prove.__name__ = "GetInclusionProof"
-    world.exchange.GetInclusionProof = prove
-    report = verify(world)
+    system.exchange.GetInclusionProof = prove
+    report = verify(system)
     assert report.checkpoint.root == signed
     assert differences(report) == ["entries 4 to 7: unprovable"]
 
 
-def test_a_stream_that_breaks_is_taken_up_where_it_broke(world: Any) -> None:
-    fill(world, 11)
-    world.exchange.break_after_pages = 1
-    report = verify(world)
+def test_a_stream_that_breaks_is_taken_up_where_it_broke(system: Any) -> None:
+    fill(system, 11)
+    system.exchange.break_after_pages = 1
+    report = verify(system)
     assert report.verified
     assert report.entries_read == 11
     starts = [
         audit_service_pb2.ExportAuditEntriesRequest.FromString(message).start_index
-        for name, message, _ in world.exchange.calls
+        for name, message, _ in system.exchange.calls
         if name == "ExportAuditEntries"
     ]
     assert starts == [0, 4]
 
 
-def test_a_stream_that_does_not_begin_is_tried_again_and_then_given_up(world: Any) -> None:
-    fill(world, 3)
-    before = len(world.exchange.calls)
+def test_a_stream_that_does_not_begin_is_tried_again_and_then_given_up(system: Any) -> None:
+    fill(system, 3)
+    before = len(system.exchange.calls)
     failure = RawFailure("UNAVAILABLE", "connection refused")
-    world.exchange.faults = [lambda: None, lambda: failure, lambda: failure]
-    assert verify(world).verified
-    assert [name for name, _, _ in world.exchange.calls[before:]].count("ExportAuditEntries") == 3
-    world.exchange.faults = [lambda: None] + [lambda: failure] * 99
+    system.exchange.faults = [lambda: None, lambda: failure, lambda: failure]
+    assert verify(system).verified
+    assert [name for name, _, _ in system.exchange.calls[before:]].count("ExportAuditEntries") == 3
+    system.exchange.faults = [lambda: None] + [lambda: failure] * 99
     with pytest.raises(NotReached):
-        verify(world)
+        verify(system)
 
 
-def test_a_checkpoint_of_another_key_or_log_is_refused(world: Any) -> None:
-    fill(world, 3)
-    world.exchange.checkpoint_key = world.authority.checkpoint_key
+def test_a_checkpoint_of_another_key_or_log_is_refused(system: Any) -> None:
+    fill(system, 3)
+    system.exchange.checkpoint_key = system.authority.checkpoint_key
     with pytest.raises(CheckpointFalse):
-        verify(world)
+        verify(system)
 
 
-def test_a_damaged_memory_of_the_last_checkpoint_is_not_passed_over(world: Any) -> None:
-    fill(world, 3)
-    assert verify(world).verified
-    (world.folder / "state" / "exchange.checkpoint").write_text("nothing")
+def test_a_damaged_memory_of_the_last_checkpoint_is_not_passed_over(system: Any) -> None:
+    fill(system, 3)
+    assert verify(system).verified
+    (system.folder / "state" / "exchange.checkpoint").write_text("nothing")
     with pytest.raises(CheckpointFalse, match="last checkpoint"):
-        verify(world)
+        verify(system)
 
 
-def test_a_log_that_lost_its_end_breaks_the_receipts_of_what_it_lost(world: Any) -> None:
-    receipts = fill(world, 11)
-    del world.exchange.log[8:]
+def test_a_log_that_lost_its_end_breaks_the_receipts_of_what_it_lost(system: Any) -> None:
+    receipts = fill(system, 11)
+    del system.exchange.log[8:]
     for read_entries in (False, True):
-        report = verify(world, receipts, read_entries=read_entries)
+        report = verify(system, receipts, read_entries=read_entries)
         assert not report.verified
         assert differences(report) == ["entry 8: rolled back", "entry 9: rolled back", "entry 10: rolled back"]
         assert report.receipts_included == 8
-    assert not (world.folder / "state" / "exchange.checkpoint").exists(), "nobody continues from a log that broke its promise"
+    assert not (system.folder / "state" / "exchange.checkpoint").exists(), "nobody continues from a log that broke its promise"
 
 
-def test_a_log_that_lost_its_end_and_grew_again_has_other_entries_there(world: Any) -> None:
-    receipts = fill(world, 4)
-    del world.exchange.log[2:]
-    fill(world, 1)
-    assert differences(verify(world, receipts, read_entries=False)) == ["entry 2: not included", "entry 3: rolled back"]
+def test_a_log_that_lost_its_end_and_grew_again_has_other_entries_there(system: Any) -> None:
+    receipts = fill(system, 4)
+    del system.exchange.log[2:]
+    fill(system, 1)
+    assert differences(verify(system, receipts, read_entries=False)) == ["entry 2: not included", "entry 3: rolled back"]
 
 
-async def test_the_asynchronous_exchange_finds_the_same(world: Any) -> None:
-    receipts = fill(world, 4)
-    async with world.open_async() as exchange:
+async def test_the_asynchronous_exchange_finds_the_same(system: Any) -> None:
+    receipts = fill(system, 4)
+    async with system.open_async() as exchange:
         old = await exchange.checkpoint()
-        newer = fill(world, 1)
+        newer = fill(system, 1)
         report = await exchange.verify_included([*receipts, *newer], old)
         assert (report.included, report.pending, report.verified) == (4, tuple(newer), False)
-        del world.exchange.log[2:]
+        del system.exchange.log[2:]
         assert differences(await exchange.audit_verify(receipts)) == ["entry 2: rolled back", "entry 3: rolled back"]
 
 
-def test_receipts_newer_than_a_kept_checkpoint_are_pending_and_no_success(world: Any) -> None:
-    receipts = fill(world, 3)
-    with world.open() as exchange:
+def test_receipts_newer_than_a_kept_checkpoint_are_pending_and_no_success(system: Any) -> None:
+    receipts = fill(system, 3)
+    with system.open() as exchange:
         old = exchange.checkpoint()
         kept = exchange.verify_included([*receipts, *receipts], old)
         assert (kept.included, kept.pending, kept.differences, kept.verified) == (3, (), (), True)
@@ -234,10 +234,10 @@ def test_receipts_newer_than_a_kept_checkpoint_are_pending_and_no_success(world:
         assert exchange.audit_verify([*receipts, newer]).receipts_included == 4
 
 
-def test_what_the_log_does_not_keep_of_a_signed_receipt_is_a_broken_promise(world: Any) -> None:
-    receipts = fill(world, 3)
-    world.exchange.log[1], world.exchange.log[2] = world.exchange.log[2], world.exchange.log[1]
-    with world.open() as exchange:
+def test_what_the_log_does_not_keep_of_a_signed_receipt_is_a_broken_promise(system: Any) -> None:
+    receipts = fill(system, 3)
+    system.exchange.log[1], system.exchange.log[2] = system.exchange.log[2], system.exchange.log[1]
+    with system.open() as exchange:
         report = exchange.verify_included(receipts, exchange.checkpoint())
     assert not report.verified
     assert report.differences == (
@@ -275,10 +275,10 @@ FORGERIES = [
 
 
 @pytest.mark.parametrize("what", FORGERIES)
-def test_a_receipt_that_the_exchange_did_not_sign_accuses_nobody(world: Any, what: str) -> None:
-    receipts = fill(world, 3)
+def test_a_receipt_that_the_exchange_did_not_sign_accuses_nobody(system: Any, what: str) -> None:
+    receipts = fill(system, 3)
     forged = _forged(receipts[2], what)
-    with world.open() as exchange:
+    with system.open() as exchange:
         old = exchange.checkpoint()
         with pytest.raises(FileInvalid, match=r"^line 3: .*proves nothing"):
             exchange.verify_included([*receipts[:2], forged], old)
@@ -286,62 +286,62 @@ def test_a_receipt_that_the_exchange_did_not_sign_accuses_nobody(world: Any, wha
             exchange.audit_verify([forged, *receipts])
 
 
-def test_a_receipt_of_another_log_is_the_fault_of_who_gave_it(world: Any) -> None:
-    receipts = fill(world, 2)
-    with world.open() as exchange, pytest.raises(FileInvalid, match=r"line 2: .*another log than exchange\.test/log"):
+def test_a_receipt_of_another_log_is_the_fault_of_who_gave_it(system: Any) -> None:
+    receipts = fill(system, 2)
+    with system.open() as exchange, pytest.raises(FileInvalid, match=r"line 2: .*another log than exchange\.test/log"):
         exchange.audit_verify([receipts[0], replace(receipts[1], origin="elsewhere.test/log")])
 
 
-def test_a_receipt_under_a_key_that_is_no_longer_pinned_can_still_be_seen_to_be_kept(world: Any) -> None:
-    receipts = fill(world, 3)
-    world.exchange.receipt_key = Ed25519PrivateKey.generate()
-    file = world.folder / "exchange.toml"
+def test_a_receipt_under_a_key_that_is_no_longer_pinned_can_still_be_seen_to_be_kept(system: Any) -> None:
+    receipts = fill(system, 3)
+    system.exchange.receipt_key = Ed25519PrivateKey.generate()
+    file = system.folder / "exchange.toml"
     lines = [line for line in file.read_text().splitlines() if not line.startswith("receipt_key")]
-    key = world.exchange.receipt_key.public_key().public_bytes_raw().hex()
+    key = system.exchange.receipt_key.public_key().public_bytes_raw().hex()
     file.write_text("\n".join([*lines, f'receipt_key = "{key}"']))
-    assert verify(world, receipts).verified
-    del world.exchange.log[2:]
+    assert verify(system, receipts).verified
+    del system.exchange.log[2:]
     with pytest.raises(FileInvalid, match="line 3"):
-        verify(world, receipts)
+        verify(system, receipts)
 
 
 @pytest.mark.parametrize("size", [2**40, 2**63 - 1])
-def test_a_size_that_no_log_has_is_a_finding(world: Any, size: int) -> None:
-    fill(world, 3)
-    original = world.exchange.export
-    body = Checkpoint(world.exchange.origin, size, root(world.exchange.hashes(3)))
+def test_a_size_that_no_log_has_is_a_finding(system: Any, size: int) -> None:
+    fill(system, 3)
+    original = system.exchange.export
+    body = Checkpoint(system.exchange.origin, size, root(system.exchange.hashes(3)))
 
     def get_checkpoint(_: Message) -> Message:
-        return audit_service_pb2.GetCheckpointResponse(checkpoint=sign_checkpoint(body, world.exchange.checkpoint_key))
+        return audit_service_pb2.GetCheckpointResponse(checkpoint=sign_checkpoint(body, system.exchange.checkpoint_key))
 
     def prove(request: Any) -> Message:
-        raise world.refusal("INVALID_ARGUMENT", "FIELD_OUT_OF_RANGE")
+        raise system.refusal("INVALID_ARGUMENT", "FIELD_OUT_OF_RANGE")
 
     def export(request: Any) -> Any:
         return original(audit_service_pb2.ExportAuditEntriesRequest(start_index=request.start_index, end_index=3))
 
     get_checkpoint.__name__, prove.__name__ = "GetCheckpoint", "GetInclusionProof"
-    world.exchange.GetCheckpoint, world.exchange.GetInclusionProof, world.exchange.export = get_checkpoint, prove, export
-    report = verify(world)
+    system.exchange.GetCheckpoint, system.exchange.GetInclusionProof, system.exchange.export = get_checkpoint, prove, export
+    report = verify(system)
     assert (report.verified, report.entries_read, report.recomputed_root) == (False, 3, None)
     assert differences(report) == [f"entries 0 to {size - 1}: unprovable", f"entries 3 to {size - 1}: missing"]
 
 
-def test_an_export_that_is_refused_for_its_size_is_a_finding(world: Any) -> None:
-    fill(world, 3)
+def test_an_export_that_is_refused_for_its_size_is_a_finding(system: Any) -> None:
+    fill(system, 3)
 
     def refused(path: str, message: bytes, metadata: Any, seconds: float) -> Any:
-        signed = world.exchange._authenticate(path, message, metadata)
-        yield world.exchange._refused(world.refusal("INVALID_ARGUMENT", "FIELD_OUT_OF_RANGE"), path, message, signed, [])
+        signed = system.exchange._authenticate(path, message, metadata)
+        yield system.exchange._refused(system.refusal("INVALID_ARGUMENT", "FIELD_OUT_OF_RANGE"), path, message, signed, [])
 
-    world.exchange.stream = refused
-    report = verify(world)
+    system.exchange.stream = refused
+    report = verify(system)
     assert (report.verified, differences(report)) == (False, ["entries 0 to 2: missing"])
 
 
-def test_entries_are_listed_by_subject_with_purpose_and_consent(world: Any) -> None:
-    fill(world, 7)
-    with world.open() as exchange:
+def test_entries_are_listed_by_subject_with_purpose_and_consent(system: Any) -> None:
+    fill(system, 7)
+    with system.open() as exchange:
         exchange.query(Identity.passport("DE", "C01X00T48"), Purpose.POST_LOAN_MANAGEMENT, "other")
         listed = list(exchange.audit_list(EntryFilter(identity=SUBJECT)))
         assert [entry.consent_reference for entry in listed if entry.purpose] == [f"consent-{n}" for n in range(6, -1, -1)]

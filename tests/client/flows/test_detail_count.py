@@ -23,12 +23,12 @@ def hash_of(leaf: log_pb2.DetailLeaf) -> bytes:
 
 
 @pytest.fixture
-def index(world: Any) -> int:
+def index(system: Any) -> int:
     """The entry of a batch about three subjects."""
-    with world.open() as exchange:
+    with system.open() as exchange:
         inquiries = [Inquiry(subject, Purpose.LOAN_APPROVAL, f"consent-{place}") for place, subject in enumerate(SUBJECTS)]
         assert len(list(exchange.query_many(inquiries))) == 3
-    (found,) = [place for place, logged in enumerate(world.exchange.log) if len(logged.subjects) == 3]
+    (found,) = [place for place, logged in enumerate(system.exchange.log) if len(logged.subjects) == 3]
     return int(found)
 
 
@@ -37,7 +37,7 @@ HONEST = [(2, [(2, 3), (3, 4)]), (0, [(0, 1), (1, 2), (2, 3), (3, 4)]), (4, [])]
 FEWER = [(2, [(2, 4)]), (0, [(0, 1), (1, 2), (2, 4)]), (0, [(0, 2), (2, 4)]), (0, [(0, 4)])]
 
 
-def show_instead(world: Any, disclosed: int, runs: list[tuple[int, int]]) -> None:
+def show_instead(system: Any, disclosed: int, runs: list[tuple[int, int]]) -> None:
     def tamper(method: str, answer: Any) -> Any:
         if isinstance(answer, audit_service_pb2.GetAuditEntryResponse):
             hashes = [hash_of(leaf) for leaf in answer.details]
@@ -48,25 +48,25 @@ def show_instead(world: Any, disclosed: int, runs: list[tuple[int, int]]) -> Non
             answer.request = b""
         return answer
 
-    world.exchange.tamper_answer = tamper
+    system.exchange.tamper_answer = tamper
 
 
 @pytest.mark.parametrize(("disclosed", "runs"), HONEST)
-def test_erased_leaves_still_count(world: Any, index: int, disclosed: int, runs: list[tuple[int, int]]) -> None:
-    show_instead(world, disclosed, runs)
-    with world.open() as exchange:
+def test_erased_leaves_still_count(system: Any, index: int, disclosed: int, runs: list[tuple[int, int]]) -> None:
+    show_instead(system, disclosed, runs)
+    with system.open() as exchange:
         opened = exchange.audit_show(index)
     assert [subject.erased for subject in opened.subjects] == [place >= disclosed for place in range(1, 4)]
 
 
 @pytest.mark.parametrize(("disclosed", "runs"), FEWER)
-def test_the_same_root_over_fewer_leaves_is_not_shown(world: Any, index: int, disclosed: int, runs: list[tuple[int, int]]) -> None:
-    show_instead(world, disclosed, runs)
-    with world.open() as exchange, pytest.raises(DetailsFalse, match="log commits to"):
+def test_the_same_root_over_fewer_leaves_is_not_shown(system: Any, index: int, disclosed: int, runs: list[tuple[int, int]]) -> None:
+    show_instead(system, disclosed, runs)
+    with system.open() as exchange, pytest.raises(DetailsFalse, match="log commits to"):
         exchange.audit_show(index)
 
 
-def test_the_commitment_itself_is_not_shown_as_one_erased_leaf(world: Any, index: int) -> None:
+def test_the_commitment_itself_is_not_shown_as_one_erased_leaf(system: Any, index: int) -> None:
     def tamper(method: str, answer: Any) -> Any:
         if isinstance(answer, audit_service_pb2.GetAuditEntryResponse):
             commitment = log_pb2.AuditEntry.FromString(answer.logged_entry.entry).details_commitment
@@ -75,6 +75,6 @@ def test_the_commitment_itself_is_not_shown_as_one_erased_leaf(world: Any, index
             answer.request = b""
         return answer
 
-    world.exchange.tamper_answer = tamper
-    with world.open() as exchange, pytest.raises(DetailsFalse, match="log commits to"):
+    system.exchange.tamper_answer = tamper
+    with system.open() as exchange, pytest.raises(DetailsFalse, match="log commits to"):
         exchange.audit_show(index)

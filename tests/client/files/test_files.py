@@ -361,7 +361,7 @@ def test_a_file_is_read_as_far_as_it_is_needed(tmp_path: Path) -> None:
 
 
 def test_the_examples_of_the_documentation_are_read(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "files.md").read_text("utf-8")
     reported, asked = [block.partition("```")[0] for block in page.split("```csv\n")[1:]]
     (tmp_path / "accounts.csv").write_text(reported)
     (tmp_path / "applicants.csv").write_text(asked)

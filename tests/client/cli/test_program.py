@@ -47,11 +47,11 @@ class Ran:
 
 
 @pytest.fixture
-def cli(world: Any, capsys: pytest.CaptureFixture[str]) -> Any:
+def cli(system: Any, capsys: pytest.CaptureFixture[str]) -> Any:
     """Runs a command line."""
 
     def call(*arguments: str | Path) -> Ran:
-        tool = Tool(open_exchange=lambda profile: world.open(), profile=world.folder)
+        tool = Tool(open_exchange=lambda profile: system.open(), profile=system.folder)
         code = run([str(argument) for argument in arguments], tool)
         captured = capsys.readouterr()
         return Ran(code, captured.out, captured.err)
@@ -74,7 +74,7 @@ def applicants_file(path: Path, rows: Sequence[str]) -> Path:
     return path
 
 
-def test_a_file_of_accounts_is_reported_and_rejects_are_named(cli: Any, world: Any, tmp_path: Path) -> None:
+def test_a_file_of_accounts_is_reported_and_rejects_are_named(cli: Any, system: Any, tmp_path: Path) -> None:
     file = accounts_file(tmp_path / "accounts.csv", 30, bad=[3, 7])
     with file.open("a") as opened:
         opened.write("\n" + ACCOUNT.format(number="x" * 30, account="a", currency="CNY", month="2025-09", disposition="N"))
@@ -117,7 +117,7 @@ def test_a_good_file_is_exit_code_0(cli: Any, tmp_path: Path) -> None:
     assert (ran.code, ran.out) == (0, "3 accounts: 3 accepted, 0 superseded, 0 rejected\n")
 
 
-def test_a_query_shows_history_and_decision(cli: Any, world: Any, tmp_path: Path) -> None:
+def test_a_query_shows_history_and_decision(cli: Any, system: Any, tmp_path: Path) -> None:
     ran = cli(*QUERY, "--json")
     assert ran.code == 0
     assert ran.json[0]["decision"] == "refer"
@@ -134,10 +134,10 @@ def test_a_query_shows_history_and_decision(cli: Any, world: Any, tmp_path: Path
     assert "C01X00000" not in shown.out + shown.err
 
 
-def test_the_number_can_come_from_standard_input(cli: Any, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_can_come_from_standard_input(cli: Any, system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{NUMBER}\n"))
     assert cli(*["-" if argument == NUMBER else argument for argument in QUERY]).code == 0
-    assert len(world.exchange.log) == 1
+    assert len(system.exchange.log) == 1
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -193,7 +193,7 @@ def test_withdrawals_and_submissions(cli: Any, tmp_path: Path) -> None:
     assert cli(*withdraw, "--reason", "boredom").code == 2
 
 
-def test_the_log_is_listed_shown_and_verified(cli: Any, world: Any) -> None:
+def test_the_log_is_listed_shown_and_verified(cli: Any, system: Any) -> None:
     for _ in range(3):
         cli(*QUERY)
     listed = cli("audit", "list", "--type", "2", "--country", "DE", "--number", NUMBER, "--json").json
@@ -204,7 +204,7 @@ def test_the_log_is_listed_shown_and_verified(cli: Any, world: Any) -> None:
     assert len(cli("audit", "list", "--token", shown["subjects"][0]["token"], "--json").json) == 4
     assert "open its commitment" in cli("audit", "show", "1").err
     assert cli("audit", "verify").out.endswith("VERIFIED\n")
-    world.exchange.log[1].leaf += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
+    system.exchange.log[1].leaf += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
     ran = cli("audit", "verify")
     assert ran.code == 1
     assert "entry 1: changed" in ran.out
@@ -216,19 +216,19 @@ def test_the_log_is_listed_shown_and_verified(cli: Any, world: Any) -> None:
 
 
 def test_receipts_are_held_against_the_log_and_a_file_that_proves_nothing_is_the_files_fault(
-    cli: Any, world: Any, tmp_path: Path
+    cli: Any, system: Any, tmp_path: Path
 ) -> None:
     receipts = tmp_path / "receipts.jsonl"
     for _ in range(3):
         assert cli(*QUERY, "--keep-receipts", receipts).code == 0
     held = ("audit", "verify", "--no-entries", "--receipts", receipts)
     assert "3 receipts kept" in cli(*held).out
-    (world.folder / "state" / "exchange.checkpoint").unlink()
-    lost = world.exchange.log.pop()
+    (system.folder / "state" / "exchange.checkpoint").unlink()
+    lost = system.exchange.log.pop()
     ran = cli(*held)
     assert ran.code == 1
     assert ran.out.splitlines()[1:3] == ["2 receipts kept", "entry 2: rolled back"]
-    world.exchange.log.append(lost)
+    system.exchange.log.append(lost)
     lines = [json.loads(line) for line in receipts.read_text().splitlines()]
     forged = log_pb2.Receipt.FromString(base64.b64decode(lines[1]["receipt"]))
     forged.index = 7
@@ -253,14 +253,14 @@ def test_keys_are_made_and_proved(cli: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "code", "says"),
     [
-        (lambda world: setattr(world.exchange, "tamper_receipt", lambda _: None), 5, "NOT TRUSTED (ReceiptMissing)"),
-        (lambda world: world.exchange.faults.extend([lambda: RawFailure("UNAVAILABLE", "refused\nhere")] * 9), 3, "not reached"),
-        (lambda world: (world.folder / "exchange.toml").unlink(), 2, "exchange.toml is missing"),
-        (lambda world: (world.folder / "signing.key").write_text("no"), 2, "member.toml: signing_key: signing.key"),
+        (lambda system: setattr(system.exchange, "tamper_receipt", lambda _: None), 5, "NOT TRUSTED (ReceiptMissing)"),
+        (lambda system: system.exchange.faults.extend([lambda: RawFailure("UNAVAILABLE", "refused\nhere")] * 9), 3, "not reached"),
+        (lambda system: (system.folder / "exchange.toml").unlink(), 2, "exchange.toml is missing"),
+        (lambda system: (system.folder / "signing.key").write_text("no"), 2, "member.toml: signing_key: signing.key"),
     ],
 )
-def test_whatever_goes_wrong_is_one_line_and_a_code(cli: Any, world: Any, prepare: Any, code: int, says: str) -> None:
-    prepare(world)
+def test_whatever_goes_wrong_is_one_line_and_a_code(cli: Any, system: Any, prepare: Any, code: int, says: str) -> None:
+    prepare(system)
     ran = cli(*QUERY)
     assert ran.code == code
     assert ran.out == ""
@@ -269,7 +269,7 @@ def test_whatever_goes_wrong_is_one_line_and_a_code(cli: Any, world: Any, prepar
     assert NUMBER not in ran.err
 
 
-def test_a_refusal_is_code_4_and_a_wrong_identity_or_command_line_code_2(cli: Any, world: Any) -> None:
+def test_a_refusal_is_code_4_and_a_wrong_identity_or_command_line_code_2(cli: Any, system: Any) -> None:
     ran = cli(*["" if argument == "c-1" else argument for argument in QUERY])
     assert (ran.code, ran.err.startswith("tallystick: refused: FIELD_REQUIRED")) == (4, True)
     ran = cli(*["" if argument == NUMBER else argument for argument in QUERY])
@@ -281,7 +281,7 @@ def test_a_refusal_is_code_4_and_a_wrong_identity_or_command_line_code_2(cli: An
 
 
 @pytest.mark.parametrize("name", ["applicants.csv", "link.csv", "applicants.partial.csv"])
-def test_an_output_that_is_the_input_is_refused_before_anything_is_opened(cli: Any, world: Any, tmp_path: Path, name: str) -> None:
+def test_an_output_that_is_the_input_is_refused_before_anything_is_opened(cli: Any, system: Any, tmp_path: Path, name: str) -> None:
     stem = "applicants.partial.csv" if name == "applicants.partial.csv" else "applicants.csv"
     file = applicants_file(tmp_path / stem, ["app-0,person,2,DE,C01X00000,loan_approval,c-0"])
     (tmp_path / "link.csv").symlink_to(file)
@@ -291,7 +291,7 @@ def test_an_output_that_is_the_input_is_refused_before_anything_is_opened(cli: A
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
     assert "same file" in ran.err
     assert file.read_bytes() == before
-    assert world.exchange.log == []
+    assert system.exchange.log == []
 
 
 def test_receipts_and_rejects_are_files_of_their_own(cli: Any, tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_receipts_and_rejects_are_files_of_their_own(cli: Any, tmp_path: Path) -
     assert cli("report", file, "--rejects", "/dev/null", "--keep-receipts", "/dev/null").code == 0
 
 
-def test_a_run_that_fails_keeps_the_earlier_output_and_says_where_its_own_rows_are(cli: Any, world: Any, tmp_path: Path) -> None:
+def test_a_run_that_fails_keeps_the_earlier_output_and_says_where_its_own_rows_are(cli: Any, system: Any, tmp_path: Path) -> None:
     rows = [f"app-{n},person,2,DE,C01X{n:05d},loan_approval,c-{n}" for n in range(1000)]
     file, out = applicants_file(tmp_path / "applicants.csv", rows), tmp_path / "decisions.csv"
     assert cli("screen", file, "--out", out).code == 0
@@ -328,7 +328,7 @@ def test_a_run_that_fails_keeps_the_earlier_output_and_says_where_its_own_rows_a
     assert rows_left == [f"app-{n}" for n in range(len(rows_left))] != []
     assert f"the {len(rows_left)} rows until then" in ran.err
     assert partial.stat().st_mode & 0o077 == 0
-    world.exchange.tamper_receipt = lambda _: None
+    system.exchange.tamper_receipt = lambda _: None
     assert cli("screen", file, "--out", out).code == 5
     assert out.read_bytes() == before
     assert not partial.exists(), "nothing was written that anybody could want"
@@ -375,7 +375,7 @@ def test_a_refusal_to_read_the_entries_names_the_way_without(cli: Any, monkeypat
 
 
 def test_an_interrupted_run_is_one_line_that_says_how_far_it_came(
-    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    system: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(_: object, reports: Iterable[Report]) -> Iterator[ReportResult]:
         yield ReportResult(next(iter(reports)), ReportOutcome.ACCEPTED)
@@ -383,11 +383,11 @@ def test_an_interrupted_run_is_one_line_that_says_how_far_it_came(
 
     monkeypatch.setattr(Exchange, "report_many", interrupted)
     file = accounts_file(tmp_path / "accounts.csv", 2)
-    assert run(["report", str(file)], Tool(open_exchange=lambda profile: world.open())) == 130
+    assert run(["report", str(file)], Tool(open_exchange=lambda profile: system.open())) == 130
     assert capsys.readouterr().err == "tallystick: interrupted; 1 accounts reported before this\n"
 
 
-def test_the_number_is_asked_for_without_an_echo(cli: Any, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_is_asked_for_without_an_echo(cli: Any, system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def answer(prompt: str) -> str:
@@ -398,12 +398,12 @@ def test_the_number_is_asked_for_without_an_echo(cli: Any, world: Any, monkeypat
     monkeypatch.setattr("click.termui.hidden_prompt_func", answer)
     ran = cli(*["-" if argument == NUMBER else argument for argument in QUERY])
     assert (ran.code, len(asked)) == (0, 1)
-    assert len(world.exchange.log) == 1
+    assert len(system.exchange.log) == 1
 
 
-def test_a_key_is_proved_before_the_operators_have_told_their_keys(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    (world.folder / "exchange.toml").write_text('origin = "exchange.test/log"\n')
-    assert run(["--profile", str(world.folder), "key", "prove", str(world.folder / "signing.key")]) == 0
+def test_a_key_is_proved_before_the_operators_have_told_their_keys(system: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    (system.folder / "exchange.toml").write_text('origin = "exchange.test/log"\n')
+    assert run(["--profile", str(system.folder), "key", "prove", str(system.folder / "signing.key")]) == 0
     assert "endorsement: none" in capsys.readouterr().out
 
 

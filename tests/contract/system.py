@@ -11,9 +11,9 @@ import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
 from tests.contract import requests
+from tests.contract.database_view import DatabaseView
 from tests.contract.installation import Installation, Worker, public_bytes, write_profile
 from tests.contract.raw_caller import RawCaller, Reply, path
-from tests.contract.stored import Stored
 
 from tallystick.crypto import key_statement
 from tallystick.v1 import log_pb2
@@ -28,7 +28,7 @@ class Running:
 
     installation: Installation
     worker: Worker
-    stored: Stored
+    database_view: DatabaseView
 
     def caller(self, member_id: str, key: Ed25519PrivateKey) -> RawCaller:
         """A member that calls this server by hand."""
@@ -82,7 +82,7 @@ def add_key(operator: RawCaller, member_id: str, key: Ed25519PrivateKey, endorse
     return bytes(operator.call(requests.ADD_KEY, add).message.key.keyid)
 
 
-class World:
+class System:
     """Both servers and all members."""
 
     def __init__(self, authority: Running, exchange: Running, folder: Path) -> None:
@@ -129,9 +129,9 @@ class World:
             member.exchange.close()
             member.authority.close()
 
-    def stored(self, caller: RawCaller) -> Stored:
+    def database_view(self, caller: RawCaller) -> DatabaseView:
         """The database of the server that the caller calls."""
-        return self.exchange.stored if caller.server is self.exchange.installation else self.authority.stored
+        return self.exchange.database_view if caller.server is self.exchange.installation else self.authority.database_view
 
     def expect_refusal(
         self,
@@ -158,7 +158,7 @@ class World:
     ) -> Reply:
         """Asserts all that holds of a refusal: its code, reason and fields; that nothing but the log has changed, and the log
         by one entry with its receipt, or not at all; and that the server goes on."""
-        stored = self.stored(caller)
+        stored = self.database_view(caller)
         state, size = stored.state(), stored.size
         reply = send()
         assert (reply.code, reply.reason) == (code, reason), f"{reply.code.name} {reply.reason}: {reply.text}"
@@ -174,7 +174,7 @@ class World:
 
     def expect_entry(self, caller: RawCaller, reply: Reply, index: int, *, refused: bool) -> None:
         """The log has the request at that index, and the reply's receipt proves it."""
-        entry = self.stored(caller).entry(index)
+        entry = self.database_view(caller).entry(index)
         assert (entry.member_id, entry.method) == (caller.member_id, path(reply.method))
         assert entry.outcome == (log_pb2.ENTRY_OUTCOME_REFUSED if refused else log_pb2.ENTRY_OUTCOME_OK)
         kept = caller.verified_receipt(reply)
