@@ -1,4 +1,4 @@
-"""The tree against RFC 6962's definitions, written down here once more as they stand there."""
+"""The tree against RFC 6962's definitions, written down here once more as they are there."""
 
 from collections.abc import Callable
 from hashlib import sha256

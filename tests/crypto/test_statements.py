@@ -1,4 +1,4 @@
-"""Receipts, references and key registration: the documented bytes, and nothing that cannot stand in them."""
+"""Receipts, references and key registration: the documented bytes, and nothing that cannot be in them."""
 
 import base64
 import hmac

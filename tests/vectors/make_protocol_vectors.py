@@ -150,7 +150,7 @@ def account_references() -> list[Case]:
 
 
 def request_signatures() -> list[Case]:
-    """Signed requests; what must be refused stands in request_signatures_negative.json."""
+    """Signed requests; what must be refused is in request_signatures_negative.json."""
     key = signing_key("member key")
     cases = []
     for message, lifetime, nonce_length in ((b"", 60, 16), (b"\x0a\x10" + bytes(16), 1, 32), (bytes(70_000), 30, 24)):

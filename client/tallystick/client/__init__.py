@@ -5,7 +5,7 @@
     with Exchange.from_profile("bank-a") as exchange:
         result = exchange.query(Identity.resident_id("…"), Purpose.LOAN_APPROVAL, "consent-2025-0417")
 
-What stands in `__all__` is the public API; a test freezes it. Each name is loaded when it is first used: the command imports this
+What `__all__` names is the public API; a test freezes it. Each name is loaded when it is first used: the command imports this
 package before it can say what Ctrl-C during that means.
 """
 

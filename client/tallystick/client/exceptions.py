@@ -62,7 +62,7 @@ class ProfileError(NotUsable):
 
 
 class InputInvalid(NotUsable):
-    """A value that cannot be sent: `field` is where it stands, `reason` a name of ErrorReason. The text does not hold the value."""
+    """A value that cannot be sent: `field` says where it is, `reason` a name of ErrorReason. The text does not hold the value."""
 
     def __init__(self, field: str, reason: str, description: str) -> None:
         super().__init__(f"{field}: {description}")

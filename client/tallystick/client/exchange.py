@@ -89,7 +89,7 @@ class Exchange:
     def query_many(self, inquiries: Iterable[Inquiry]) -> Iterator[InquiryOutcome]:
         """Queries many subjects in batches; outcomes come in the order of the inquiries, which are taken as they are needed.
 
-        What is wrong with one inquiry stands in its outcome's `error`; what concerns all of them is raised.
+        What is wrong with one inquiry is in its outcome's `error`; what concerns all of them is raised.
         """
         return self._driver.in_order(self._session.inquiries.query_batch, chunks(inquiries, MAX_INQUIRIES))
 

@@ -55,7 +55,7 @@ class Reason:
 
     @property
     def name(self) -> str:
-        """The reason as it stands in google.rpc.ErrorInfo: the name of the enum value without its prefix."""
+        """The reason as it is in google.rpc.ErrorInfo: the name of the enum value without its prefix."""
         return name_of(self.value)
 
 

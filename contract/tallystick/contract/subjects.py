@@ -13,7 +13,7 @@ from tallystick.v1 import audit_service_pb2, inquiry_service_pb2, reporting_serv
 
 
 class Subject(NamedTuple):
-    """One subject of a request, as it stands in the details of its log entry."""
+    """One subject of a request, as it is in the details of its log entry."""
 
     epoch_id: bytes
     element: bytes

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that is wrong with one field. It reaches the peer: no value of a token or reference stands in it."""
+    """One thing that is wrong with one field. It reaches the peer: no value of a token or reference is in it."""
 
     field: str
     """The field's path in the request message, such as "reports[3].account.months[2].month"."""

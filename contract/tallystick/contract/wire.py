@@ -1,4 +1,4 @@
-"""Names that stand in metadata, certificates and statuses (docs/protocol.md, "Transport" and "Errors")."""
+"""Names in metadata, certificates and statuses (docs/protocol.md, "Transport" and "Errors")."""
 
 from typing import Final
 

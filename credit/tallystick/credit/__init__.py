@@ -1,6 +1,6 @@
 """The credit trade, pure: code lists, validation, merging, overdue, screening; it knows no network and no database.
 
-What stands in `__all__` is public and frozen by a test.
+What `__all__` names is public and frozen by a test.
 """
 
 from tallystick.contract.violations import Violation

@@ -163,7 +163,7 @@ def _check_months(account: Account, opened: int, horizon: Horizon, field: str, f
         if number not in MONTHS:
             found.append(_month_violation(f"{field}.months[{index}].month", number))
         elif number in seen:
-            description = "stands in this report twice; give each month once"
+            description = "is in this report twice; give each month once"
             found.append(Violation(f"{field}.months[{index}].month", "FIELDS_INCONSISTENT", description))
         elif number > latest:
             description = "lies after the month of as_of, in UTC; report a month once it has begun"
@@ -309,5 +309,5 @@ def _check_annotations(account: Account, field: str, found: list[Violation]) -> 
         if annotation not in _ANNOTATION_TYPES:
             found.append(code_violation(f"{field}[{index}]", annotation))
         elif annotation in seen:
-            found.append(Violation(f"{field}[{index}]", "FIELDS_INCONSISTENT", "stands in the list twice; give it once"))
+            found.append(Violation(f"{field}[{index}]", "FIELDS_INCONSISTENT", "is in the list twice; give it once"))
         seen.add(annotation)

@@ -1,4 +1,4 @@
-"""Rules for a single field, whatever message it stands in: a code, an amount, a day, an instant."""
+"""Rules for a single field, whatever message it is in: a code, an amount, a day, an instant."""
 
 from datetime import UTC, datetime
 from enum import IntEnum

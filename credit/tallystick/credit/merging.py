@@ -25,7 +25,7 @@ __all__ = ["EMPTY", "MAX_MONTHS", "AccountState", "Merged", "has_overdue", "merg
 
 MAX_MONTHS: Final = 60
 
-# Typed Any: the stubs of ClearField know each name as a literal, and a list of names is none.
+# Typed Any: the stubs of ClearField know each name as a literal, and a list of names is not a literal.
 _HEADER_FIELDS: Final[list[Any]] = [item.name for item in Account.DESCRIPTOR.fields if item.name != "months"]
 
 

@@ -2,7 +2,7 @@
 
 Known values are summed up, and what is not known is left out and never taken for zero: the most days past due of a
 window are the most that any of its overdue months tells, and absent if none tells them; a month that does not tell its
-days still counts, and its disposition stands in worst_disposition.
+days still counts, and its disposition is in worst_disposition.
 """
 
 from collections.abc import Iterable, Sequence

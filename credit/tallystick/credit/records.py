@@ -25,7 +25,7 @@ _Code = TypeVar("_Code", bound=IntEnum)
 
 
 class HistoryError(ValueError):
-    """A message holds something that cannot be read: a code that this version does not know, or a day that is none.
+    """A message holds something that cannot be read: a code that this version does not know, or a day that does not exist.
 
     A decision taken without what could not be read might be wrong, so nothing is left out in silence.
     """

@@ -1,4 +1,4 @@
-"""Tallystick's cryptography: bytes in, bytes out, no I/O. What stands in `__all__` is public and frozen by a test."""
+"""Tallystick's cryptography: bytes in, bytes out, no I/O. What `__all__` names is public and frozen by a test."""
 
 from tallystick.crypto.commitments import (
     commitment_from_hashes,

@@ -5,12 +5,12 @@ import binascii
 
 
 def encode(data: bytes) -> str:
-    """Return the canonical base64 of `data`."""
+    """Returns the canonical base64 of `data`."""
     return base64.b64encode(data).decode("ascii")
 
 
 def decode(text: str) -> bytes | None:
-    """Return the bytes of canonical base64; None for any other text, which each caller refuses in its own words."""
+    """Returns the bytes of canonical base64; None for any other text, which each caller refuses in its own words."""
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):

@@ -14,12 +14,12 @@ SALT_BYTES = 16
 
 
 def new_seed() -> bytes:
-    """Return 32 random bytes, from which all salts of one entry derive. Each entry takes its own."""
+    """Returns 32 random bytes, from which all salts of one entry derive. Each entry takes its own."""
     return secrets.token_bytes(SEED_BYTES)
 
 
 def salt(seed: bytes, i: int) -> bytes:
-    """Return the salt, 16 bytes, of the leaf at position `i`.
+    """Returns the salt, 16 bytes, of the leaf at position `i`.
 
     Raises CryptoError unless the seed is 32 bytes and 0 ≤ i < 2³².
     """
@@ -29,7 +29,7 @@ def salt(seed: bytes, i: int) -> bytes:
 
 
 def subject_leaf(epoch_id: bytes, element: bytes, purpose: int, consent_reference: str) -> bytes:
-    """Return the bytes of a subject's leaf, before its salt: purpose 0 and an empty reference where a method has none.
+    """Returns the bytes of a subject's leaf, before its salt: purpose 0 and an empty reference where a method has none.
 
     `epoch_id` and `element` are taken as they were sent, whatever their length, so that a refused request can be
     committed to. Raises CryptoError when the reference is not text that UTF-8 can hold.
@@ -42,7 +42,7 @@ def subject_leaf(epoch_id: bytes, element: bytes, purpose: int, consent_referenc
 
 
 def salted_leaf_hash(salt: bytes, content: bytes) -> bytes:
-    """Return the hash of one leaf.
+    """Returns the hash of one leaf.
 
     Raises CryptoError unless the salt is 16 bytes: a shorter one would let content pass for salt.
     """
@@ -52,14 +52,14 @@ def salted_leaf_hash(salt: bytes, content: bytes) -> bytes:
 
 
 def details_commitment(seed: bytes, envelope: bytes, subject_leaves: Sequence[bytes]) -> bytes:
-    """Return the commitment, 32 bytes, to the envelope and the request's subjects, in its order. Raises CryptoError."""
+    """Returns the commitment, 32 bytes, to the envelope and the request's subjects, in its order. Raises CryptoError."""
     return commitment_from_hashes(
         [salted_leaf_hash(salt(seed, i), content) for i, content in enumerate((envelope, *subject_leaves))]
     )
 
 
 def commitment_from_hashes(hashes: Sequence[bytes]) -> bytes:
-    """Return the commitment from the salted leaves' hashes, as remain when a leaf was erased.
+    """Returns the commitment from the salted leaves' hashes, as remain when a leaf was erased.
 
     Raises CryptoError unless there is one hash at least, each of 32 bytes.
     """

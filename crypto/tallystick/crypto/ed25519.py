@@ -26,7 +26,7 @@ def is_usable_public_key(public_key: bytes) -> bool:
 
 
 def raw_public_key(private_key: Ed25519PrivateKey) -> bytes:
-    """Return the 32 bytes of the public key that belongs to `private_key`."""
+    """Returns the 32 bytes of the public key that belongs to `private_key`."""
     return private_key.public_key().public_bytes_raw()
 
 

@@ -40,7 +40,7 @@ class Identity:
     number: str = field(repr=False)
 
     def canonical_bytes(self) -> bytes:
-        """Return the bytes that are blinded for the token protocol."""
+        """Returns the bytes that are blinded for the token protocol."""
         return framed(
             "tallystick-identity-v1",
             self.kind.encode(),
@@ -51,7 +51,7 @@ class Identity:
 
 
 def normalise(kind: str, type: str, country: str, number: str) -> Identity:  # noqa: A002  the trade's word, and API
-    """Return the identity in its normal form.
+    """Returns the identity in its normal form.
 
     `kind` is "person" or "organisation"; `type` a code of the table in docs/protocol.md; `country` the issuing
     country's ISO 3166-1 alpha-2 code, upper case. Raises IdentityError with the field and the reason when the document
@@ -114,5 +114,5 @@ def _normalised_number(number: str) -> str:
     if not normalised:
         raise IdentityError("number", "FIELD_REQUIRED", "give the document's number")
     if _NORMALISED.fullmatch(normalised) is None:
-        raise malformed("besides separators only the digits 0-9 and the letters A-Z can stand in it, 40 at most")
+        raise malformed("besides separators only the digits 0-9 and the letters A-Z are allowed, 40 at most")
     return normalised

@@ -23,7 +23,7 @@ class Document:
     name: str
     country: str
     check: Callable[[str], str]
-    """Takes the normalised number, returns it as it is to stand; raises IdentityError."""
+    """Takes the normalised number, returns it as it is to be kept; raises IdentityError."""
 
 
 def malformed(description: str) -> IdentityError:
@@ -32,7 +32,7 @@ def malformed(description: str) -> IdentityError:
 
 
 def resident_id_check_digit(first17: str) -> str:
-    """Return the check digit, "0" to "9" or "X", for the first 17 digits of a resident ID (GB 11643).
+    """Returns the check digit, "0" to "9" or "X", for the first 17 digits of a resident ID (GB 11643).
 
     Raises IdentityError unless these are 17 ASCII digits.
     """
@@ -90,7 +90,7 @@ def _permanent_residence_permit(number: str) -> str:
 def _hong_kong_identity_card(number: str) -> str:
     match = re.fullmatch(r"([A-Z]{1,2})([0-9]{6})([0-9A])", number)
     if match is None:
-        raise malformed("give 1 or 2 letters, 6 digits and the check digit that stands in parentheses")
+        raise malformed("give 1 or 2 letters, 6 digits and the check digit that is in parentheses")
     # The check digit makes the weighted sum a multiple of 11; letters count from 10, a missing first letter as 36.
     letters = [int(letter, 36) for letter in match[1]]
     values = [*([36] if len(letters) == 1 else []), *letters, *map(int, match[2]), int(match[3], 16)]

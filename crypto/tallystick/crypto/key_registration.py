@@ -10,7 +10,7 @@ _MEMBER_ID = re.compile(r"[a-z][a-z0-9-]{2,31}", re.ASCII)
 
 
 def key_statement(origin: str, member_id: str, public_key: bytes) -> bytes:
-    """Return the bytes that possession and endorsement signatures are over.
+    """Returns the bytes that possession and endorsement signatures are over.
 
     Raises CryptoError when the origin or the member_id is not well formed, or the public key is not 32 bytes or a point
     of small order, under which signatures prove nothing.

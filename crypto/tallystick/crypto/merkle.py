@@ -1,7 +1,7 @@
 """The Merkle tree of RFC 6962 section 2.1 with SHA-256: roots, compact ranges, proofs, verification (RFC 9162).
 
 Sizes and indices count leaves from 0; a range is [begin, end). All hashes are 32 bytes. The hashes of a range's
-complete subtrees stand in the order of the leaves, which is the largest subtree first.
+complete subtrees are in the order of the leaves, which is the largest subtree first.
 """
 
 import hmac
@@ -17,17 +17,17 @@ EMPTY_ROOT = sha256(b"").digest()
 
 
 def leaf_hash(leaf: bytes) -> bytes:
-    """Return the hash of a leaf's bytes."""
+    """Returns the hash of a leaf's bytes."""
     return sha256(b"\x00" + leaf).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of an inner node over the hashes of its two children."""
+    """Returns the hash of an inner node over the hashes of its two children."""
     return sha256(b"\x01" + left + right).digest()
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
-    """Return the root of a range from the roots of its complete subtrees, largest first; EMPTY_ROOT from none."""
+    """Returns the root of a range from the roots of its complete subtrees, largest first; EMPTY_ROOT from none."""
     if not hashes:
         return EMPTY_ROOT
     folded = hashes[-1]
@@ -51,7 +51,7 @@ class CompactRange:
         _check_hashes(self.hashes, self.size.bit_count(), "compact range")
 
     def append(self, leaf_hash: bytes) -> None:
-        """Append one leaf by its hash."""
+        """Appends one leaf by its hash."""
         node = leaf_hash
         merging = self.size
         while merging & 1:
@@ -61,16 +61,16 @@ class CompactRange:
         self.size += 1
 
     def extend(self, leaf_hashes: Iterable[bytes]) -> None:
-        """Append leaves by their hashes, in order."""
+        """Appends leaves by their hashes, in order."""
         for hash_ in leaf_hashes:
             self.append(hash_)
 
     def root(self) -> bytes:
-        """Return the tree's root."""
+        """Returns the tree's root."""
         return fold(self.hashes)
 
     def to_bytes(self) -> bytes:
-        """Return the hashes joined, largest subtree first; the size is kept apart."""
+        """Returns the hashes joined, largest subtree first; the size is kept apart."""
         return b"".join(self.hashes)
 
     @classmethod
@@ -83,7 +83,7 @@ class CompactRange:
 
 
 def root(leaf_hashes: Sequence[bytes]) -> bytes:
-    """Return the root of a tree over these leaf hashes; EMPTY_ROOT over none."""
+    """Returns the root of a tree over these leaf hashes; EMPTY_ROOT over none."""
     compact = CompactRange()
     compact.extend(leaf_hashes)
     return compact.root()
@@ -93,7 +93,7 @@ def root(leaf_hashes: Sequence[bytes]) -> bytes:
 
 
 def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
-    """Return the ranges of leaves whose roots are the inclusion proof (RFC 6962 section 2.1.1), in the proof's order.
+    """Returns the ranges of leaves whose roots are the inclusion proof (RFC 6962 section 2.1.1), in the proof's order.
 
     Raises MerkleError unless 0 ≤ index < size.
     """
@@ -114,7 +114,7 @@ def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
 
 
 def consistency_ranges(old: int, new: int) -> list[tuple[int, int]]:
-    """Return the ranges of leaves whose roots are the consistency proof (RFC 6962 section 2.1.2), in the proof's order.
+    """Returns the ranges of leaves whose roots are the consistency proof (RFC 6962 section 2.1.2), in the proof's order.
 
     From size 0, and between equal sizes, the proof is empty. Raises MerkleError unless 0 ≤ old ≤ new.
     """
@@ -158,7 +158,7 @@ def complete_subtrees(begin: int, end: int) -> list[tuple[int, int]]:
 
 
 def inclusion_proof(index: int, leaf_hashes: Sequence[bytes]) -> list[bytes]:
-    """Return the inclusion proof of a leaf in the tree over these leaf hashes.
+    """Returns the inclusion proof of a leaf in the tree over these leaf hashes.
 
     Raises MerkleError for an index outside.
     """
@@ -166,7 +166,7 @@ def inclusion_proof(index: int, leaf_hashes: Sequence[bytes]) -> list[bytes]:
 
 
 def consistency_proof(old_size: int, leaf_hashes: Sequence[bytes]) -> list[bytes]:
-    """Return the proof that the tree over these leaf hashes continues its first `old_size` ones. Raises MerkleError."""
+    """Returns the proof that the tree over these leaf hashes continues its first `old_size` ones. Raises MerkleError."""
     return [root(leaf_hashes[begin:end]) for begin, end in consistency_ranges(old_size, len(leaf_hashes))]
 
 
@@ -174,7 +174,7 @@ def consistency_proof(old_size: int, leaf_hashes: Sequence[bytes]) -> list[bytes
 
 
 def verify_inclusion(index: int, size: int, leaf_hash: bytes, proof: Sequence[bytes], root: bytes) -> None:
-    """Verify that the leaf stands at `index` of the tree of `size` leaves with `root` (RFC 9162 section 2.1.3.2).
+    """Verifies that the leaf is at `index` of the tree of `size` leaves with `root` (RFC 9162 section 2.1.3.2).
 
     Raises MerkleError when it does not, or when anything is malformed.
     """
@@ -198,7 +198,7 @@ def verify_inclusion(index: int, size: int, leaf_hash: bytes, proof: Sequence[by
 
 
 def verify_consistency(old_size: int, new_size: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
-    """Verify that the tree of `new_size` leaves continues that of `old_size` (RFC 9162 section 2.1.4.2).
+    """Verifies that the tree of `new_size` leaves continues that of `old_size` (RFC 9162 section 2.1.4.2).
 
     From size 0 the proof is empty and the old root must be EMPTY_ROOT; between equal sizes it is empty and the roots
     must be equal. Raises MerkleError when it does not hold, or when anything is malformed.

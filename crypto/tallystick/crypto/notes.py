@@ -46,7 +46,7 @@ class NoteVerifier:
 class Checkpoint:
     """A log's name, its number of leaves and its root at that size.
 
-    Raises NoteError when one cannot stand in a checkpoint.
+    Raises NoteError when one cannot be in a checkpoint.
     """
 
     origin: str
@@ -68,7 +68,7 @@ class Checkpoint:
 
 
 def sign_note(text: str, name: str, private_key: Ed25519PrivateKey) -> str:
-    """Return `text` as a note that carries one signature.
+    """Returns `text` as a note that carries one signature.
 
     Raises NoteError unless `text` ends in a line feed and has no other control character, and `name` is not empty and
     without spaces and "+".
@@ -82,7 +82,7 @@ def sign_note(text: str, name: str, private_key: Ed25519PrivateKey) -> str:
 
 
 def open_note(note: str, verifiers: Iterable[NoteVerifier]) -> str:
-    """Return a note's text, once a known key's signature over it has been verified.
+    """Returns a note's text, once a known key's signature over it has been verified.
 
     Signatures of unknown keys are ignored. Raises NoteError when the note is malformed or too long, when no known key
     signed it, and when any signature that names a known key does not verify.
@@ -113,12 +113,12 @@ def open_note(note: str, verifiers: Iterable[NoteVerifier]) -> str:
 
 
 def sign_checkpoint(checkpoint: Checkpoint, private_key: Ed25519PrivateKey) -> str:
-    """Return the checkpoint as a signed note, its origin being the key's name. Raises NoteError."""
+    """Returns the checkpoint as a signed note, its origin being the key's name. Raises NoteError."""
     return sign_note(checkpoint.body(), checkpoint.origin, private_key)
 
 
 def open_checkpoint(note: str, verifier: NoteVerifier) -> Checkpoint:
-    """Verify a log's signed checkpoint and return it.
+    """Verifies a log's signed checkpoint and returns it.
 
     Its origin must be the verifier's name; extension lines are ignored.
 

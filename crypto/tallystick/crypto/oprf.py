@@ -81,7 +81,7 @@ def _check_scalar(scalar: bytes, name: str) -> None:
 
 
 def check_element(data: bytes) -> None:
-    """Raise ElementError unless `data` is the canonical encoding, 32 bytes, of an element other than the identity."""
+    """Raises ElementError unless `data` is the canonical encoding, 32 bytes, of an element other than the identity."""
     if not ristretto255.is_element(data):
         raise ElementError("not the canonical encoding of a ristretto255 element other than the identity")
 
@@ -90,18 +90,18 @@ def check_element(data: bytes) -> None:
 
 
 def generate_private_key() -> bytes:
-    """Return a new random private key: a scalar, 32 bytes."""
+    """Returns a new random private key: a scalar, 32 bytes."""
     return ristretto255.random_scalar()
 
 
 def public_key(private_key: bytes) -> bytes:
-    """Return the public key of `private_key`. Raises ElementError unless that is a canonical scalar other than zero."""
+    """Returns the public key of `private_key`. Raises ElementError unless that is a canonical scalar other than zero."""
     _check_scalar(private_key, "private_key")
     return ristretto255.multiply_base(private_key)
 
 
 def derive_key_pair(seed: bytes, info: bytes, *, mode: int, suite: str = SUITE) -> tuple[bytes, bytes]:
-    """Derive (private key, public key) from a secret seed of 32 bytes (DeriveKeyPair).
+    """Derives (private key, public key) from a secret seed of 32 bytes (DeriveKeyPair).
 
     Raises CryptoError for a wrong length.
     """
@@ -116,7 +116,7 @@ def derive_key_pair(seed: bytes, info: bytes, *, mode: int, suite: str = SUITE) 
 
 
 def epoch_id(sequence: int, public_key: bytes, *, suite: str = SUITE) -> bytes:
-    """Return the 20 bytes that name a key epoch: its sequence number and 16 bytes of SHA-256(suite ‖ public key).
+    """Returns the 20 bytes that name a key epoch: its sequence number and 16 bytes of SHA-256(suite ‖ public key).
 
     Raises ElementError for a bad public key, CryptoError unless 0 ≤ sequence < 2³².
     """
@@ -127,7 +127,7 @@ def epoch_id(sequence: int, public_key: bytes, *, suite: str = SUITE) -> bytes:
 
 
 def epoch_sequence(epoch_id: bytes) -> int:
-    """Return the sequence number that stands in an epoch id. Raises CryptoError unless it is 20 bytes."""
+    """Returns the sequence number that is in an epoch id. Raises CryptoError unless it is 20 bytes."""
     if len(epoch_id) != EPOCH_ID_BYTES:
         raise CryptoError(f"epoch_id must be {EPOCH_ID_BYTES} bytes")
     return int.from_bytes(epoch_id[:4], "big")
@@ -143,7 +143,7 @@ def blind(
     mode: int = MODE_VOPRF,
     blind: bytes | None = None,
 ) -> Blinded:
-    """Blind `input` with a fresh random scalar (Blind).
+    """Blinds `input` with a fresh random scalar (Blind).
 
     `blind` fixes the scalar, for test vectors alone: a scalar used twice links the two requests.
     Raises ElementError when the input is longer than 65,535 bytes.
@@ -162,7 +162,7 @@ def evaluate(
     mode: int = MODE_VOPRF,
     proof_randomness: bytes | None = None,
 ) -> tuple[list[bytes], bytes]:
-    """Evaluate a batch of blinded elements with the key, and prove it (BlindEvaluate).
+    """Evaluates a batch of blinded elements with the key, and proves it (BlindEvaluate).
 
     Returns the evaluated elements in order, and one proof of 64 bytes over all of them (empty in mode OPRF).
     `public_key` must be that of `private_key`, or the proof does not verify. `proof_randomness` fixes the proof's
@@ -196,7 +196,7 @@ def evaluate(
 def verify_evaluation(
     public_key: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], proof: bytes, *, suite: str = SUITE
 ) -> None:
-    """Verify that each of `evaluated` is its blinded element under the key of `public_key` (VerifyProof).
+    """Verifies that each of `evaluated` is its blinded element under the key of `public_key` (VerifyProof).
 
     Raises ElementError for an element or key that is not canonical or the identity (with the index in a batch),
     ProofError for everything else.
@@ -227,7 +227,7 @@ def verify_evaluation(
 
 
 def unblind(blind: bytes, evaluated: bytes) -> bytes:
-    """Return the token: the evaluated element without its blind. Verify the evaluation first.
+    """Returns the token: the evaluated element without its blind. Verify the evaluation first.
 
     Raises ElementError for a bad scalar or element.
     """
@@ -240,7 +240,7 @@ def finalize(
     blind: bytes,
     evaluated: bytes,
 ) -> bytes:
-    """Return RFC 9497's final hash, 64 bytes. Tokens are elements and do without it; it serves the RFC's vectors.
+    """Returns RFC 9497's final hash, 64 bytes. Tokens are elements and do without it; it serves the RFC's vectors.
 
     Raises ElementError for a bad scalar or element.
     """

@@ -1,4 +1,4 @@
-"""Origins: the names of logs, wherever one stands in signed bytes (c2sp.org/tlog-checkpoint)."""
+"""Origins: the names of logs, wherever one is in signed bytes (c2sp.org/tlog-checkpoint)."""
 
 import re
 

@@ -13,9 +13,9 @@ SIGNATURE_STEP = 2
 
 
 def receipt_statement(origin: str, index: int, leaf_hash: bytes) -> bytes:
-    """Return the bytes that a receipt's signature is over.
+    """Returns the bytes that a receipt's signature is over.
 
-    Raises ReceiptError when a value cannot stand in them: origin not 1 to 255 visible ASCII characters without "+",
+    Raises ReceiptError when a value cannot be in them: origin not 1 to 255 visible ASCII characters without "+",
     index outside 0 to 2⁶⁴ - 1, leaf hash not 32 bytes.
     """
     if not is_origin(origin):
@@ -26,11 +26,11 @@ def receipt_statement(origin: str, index: int, leaf_hash: bytes) -> bytes:
 
 
 def sign_receipt(private_key: Ed25519PrivateKey, origin: str, index: int, leaf_hash: bytes) -> bytes:
-    """Return the receipt key's signature, 64 bytes. Raises ReceiptError as `receipt_statement`."""
+    """Returns the receipt key's signature, 64 bytes. Raises ReceiptError as `receipt_statement`."""
     return private_key.sign(receipt_statement(origin, index, leaf_hash))
 
 
 def verify_receipt_signature(public_key: bytes, origin: str, index: int, leaf_hash: bytes, signature: bytes) -> None:
-    """Verify a receipt's signature. Raises ReceiptError with step 2 when it does not hold."""
+    """Verifies a receipt's signature. Raises ReceiptError with step 2 when it does not hold."""
     if not is_signed(public_key, signature, receipt_statement(origin, index, leaf_hash)):
         raise ReceiptError(SIGNATURE_STEP, "the signature does not verify under the receipt key")

@@ -13,13 +13,13 @@ MAX_ACCOUNT_NUMBER_CHARACTERS = 256
 
 
 def account_secret_id(secret: bytes) -> bytes:
-    """Return the 8 bytes that name a member's account secret. Raises CryptoError unless the secret is 32 bytes."""
+    """Returns the 8 bytes that name a member's account secret. Raises CryptoError unless the secret is 32 bytes."""
     _check_secret(secret)
     return sha256(b"tallystick-account-secret-v1" + secret).digest()[:SECRET_ID_BYTES]
 
 
 def account_reference(secret: bytes, account_number: str) -> tuple[bytes, bytes]:
-    """Return (secret id, digest), which stand for an account of the member that keeps `secret`.
+    """Returns (secret id, digest), which stand for an account of the member that keeps `secret`.
 
     The number is put into normal form C of Unicode 3.2 and otherwise taken as it is. Raises IdentityError (field
     "account_number") when it is empty or too long or cannot be encoded, CryptoError unless the secret is 32 bytes.
@@ -39,7 +39,7 @@ def account_reference(secret: bytes, account_number: str) -> tuple[bytes, bytes]
 
 
 def subject_key(store_secret: bytes, epoch_id: bytes, element: bytes) -> bytes:
-    """Return what a database stores instead of a token: HMAC-SHA-256(store_secret, epoch_id ‖ element), 32 bytes.
+    """Returns what a database stores instead of a token: HMAC-SHA-256(store_secret, epoch_id ‖ element), 32 bytes.
 
     Raises CryptoError unless the secret is 32 bytes, epoch_id 20 and element 32: joined without lengths, nothing else
     keeps them apart.

@@ -49,37 +49,37 @@ def is_scalar(data: bytes) -> bool:
 
 
 def random_scalar() -> bytes:
-    """Return a uniformly random scalar other than zero."""
+    """Returns a uniformly random scalar other than zero."""
     return bytes(rbcl.crypto_core_ristretto255_scalar_random())
 
 
 def reduce_scalar(wide: bytes) -> bytes:
-    """Return 64 uniform bytes, little endian, modulo the group's order."""
+    """Returns 64 uniform bytes, little endian, modulo the group's order."""
     return bytes(rbcl.crypto_core_ristretto255_scalar_reduce(wide))
 
 
 def invert_scalar(scalar: bytes) -> bytes:
-    """Return the multiplicative inverse of a scalar other than zero."""
+    """Returns the multiplicative inverse of a scalar other than zero."""
     return bytes(rbcl.crypto_core_ristretto255_scalar_invert(scalar))
 
 
 def multiply_scalars(left: bytes, right: bytes) -> bytes:
-    """Return the product of two scalars."""
+    """Returns the product of two scalars."""
     return bytes(rbcl.crypto_core_ristretto255_scalar_mul(left, right))
 
 
 def subtract_scalars(left: bytes, right: bytes) -> bytes:
-    """Return the difference of two scalars."""
+    """Returns the difference of two scalars."""
     return bytes(rbcl.crypto_core_ristretto255_scalar_sub(left, right))
 
 
 def element_from_hash(digest: bytes) -> bytes:
-    """Map 64 uniform bytes to an element (the one-way map of RFC 9496, section 4.3.4)."""
+    """Maps 64 uniform bytes to an element (the one-way map of RFC 9496, section 4.3.4)."""
     return bytes(rbcl.crypto_core_ristretto255_from_hash(digest))
 
 
 def multiply(scalar: bytes, element: bytes) -> bytes:
-    """Return `scalar · element`. Raises ElementError when the element is not canonical, or the product would be the identity."""
+    """Returns `scalar · element`. Raises ElementError when the element is not canonical, or the product would be the identity."""
     if len(element) != BYTES or element[31] >= _HIGHEST_BIT:
         raise ElementError(_NOT_AN_ELEMENT)
     try:
@@ -90,7 +90,7 @@ def multiply(scalar: bytes, element: bytes) -> bytes:
 
 
 def multiply_base(scalar: bytes) -> bytes:
-    """Return `scalar · generator`. Raises ElementError when the scalar is zero."""
+    """Returns `scalar · generator`. Raises ElementError when the scalar is zero."""
     try:
         return bytes(rbcl.crypto_scalarmult_ristretto255_base(scalar))
     except (RuntimeError, ValueError, TypeError):
@@ -98,7 +98,7 @@ def multiply_base(scalar: bytes) -> bytes:
 
 
 def add(left: bytes, right: bytes) -> bytes:
-    """Return the sum of two encoded elements, which may be the identity.
+    """Returns the sum of two encoded elements, which may be the identity.
 
     Both must come from this module: the library does not say when an encoding is not canonical, it adds nothing then.
     """

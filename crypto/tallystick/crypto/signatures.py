@@ -67,14 +67,14 @@ class RequestSignature:
 
 
 def keyid(public_key: bytes) -> bytes:
-    """Return the 32 bytes that name a key: SHA-256 of its 32 bytes. Raises SignatureFormatError for another length."""
+    """Returns the 32 bytes that name a key: SHA-256 of its 32 bytes. Raises SignatureFormatError for another length."""
     if len(public_key) != PUBLIC_KEY_BYTES:
         raise SignatureFormatError(f"a public key must be {PUBLIC_KEY_BYTES} bytes")
     return sha256(public_key).digest()
 
 
 def content_digest(message: bytes) -> str:
-    """Return a call's content-digest value: over the byte 0, the length in four bytes, and the message.
+    """Returns a call's content-digest value: over the byte 0, the length in four bytes, and the message.
 
     Raises SignatureFormatError when the message is too long for a gRPC frame.
     """
@@ -86,7 +86,7 @@ def content_digest(message: bytes) -> str:
 
 
 def signature_base(components: Iterable[tuple[str, str]], signature_params: str) -> bytes:
-    """Return the bytes that RFC 9421 signs (section 2.5) over covered components, (name, value) in their order."""
+    """Returns the bytes that RFC 9421 signs (section 2.5) over covered components, (name, value) in their order."""
     lines = [f'"{name}": {value}' for name, value in components]
     lines.append(f'"@signature-params": {signature_params}')
     return "\n".join(lines).encode()
@@ -102,7 +102,7 @@ def sign_request(
     lifetime: int = MAX_LIFETIME,
     nonce: bytes | None = None,
 ) -> SignedRequest:
-    """Sign a call for one addressee.
+    """Signs a call for one addressee.
 
     `path` is the full method, `audience` the addressee's log origin, `created` seconds since 1970, `lifetime` 1 to 60
     seconds; `nonce` is fresh and random unless a test vector fixes it. Raises SignatureFormatError when one cannot
@@ -127,7 +127,7 @@ def sign_request(
 
 
 def parse_request_signature(metadata: Sequence[tuple[str, str | bytes]]) -> RequestSignature:
-    """Read a request's four signature headers; other metadata is passed over.
+    """Reads a request's four signature headers; other metadata is passed over.
 
     Raises SignatureFormatError when one is missing, doubled, or not exactly what `sign_request` would write for its
     values.
@@ -158,7 +158,7 @@ def parse_request_signature(metadata: Sequence[tuple[str, str | bytes]]) -> Requ
 
 
 def verify_request(request_signature: RequestSignature, *, public_key: bytes, path: str, message: bytes) -> None:
-    """Verify that the key signed this call.
+    """Verifies that the key signed this call.
 
     Whether it is fresh, not replayed and addressed to us is the caller's to judge.
 

@@ -170,7 +170,7 @@ Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
 
 @_typing.final
 class SubjectDetail(_message.Message):
-    """One subject of a request, as it stands in the details."""
+    """One subject of a request, as it is in the details."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

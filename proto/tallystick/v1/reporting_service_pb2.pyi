@@ -265,7 +265,7 @@ class WithdrawAccountResponse(_message.Message):
 
     WITHDRAWN_FIELD_NUMBER: _builtins.int
     withdrawn: _builtins.bool
-    """Whether an account that was visible before has gone. False when there was none: the tombstone stands all the same."""
+    """Whether an account that was visible before has gone. False when there was none: the tombstone remains all the same."""
     def __init__(
         self,
         *,

@@ -13,6 +13,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from tallystick.crypto import key_statement, parse_request_signature, sign_request
+from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.server.composition import compose
 from tallystick.server.installation.key_folder import ServerKeys
 from tallystick.server.installation.settings import Settings
@@ -72,7 +73,7 @@ async def bootstrap(settings: Settings, keys: ServerKeys, dsn: str) -> bool:
 async def _first_requests(connection: Connection, settings: Settings, keys: ServerKeys) -> list[Request]:
     """Writes the operator's rows; returns the requests that say so, signed by the key that they register."""
     ((clock,),) = await connection.fetch("SELECT clock_timestamp()")
-    public_key = keys.operator_key.public_key().public_bytes_raw()
+    public_key = raw_public_key(keys.operator_key)
     member = pb.Member(member_id=settings.operator, display_name="Operator", roles=[pb.ROLE_OPERATOR], state=pb.MEMBER_STATE_ACTIVE)
     row = await registry.insert_member(connection, member, clock)
     assert row is not None

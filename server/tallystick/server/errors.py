@@ -17,7 +17,7 @@ from tallystick.v1 import errors_pb2
 
 @dataclass(slots=True)
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
-    """A request is not carried out. Its text reaches the peer: no value of a token, reference or key may stand in it."""
+    """A request is not carried out. Its text reaches the peer: no value of a token, reference or key may be in it."""
 
     reason: errors_pb2.ErrorReason.ValueType
     message: str
@@ -27,7 +27,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
 
     @property
     def reason_name(self) -> str:
-        """The reason as it stands in google.rpc.ErrorInfo: the enum's name without its prefix."""
+        """The reason as it is in google.rpc.ErrorInfo: the enum's name without its prefix."""
         return name_of(self.reason)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Files: what stands in them comes out as it went in, CSV and Parquet alike, and every fault is named by row and column."""
+"""Files: what is in them comes out as it went in, CSV and Parquet alike, and every fault is named by row and column."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_a_cell_that_cannot_be_read_rejects_its_account_alone(tmp_path: Path, co
     assert bad.report is None
     expected = {"running_amount": "running_since_date"}.get(column, column)
     assert [(each.row, each.field, each.reason) for each in bad.rejects] == [(2, expected, reason)]
-    assert "surprise" not in bad.rejects[0].description, "what stands in a cell is not told again"
+    assert "surprise" not in bad.rejects[0].description, "what is in a cell is not told again"
 
 
 def test_rows_of_one_account_must_agree(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ _authority_option = click.option("--authority", is_flag=True, help="The token au
 
 @click.group()
 def audit() -> None:
-    """Read the log, open its entries, and verify that nothing in it was changed."""
+    """Reads the log, opens its entries, and verifies that nothing in it was changed."""
 
 
 @audit.command(name="list")
@@ -55,7 +55,7 @@ def list_entries(
     limit: int,
     authority: bool,
 ) -> None:
-    """List entries, newest first: all for an auditor; for another member its own, and those about members and their keys.
+    """Lists entries, newest first: all for an auditor; for another member its own, and those about members and their keys.
 
     This reading is logged too.
     """
@@ -85,7 +85,7 @@ def list_entries(
 @_authority_option
 @command
 def show(tool: Tool, index: int, authority: bool) -> None:
-    """Show entry INDEX with its details opened, once they were found to be what the log commits to."""
+    """Shows entry INDEX with its details opened, once they were found to be what the log commits to."""
     with tool.exchange() as exchange:
         opened = exchange.audit_show(index, server=_server(authority))
     if tool.as_json:
@@ -102,7 +102,7 @@ def show(tool: Tool, index: int, authority: bool) -> None:
 @_authority_option
 @command
 def verify(tool: Tool, receipts: Path | None, no_entries: bool, authority: bool) -> int:
-    """Verify the log against its signed checkpoint, and name every entry that was changed."""
+    """Verifies the log against its signed checkpoint, and names every entry that was changed."""
     kept = list(read_receipts(receipts)) if receipts else []
     with tool.exchange() as exchange:
         try:
@@ -135,7 +135,7 @@ def _element(token: str | None) -> bytes:
 
 
 def _why(purpose: Purpose | int) -> str:
-    """The purpose in words; a refused request may have stated one that is none."""
+    """The purpose in words; a refused request may have stated one that does not exist."""
     if not isinstance(purpose, Purpose):
         return f"{purpose} (none of the list)"
     return describe_purpose(purpose) if purpose else ""

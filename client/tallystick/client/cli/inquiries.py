@@ -109,7 +109,7 @@ class _Run:
         self.counts: Counter[str] = Counter()
 
     def inquiries(self, file: Path) -> Iterator[Inquiry]:
-        """The inquiries of the file; rows that are none wait for their turn in the output."""
+        """The inquiries of the file; rows that are no inquiries wait for their turn in the output."""
         for applicant in read_applicants(file):
             self._under_way.append(applicant)
             if applicant.inquiry is not None:

@@ -15,20 +15,21 @@ from tallystick.client.exceptions import FileInvalid
 from tallystick.client.flows.member_keys import MemberKeys
 from tallystick.client.profile.profile import read_registrant, read_signing_key
 from tallystick.client.profile.servers import Counterpart, Server
+from tallystick.crypto.ed25519 import raw_public_key
 
 _authority_option = click.option("--authority", is_flag=True, help="For the token authority, not the exchange.")
 
 
 @click.group()
 def key() -> None:
-    """Make your next signing key, prove that you have it, and register it."""
+    """Makes your next signing key, proves that you have it, and registers it."""
 
 
 @key.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @command
 def new(tool: Tool, file: Path) -> None:
-    """Make a signing key in FILE, which only its owner may read. FILE must not exist."""
+    """Makes a signing key in FILE, which only its owner may read. FILE must not exist."""
     made = Ed25519PrivateKey.generate()
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -36,7 +37,7 @@ def new(tool: Tool, file: Path) -> None:
             opened.write(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     except FileExistsError:
         raise FileInvalid(f"{file}: there is such a file, and it is not overwritten") from None
-    public_key = made.public_key().public_bytes_raw()
+    public_key = raw_public_key(made)
     if tool.as_json:
         output.write_json({"public_key": public_key})
     else:
@@ -48,7 +49,7 @@ def new(tool: Tool, file: Path) -> None:
 @_authority_option
 @command
 def prove(tool: Tool, file: Path, authority: bool) -> None:
-    """Sign the key statement for the key in FILE: what an operator needs to register it. Nothing is sent.
+    """Signs the key statement for the key in FILE: what an operator needs to register it. Nothing is sent.
 
     Of the profile it needs member.toml and the server's origin, nothing else.
     """
@@ -76,7 +77,7 @@ def prove(tool: Tool, file: Path, authority: bool) -> None:
 @_authority_option
 @command
 def register(tool: Tool, file: Path, authority: bool) -> None:
-    """Register the key in FILE as your next one, under the key in use. Then name it as signing_key in member.toml."""
+    """Registers the key in FILE as your next one, under the key in use. Then name it as signing_key in member.toml."""
     with tool.exchange() as exchange:
         registered = exchange.register_key(read_signing_key(file), server=_server(authority))
     if tool.as_json:

@@ -17,14 +17,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 @click.group()
 def policy() -> None:
-    """Look at screening policies, and check them."""
+    """Shows and checks screening policies."""
 
 
 @policy.command()
 @click.argument("file", type=_FILE, required=False)
 @command
 def show(tool: Tool, file: Path | None) -> None:
-    """Show the policy of FILE, or the built-in one, as TOML: a beginning for your own."""
+    """Shows the policy of FILE, or the built-in one, as TOML: a beginning for your own."""
     loaded = load_policy(file)
     if tool.as_json:
         for rule in loaded.rules:
@@ -41,7 +41,7 @@ def show(tool: Tool, file: Path | None) -> None:
 @click.argument("file", type=_FILE)
 @command
 def check(tool: Tool, file: Path) -> None:
-    """Check that FILE is a policy; names the key that is wrong."""
+    """Checks that FILE is a policy; names the key that is wrong."""
     loaded = load_policy(file)
     if tool.as_json:
         output.write_json({"name": loaded.name, "rules": len(loaded.rules)})

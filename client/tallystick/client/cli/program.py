@@ -63,7 +63,7 @@ def run(arguments: Sequence[str] | None, tool: Tool | None = None) -> int:
     """Runs the program; returns its exit code."""
     try:
         code = program.main(args=arguments, prog_name="tallystick", standalone_mode=False, obj=tool)
-        sys.stdout.flush()  # here, so that what goes wrong with it is told like everything else
+        sys.stdout.flush()  # here, so that what goes wrong with it is reported like everything else
     except click.ClickException as error:
         return _complain(f"{error.format_message()} (--help tells more)", USAGE, error)
     except (Interrupted, click.Abort, KeyboardInterrupt) as error:

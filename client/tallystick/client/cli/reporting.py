@@ -136,7 +136,7 @@ def withdraw(
     elif result.withdrawn:
         tool.results.print("withdrawn")
     else:
-        tool.results.print("there was no such account; the withdrawal stands, and holds for late reports")
+        tool.results.print("there was no such account; the withdrawal is stored, and holds for late reports")
 
 
 @click.command()
@@ -144,7 +144,7 @@ def withdraw(
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many to list.")
 @command
 def submissions(tool: Tool, request_id: uuid.UUID | None, limit: int) -> int:
-    """List your own submissions, newest first; or show the rejected reports of the one with REQUEST_ID."""
+    """Lists your own submissions, newest first; or shows the rejected reports of the one with REQUEST_ID."""
     with tool.exchange() as exchange:
         if request_id is not None:
             return _show_submission(tool, exchange.get_submission(request_id))

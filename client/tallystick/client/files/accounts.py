@@ -79,7 +79,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that was not taken, as it stands in the rejects file."""
+    """A row that was not taken, as it is in the rejects file."""
 
     row: int
     field: str

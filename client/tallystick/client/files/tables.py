@@ -52,7 +52,7 @@ class TableReader:
             shown = ", ".join(name[:40] or "(no name)" for name in unknown[:5])
             raise FileInvalid(f"{self.path}: unknown columns: {shown}; rename or remove them (see docs/files.md)")
         if len(set(self.columns)) != len(self.columns):
-            raise FileInvalid(f"{self.path}: a column stands there twice")
+            raise FileInvalid(f"{self.path}: a column occurs twice")
 
     def __iter__(self) -> Iterator[Row]:
         return self._rows
@@ -245,7 +245,7 @@ class TableWriter:
 
 
 def partial_of(path: Path) -> Path:
-    """Where the rows of an output stand until it is complete: decisions.csv's in decisions.partial.csv, beside it."""
+    """Where the rows of an output are until it is complete: decisions.csv's in decisions.partial.csv, beside it."""
     place = Path(os.path.realpath(path))
     return place.with_name(f"{place.stem}.partial{place.suffix}")
 

@@ -71,7 +71,7 @@ class OpenedEntry:
 
     entry: AuditEntry
     disclosed: bool
-    """False when the evidence was dropped after its retention period: the entry stands, and nothing opens it any more."""
+    """False when the evidence was dropped after its retention period: the entry remains, and nothing opens it any more."""
     request_digest: bytes
     signature_params: str
     """The request's own signature parameters, as the member signed them; empty when the envelope is erased."""

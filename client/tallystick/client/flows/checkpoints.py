@@ -24,7 +24,7 @@ class SignedCheckpoint:
 
     checkpoint: Checkpoint
     note: str
-    """The C2SP signed note, to be kept or shown to others as it stands."""
+    """The C2SP signed note, to be kept or shown to others as it is."""
 
 
 class Checkpoints:

@@ -79,7 +79,7 @@ class Inquiries:
         return QueryResult(read_history(answered.message.credit_history), receipt_of(answered), request_id)
 
     def query_batch(self, inquiries: Sequence[Inquiry]) -> Flow[list[InquiryOutcome]]:
-        """At most MAX_INQUIRIES subjects; what is wrong with one of them stands in its outcome and stops no other."""
+        """At most MAX_INQUIRIES subjects; what is wrong with one of them is in its outcome and stops no other."""
         outcomes: list[InquiryOutcome | None] = [None] * len(inquiries)
         places, identities = [], []
         for place, inquiry in enumerate(inquiries):

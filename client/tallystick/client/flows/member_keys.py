@@ -15,6 +15,7 @@ from tallystick.client.protocol.calls import Call, Flow, ask
 from tallystick.client.protocol.methods import ADD_MEMBER_KEY
 from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.crypto import key_statement
+from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.v1 import membership_service_pb2
 
 
@@ -55,9 +56,9 @@ class MemberKeys:
         if server not in self._counterparts:
             raise ProfileError(f"the profile does not say where the {server.value} is: add token-authority.toml")
         origin, member_id = self._counterparts[server].origin, self._signer.member_id
-        public_key = new_key.public_key().public_bytes_raw()
+        public_key = raw_public_key(new_key)
         statement = key_statement(origin, member_id, public_key)
-        is_first = public_key == self._signer.key.public_key().public_bytes_raw()
+        is_first = public_key == raw_public_key(self._signer.key)
         endorsement = b"" if is_first else self._signer.key.sign(statement)
         return KeyRegistration(origin, member_id, public_key, new_key.sign(statement), endorsement)
 

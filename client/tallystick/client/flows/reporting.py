@@ -64,7 +64,7 @@ class Withdrawal:
     """What a withdrawal did."""
 
     withdrawn: bool
-    """Whether an account that was visible has gone; False when there was none, and the withdrawal stands all the same."""
+    """Whether an account that was visible has gone; False when there was none, and the withdrawal remains all the same."""
     receipt: KeptReceipt
     request_id: uuid.UUID
 

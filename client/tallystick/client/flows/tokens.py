@@ -91,7 +91,7 @@ class Tokeniser:
         """Compares the pinned key with the one that the authority says is in force.
 
         Raises EpochRolledBack when the authority goes back or presents another key for the same epoch, and ProfileError,
-        which tells how to mend it, when the authority has gone on to a later one.
+        which says how to mend it, when the authority has gone on to a later one.
         """
         pinned = self.pinned
         request = subject_token_service_pb2.GetTokenKeyRequest()

@@ -52,10 +52,10 @@ class Profile:
     signer: Signer
     exchange: Endpoint
     authority: Endpoint | None = None
-    """None for who needs no tokens, such as an auditor that looks at the log alone."""
+    """None for a member that needs no tokens, such as an auditor that looks at the log alone."""
     token_key: PinnedTokenKey | None = None
     account_secret: bytes | None = field(default=None, repr=False)
-    """None for who reports no accounts."""
+    """None for a member that reports no accounts."""
 
     @property
     def state_folder(self) -> Path:

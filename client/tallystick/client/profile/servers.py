@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick.crypto import keyid
+from tallystick.crypto.ed25519 import raw_public_key
 
 if TYPE_CHECKING:
     import grpc
@@ -58,4 +59,4 @@ class Signer:
     def __init__(self, member_id: str, key: Ed25519PrivateKey) -> None:
         self.member_id = member_id
         self.key = key
-        self.keyid = keyid(key.public_key().public_bytes_raw())
+        self.keyid = keyid(raw_public_key(key))

@@ -139,7 +139,7 @@ class TokenCache:
         return secret
 
     def _remember_epoch(self) -> None:
-        """Refuses an epoch older than one that was seen, and remembers this one. The file stands apart from the cache, so that a
+        """Refuses an epoch older than one that was seen, and remembers this one. The file is kept apart from the cache, so that a
         damaged cache does not make this profile forget what it has seen."""
         if self._folder is None:
             return

@@ -15,6 +15,7 @@ from cryptography import x509
 from psycopg2 import extensions
 
 from tallystick.crypto import CompactRange, CryptoError, check_element, complete_subtrees, keyid, leaf_hash, root
+from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.server.cli.initialise import WILDCARDS
 from tallystick.server.errors import Problem
 from tallystick.server.installation.certificates import certificate_names, check_pair, load_certificate
@@ -185,7 +186,7 @@ def _clock(connection: extensions.connection) -> str:
 
 def _operator(settings: Settings, connection: extensions.connection) -> str:
     keys: ServerKeys = KeyFolder(settings.key_folder).load()
-    public_key = keys.operator_key.public_key().public_bytes_raw()
+    public_key = raw_public_key(keys.operator_key)
     rows = _fetch(
         connection,
         "SELECT member.state, member.roles, key.revoke_time IS NULL"

@@ -14,6 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.server.cli.initialise import AUTHORITY_KEY, WILDCARDS
 from tallystick.server.errors import Problem
 from tallystick.server.installation.certificates import CertificateAuthority
@@ -40,7 +41,7 @@ class DevelopmentProfile:
     @property
     def public_key(self) -> bytes:
         """The signing key's public half, 32 bytes."""
-        return self.signing_key.public_key().public_bytes_raw()
+        return raw_public_key(self.signing_key)
 
     @classmethod
     def open(cls, folder: Path, member_id: str) -> DevelopmentProfile:
@@ -88,7 +89,7 @@ def public_values(settings: Settings, keys: ServerKeys) -> dict[str, str | int]:
 
 
 def _public_hex(key: Ed25519PrivateKey) -> str:
-    return key.public_key().public_bytes_raw().hex()
+    return raw_public_key(key).hex()
 
 
 def _reachable(settings: Settings) -> str:

@@ -35,7 +35,7 @@ Exit codes:
   0   done
   1   a problem of configuration, keys, certificates or database; or doctor found one
   2   the command line is wrong
-  3   the request was refused (and logged); the reason is told
+  3   the request was refused (and logged); the reason is printed
   70  a fault of the program; with TALLYSTICK_TRACEBACK=1 where it happened
 """
 
@@ -106,7 +106,7 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _database_error(error: Exception) -> str:
-    """What failed, without the values of a row: those stand in the lines after the first."""
+    """What failed, without the values of a row: those are in the lines after the first."""
     original = getattr(error, "orig", None)
     return first_line(original if isinstance(original, Exception) else error)
 

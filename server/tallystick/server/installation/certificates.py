@@ -30,7 +30,7 @@ _BACKDATED = timedelta(minutes=5)
 
 
 class CertificateProblem(Problem):
-    """A certificate or its key is missing or malformed, or a name cannot stand in one."""
+    """A certificate or its key is missing or malformed, or a name cannot be in one."""
 
 
 @dataclass(frozen=True, slots=True)

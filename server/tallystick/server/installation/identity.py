@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg2 import extensions
 
 from tallystick.crypto import oprf
+from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.server.errors import Problem
 from tallystick.server.installation.database import DatabaseProblem, connect
 from tallystick.server.installation.key_folder import STORE_KEY_FILE, TOKEN_KEY_FILE, ServerKeys
@@ -43,7 +43,7 @@ class ServerIdentity:
             epoch = oprf.epoch_id(settings.token_sequence, bytes.fromhex(settings.token_public_key))
         else:
             epoch = keys.require_token_key().epoch_id
-        return cls(settings.origin, keys.store_check, _public(keys.receipt_key), _public(keys.checkpoint_key), epoch)
+        return cls(settings.origin, keys.store_check, raw_public_key(keys.receipt_key), raw_public_key(keys.checkpoint_key), epoch)
 
 
 _COLUMNS = ", ".join(field.name for field in fields(ServerIdentity))
@@ -125,7 +125,3 @@ def _log_size(connection: extensions.connection) -> int:
     if row is None:
         raise DatabaseProblem("the head of the log is missing: restore the database from a backup")
     return int(row[0])
-
-
-def _public(key: Ed25519PrivateKey) -> bytes:
-    return key.public_key().public_bytes_raw()

@@ -1,4 +1,4 @@
-"""The server's key folder: every secret that must not stand in the database, in files that only the server may read.
+"""The server's key folder: every secret that must not be in the database, in files that only the server may read.
 
     store.key             32 bytes, from which the database's keyed digests derive
     receipt.key           Ed25519, signs receipts

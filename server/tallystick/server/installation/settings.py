@@ -75,7 +75,7 @@ class Settings(BaseSettings):
 
     role: Literal["exchange", "token-authority"]
     origin: Annotated[str, AfterValidator(_check_origin)]
-    """The log's name for good: it stands in every signature, receipt and checkpoint."""
+    """The log's name for good: it is in every signature, receipt and checkpoint."""
     listen: Listen = "127.0.0.1:7443"
     database: Annotated[str, AfterValidator(_check_database)]
     key_folder: Path
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     submission_days: int = Field(default=400, ge=1, le=3650)
     """The same for submitted reports, which can also be listed that long."""
     grace_seconds: float = Field(default=20.0, ge=0, le=600)
-    """How long a worker may take to finish what it has begun when it is told to stop."""
+    """How long a worker may take to finish what it has begun when it is asked to stop."""
 
     _file: Path | None = PrivateAttr(default=None)
     _from_file: frozenset[str] = PrivateAttr(default=frozenset())
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def check(cls, values: Mapping[str, Any], file: Path | None = None) -> Settings:
-        """The settings that a file with these values gives, with paths as they stand there; raises ConfigurationProblem."""
+        """The settings that a file with these values gives, with paths as they are there; raises ConfigurationProblem."""
         try:
             return cls(**values)
         except ValidationError as error:
@@ -192,7 +192,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def mask_password(url: str) -> str:
-    """A database URL fit to be shown: the password, wherever libpq lets it stand, replaced by ***."""
+    """A database URL fit to be shown: the password, wherever libpq allows it, replaced by ***."""
     if url.startswith(EMBEDDED_SCHEME):
         return url
     parts = urlsplit(url)

@@ -35,7 +35,7 @@ MAX_KNOWN_KEYS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class RegisteredKey:
-    """A key as it stands in the registry for good: whose it is never changes, whether it is revoked is asked anew each time."""
+    """A key as it is in the registry for good: whose it is never changes, whether it is revoked is asked anew each time."""
 
     public_key: bytes
     member_id: str

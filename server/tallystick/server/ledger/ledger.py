@@ -173,7 +173,7 @@ class Ledger:
     async def _look_up(self, batch: Batch, failed: CommitFailedError) -> Sequence[Answer | Refusal]:
         """The append did not come back as it should: looks whether it took effect after all, and guesses nothing.
 
-        If the connection stands and it did not, the failure is raised, as one that is certain. If the connection was lost and it
+        If the connection holds and it did not, the failure is raised, as one that is certain. If the connection was lost and it
         did not, or the database stays away, nothing is run again here: the lost session may still be about to commit. The callers
         hear UNAVAILABLE and ask again with a new nonce; their request_id tells what happened."""
         lost = self._connection is None or self._connection.closed
@@ -194,7 +194,7 @@ class Ledger:
         raise failed.__cause__ or failed
 
     async def _find(self, appended: Appended) -> bool:
-        """Whether a batch stands in the log; asks until the database answers."""
+        """Whether a batch is in the log; asks until the database answers."""
         while True:
             try:
                 return await is_committed(await self._connected(), appended)

@@ -1,7 +1,7 @@
 """Appending to the log: the leaf, its place, its evidence and its receipt, for a whole batch at once.
 
 What is written here and by the operations before it commits together. If we crash before COMMIT nothing of the batch exists;
-after it the entries stand, and a caller that got no answer asks again under the same request_id.
+after it the entries exist, and a caller that got no answer asks again under the same request_id.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class LogWriter:
         append was sent, whatever went wrong."""
         ((size, compact_range, time, registry_version),) = await connection.fetch(_LOCK_HEAD)
         if registry_version != registry.seen:
-            # Nobody may stand in the log as admitted after the entry that took the admission away.
+            # Nobody may be in the log as admitted after the entry that took the admission away.
             raise ConcurrentChangeError
         if evidence_month(time) != month:
             month = evidence_month(time)
@@ -197,7 +197,7 @@ class LogWriter:
         return receipts
 
     def receipts(self, batch: Sequence[Prepared], appended: Appended) -> list[bytes]:
-        """The serialised receipts of a batch that stands where `appended` says."""
+        """The serialised receipts of a batch that is where `appended` says."""
         return [
             self._receipt(appended.first_index + i, batch[i], appended.leaves[i], appended.leaf_hashes[i])
             for i in range(len(batch))
@@ -226,7 +226,7 @@ class CommitFailedError(Exception):
 
 
 async def is_committed(connection: Connection, appended: Appended) -> bool:
-    """Whether a batch stands in the log. Its leaves commit to random seeds, so no other batch can be mistaken for it."""
+    """Whether a batch is in the log. Its leaves commit to random seeds, so no other batch can be mistaken for it."""
     rows = await connection.fetch("SELECT leaf_hash FROM audit_entry WHERE index = %s", (appended.first_index,))
     return bool(rows) and bytes(rows[0][0]) == appended.leaf_hashes[0]
 

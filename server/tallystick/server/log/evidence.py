@@ -41,7 +41,7 @@ class MonthKeys(Protocol):
         ...
 
     def existing(self, month: date) -> bytes | None:
-        """The month's key, or None when there is none (any longer)."""
+        """The month's key, or None when there is none any more."""
         ...
 
 

@@ -20,7 +20,7 @@ RECONNECT_SECONDS = 5.0
 
 
 class Upkeep:
-    """Runs the steps until it is stopped. A step that fails is told in the log and tried again when it is next due."""
+    """Runs the steps until it is stopped. A step that fails is logged and tried again when it is next due."""
 
     def __init__(self, url: str, steps: Sequence[Step]) -> None:
         self._url = url

@@ -1,4 +1,4 @@
-"""One worker process: a gRPC server over one service, until it is told to stop.
+"""One worker process: a gRPC server over one service, until it is asked to stop.
 
     python -m tallystick.server.process.worker --config tallystickd.toml [--reuse-port] [--ready-fd N]
 

@@ -1,6 +1,6 @@
 """The tables, as SQLAlchemy metadata; migrations/ holds the same schema, and a test fails when the two differ.
 
-Rules that let this schema run on Citus: `subject` stands first in the primary key of each large table about subjects and is its
+Rules that let this schema run on Citus: `subject` comes first in the primary key of each large table about subjects and is its
 distribution column; the log, the head, nonces and request ids are ordinary tables of one coordinator; ids are bigint; no triggers,
 and so no foreign keys on what grows with the traffic (each row would lock its member's row): members are never deleted.
 """

@@ -13,7 +13,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 def configure_events(level: str = "info", **context: Any) -> None:
-    """Sends what structlog is given, from `level` up, to standard error; `context` stands in every line."""
+    """Sends what structlog is given, from `level` up, to standard error; `context` is in every line."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

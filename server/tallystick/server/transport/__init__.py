@@ -1,1 +1,1 @@
-"""gRPC, TLS, and authentication from raw bytes: what stands between the network and the ledger."""
+"""gRPC, TLS, and authentication from raw bytes: what lies between the network and the ledger."""

@@ -38,7 +38,7 @@ class EraseSubject(Operation):
     locks = "accounts"
 
     def __init__(self, eraser: SubjectEraser, epoch_id: bytes) -> None:
-        """`epoch_id` is the key epoch in force, under which all search rows stand; empty where there is none."""
+        """`epoch_id` is the key epoch in force, under which all search rows are stored; empty where there is none."""
         self._eraser = eraser
         self._epoch_id = epoch_id
 

@@ -36,7 +36,7 @@ _MEMBERSHIP = f"starts_with(method, '{MEMBERSHIP_SERVICE}')"
 _REFUSED = f"outcome = {log_pb2.ENTRY_OUTCOME_REFUSED}"
 
 # The search rows of a subject lie together, in this order. The entries are read by a second statement: the two tables
-# may stand on different machines.
+# may be on different machines.
 _BY_SUBJECT = """
 SELECT entry_index, ordinal, purpose, consent_reference FROM audit_subject
 WHERE subject = %(subject)s AND entry_index >= %(first)s AND (entry_index, ordinal) < (%(index)s, %(ordinal)s)

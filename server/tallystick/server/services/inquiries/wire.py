@@ -1,4 +1,4 @@
-"""Splicing: stored messages copied into an answer as they stand, by protobuf's wire format alone.
+"""Splicing: stored messages copied into an answer as they are, by protobuf's wire format alone.
 
 A submessage on the wire is its field's tag, its length, and its bytes; and a message is the concatenation of its fields in any
 order (protobuf.dev, "Encoding"). So an account that was serialised once never has to be parsed to be answered with.
