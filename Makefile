@@ -112,7 +112,7 @@ check-generated: $(VENV)/.installed ## Generated modules in line with the .proto
 
 .PHONY: check-tables
 check-tables: $(VENV)/.installed ## Tables in line with the migrations, up and down
-	$(BIN)/python -m pytest tests/server/test_migrations.py
+	$(BIN)/python -m pytest tests/server/storage/test_migrations.py
 
 # --- Contracts ---------------------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import pytest
 from tests.contract import requests
 from tests.contract.installation import public_bytes
 from tests.contract.leak_scanner import LeakScanner, dump
-from tests.contract.raw_caller import Reply, path
+from tests.contract.raw_caller import RawCaller, Reply, path
 from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT
 from tests.contract.system import System
 
@@ -226,6 +226,34 @@ def _opened_evidence(system: System) -> Iterator[tuple[int, storage_pb2.Evidence
         yield index, storage_pb2.Evidence.FromString(plain), entry
 
 
+STORED_UNTIL_ERASED = {
+    "the token: itself",
+    "the subject key",
+    "a consent",
+    "a request's digest",
+    "an answer's digest",
+    "a request's signature",
+    "a seed",
+    "what a retry is known by",
+}
+
+
+def _expect_earlier_proofs(system: System, caller: RawCaller, promises: Sequence[Promise], old_size: int, old_root: bytes) -> None:
+    """Every earlier inclusion proof verifies, and so does the consistency with the earlier checkpoint."""
+    size, root = _checkpoint(system)
+    between = audit_service_pb2.GetConsistencyProofRequest(old_size=old_size, new_size=size)
+    proof = caller.send(AUDIT + "GetConsistencyProof", between.SerializeToString(), ()).message
+    verify_consistency(old_size, size, old_root, root, list(proof.hashes))
+    for promise in promises:
+        index, hashed = promise.receipt.index, leaf_hash(promise.receipt.entry)
+        assert system.exchange.database_view.entry(index).SerializeToString() == promise.receipt.entry
+        request = audit_service_pb2.GetInclusionProofRequest(index=index, tree_size=size)
+        now = caller.send(AUDIT + "GetInclusionProof", request.SerializeToString(), ()).message
+        verify_inclusion(index, size, hashed, list(now.hashes), root)
+        again = audit_service_pb2.GetInclusionProofRequest(index=index, tree_size=promise.size)
+        assert list(caller.send(AUDIT + "GetInclusionProof", again.SerializeToString(), ()).message.hashes) == promise.proof
+
+
 def test_an_erased_subject_is_gone_and_every_proof_still_holds(system: System, sdk: Callable[[str], Exchange]) -> None:
     a, b, auditor = system["bank-a"].exchange, system["bank-b"].exchange, system["auditor"].exchange
     erased, *others = (system.mint.stranger() for _ in range(4))
@@ -247,34 +275,14 @@ def test_an_erased_subject_is_gone_and_every_proof_still_holds(system: System, s
     promises, (old_size, old_root) = _promises(system, replies), _checkpoint(system)
     leak_scanner = _traces(system, erased, consents, replies)
     # What is stored of a subject as long as nobody erases it: the search sees it.
-    assert leak_scanner.found_in(_everything(system)) >= {
-        "the token: itself",
-        "the subject key",
-        "a consent",
-        "a request's digest",
-        "an answer's digest",
-        "a request's signature",
-        "a seed",
-        "what a retry is known by",
-    }
+    assert leak_scanner.found_in(_everything(system)) >= STORED_UNTIL_ERASED
 
     answers = _erase(system, erased)
     assert sum(answer.entries_resealed for answer in answers) == len(replies)
     assert sum(answer.accounts_deleted for answer in answers) == 1
 
     # 1. Every earlier proof verifies, and so does every earlier checkpoint's.
-    size, root = _checkpoint(system)
-    between = audit_service_pb2.GetConsistencyProofRequest(old_size=old_size, new_size=size)
-    proof = a.send(AUDIT + "GetConsistencyProof", between.SerializeToString(), ()).message
-    verify_consistency(old_size, size, old_root, root, list(proof.hashes))
-    for promise in promises:
-        index, hashed = promise.receipt.index, leaf_hash(promise.receipt.entry)
-        assert system.exchange.database_view.entry(index).SerializeToString() == promise.receipt.entry
-        request = audit_service_pb2.GetInclusionProofRequest(index=index, tree_size=size)
-        now = a.send(AUDIT + "GetInclusionProof", request.SerializeToString(), ()).message
-        verify_inclusion(index, size, hashed, list(now.hashes), root)
-        again = audit_service_pb2.GetInclusionProofRequest(index=index, tree_size=promise.size)
-        assert list(a.send(AUDIT + "GetInclusionProof", again.SerializeToString(), ()).message.hashes) == promise.proof
+    _expect_earlier_proofs(system, a, promises, old_size, old_root)
 
     # 2. The entries open for the auditor, the erased one as a hash alone, the others in the same batch as before.
     opened = sdk("auditor").audit_show(replies[1].logged.index)

@@ -92,8 +92,9 @@ def test_what_cannot_be_read_is_an_error_that_names_the_field(
     assert caught.value.field == field
 
 
-def test_a_history_is_read_whole(account: account_pb2.Account) -> None:
-    message = inquiry_service_pb2.CreditHistory(
+def _whole_history(account: account_pb2.Account) -> inquiry_service_pb2.CreditHistory:
+    """A history of which every field is set."""
+    return inquiry_service_pb2.CreditHistory(
         outcome=inquiry_service_pb2.HISTORY_OUTCOME_FOUND,
         as_of=Timestamp(seconds=1_758_369_600, nanos=250_000_000),
         accounts=[inquiry_service_pb2.ReportedAccount(institution=2, own=True, account=account)],
@@ -122,6 +123,10 @@ def test_a_history_is_read_whole(account: account_pb2.Account) -> None:
             institutions_6_months=3,
         ),
     )
+
+
+def test_a_history_is_read_whole(account: account_pb2.Account) -> None:
+    message = _whole_history(account)
     assert values.credit_history_from_message(message) == values.CreditHistory(
         outcome=HistoryOutcome.FOUND,
         as_of=dt.datetime(2025, 9, 20, 12, 0, 0, 250_000, tzinfo=dt.UTC),

@@ -6,82 +6,22 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from tests.credit.histories import account, asked, event, history, running
 
-from tallystick.credit.codes import disposition_from_code
 from tallystick.credit.decisions import Decision, PolicyError, Reason
 from tallystick.credit.enums import (
     AccountType,
     AnnotationType,
     AssetQuality,
     CollectionStage,
-    HistoryOutcome,
     ObligorRole,
     Purpose,
     SpecialTransactionType,
-    SubjectKind,
 )
 from tallystick.credit.history import (
-    Account,
-    AccountMonth,
     CreditHistory,
-    InquirySummary,
-    PastInquiry,
-    ReportedAccount,
-    RunningOverdue,
-    SpecialTransaction,
 )
 from tallystick.credit.screening import ScreeningPolicy
-
-AS_OF = dt.datetime(2025, 9, 20, 12, tzinfo=dt.UTC)
-
-
-def account(codes: str = "", **changes: Any) -> Account:
-    """A credit card whose latest months, newest first from September 2025, have these codes; "." is a month not told."""
-    months = [
-        AccountMonth(month=dt.date(2025 - (back + 3) // 12, 12 - (back + 3) % 12, 1), disposition=disposition_from_code(code))
-        for back, code in enumerate(codes)
-        if code != "."
-    ]
-    values: dict[str, Any] = {
-        "as_of": AS_OF,
-        "account_type": AccountType.R2,
-        "status": 1,
-        "currency": "CNY",
-        "opened_date": dt.date(2015, 1, 1),
-        "subject_kind": SubjectKind.PERSON,
-        "months": tuple(months),
-    }
-    return Account(**{**values, **changes})
-
-
-def running(days: int, amount: int | None = None, stage: CollectionStage = CollectionStage.NONE) -> RunningOverdue:
-    """An overdue that runs now."""
-    since = AS_OF.date() - dt.timedelta(days=days)
-    return RunningOverdue(since_date=since, days_past_due=days, amount=amount, collection_stage=stage)
-
-
-def history(*accounts: Account, own: Iterable[int] = (), inquiries: InquirySummary | None = None) -> CreditHistory:
-    """A history in which account i is of institution i + 1; `own` names the institutions that are the caller."""
-    reported = tuple(
-        ReportedAccount(institution=number, own=number in set(own), account=value) for number, value in enumerate(accounts, start=1)
-    )
-    outcome = HistoryOutcome.FOUND if accounts else HistoryOutcome.NO_RECORD
-    return CreditHistory(outcome=outcome, as_of=AS_OF, accounts=reported, inquiries=inquiries or InquirySummary())
-
-
-def event(kind: SpecialTransactionType, *day: int) -> tuple[SpecialTransaction, ...]:
-    """One special transaction on a day."""
-    return (SpecialTransaction(type=kind, date=dt.date(*day)),)
-
-
-def asked(*days_ago: int, purpose: Purpose = Purpose.LOAN_APPROVAL) -> InquirySummary:
-    """Inquiries so many days ago."""
-    return InquirySummary(
-        inquiries=tuple(PastInquiry(date=AS_OF.date() - dt.timedelta(days=days), purpose=purpose) for days in days_ago),
-        count_1_month=sum(days <= 30 for days in days_ago),
-        count_6_months=sum(days <= 182 for days in days_ago),
-        institutions_6_months=len({days for days in days_ago if days <= 182}),
-    )
 
 
 def reason(rule: str, given: CreditHistory) -> str | None:
@@ -361,55 +301,6 @@ def test_a_function_that_gives_something_else_is_an_error_and_never_an_approval(
 def test_what_is_not_a_function_is_no_rule() -> None:
     with pytest.raises(PolicyError):
         ScreeningPolicy.default().with_rule("no")  # type: ignore[arg-type]  # on purpose
-
-
-@pytest.mark.parametrize(
-    ("given", "decision", "rules"),
-    [
-        (history(), Decision.REFER, {"no-record"}),
-        (history(account("NNNNNN")), Decision.APPROVE, set()),
-        (history(account("N*MN1N")), Decision.APPROVE, set()),
-        (history(account("N1N1NN")), Decision.REFER, {"late-twice-lately"}),
-        (history(account("NN2NNN")), Decision.REFER, {"late-a-month-this-year"}),
-        (history(account("1NNNNN", running_overdue=running(5))), Decision.REFER, {"overdue-now"}),
-        (
-            history(account("NN3NNN")),
-            Decision.DECLINE,
-            {"seriously-late-this-year", "late-a-month-this-year", "seriously-late-once"},
-        ),
-        (history(account("N" * 20 + "3")), Decision.REFER, {"seriously-late-once"}),
-        (history(account("222NNN")), Decision.DECLINE, {"often-late-this-year", "late-a-month-this-year", "late-twice-lately"}),
-        (history(account("N" * 6 + "N1" * 6)), Decision.DECLINE, {"late-six-times"}),
-        (history(account("N", running_overdue=running(60))), Decision.DECLINE, {"long-overdue-now", "overdue-now"}),
-        (history(account("N", status=5)), Decision.DECLINE, {"bad-debt"}),
-        (history(account(account_type=AccountType.C1)), Decision.DECLINE, {"in-collection"}),
-        (history(account("N" * 14 + "D")), Decision.DECLINE, {"others-paid", "seriously-late-once"}),
-        (history(account("N", annotations=(AnnotationType.DISPUTE,))), Decision.REFER, {"disputed"}),
-        (history(account("N", asset_quality=AssetQuality.SPECIAL_MENTION)), Decision.REFER, {"special-mention"}),
-        (history(account("N", asset_quality=AssetQuality.LOSS)), Decision.DECLINE, {"classed-bad", "special-mention"}),
-        (history(account("N", status=2)), Decision.REFER, {"stopped"}),
-        (history(account("NG")), Decision.REFER, {"ended-otherwise"}),
-        (history(account("N", role=ObligorRole.GUARANTOR)), Decision.APPROVE, {"guarantor"}),
-        (history(account("N"), inquiries=asked(1, 2, 3, 4, 5)), Decision.REFER, {"many-inquiries-this-month"}),
-        (history(account("N"), inquiries=asked(40, 50, 60, 70, 80, 90)), Decision.REFER, {"looking-everywhere"}),
-        (history(account("N"), inquiries=asked(1, 2, 3, 4, 5, purpose=Purpose.POST_LOAN_MANAGEMENT)), Decision.APPROVE, set()),
-    ],
-)
-def test_the_default_policy(given: CreditHistory, decision: Decision, rules: set[str]) -> None:
-    screening = ScreeningPolicy.default().evaluate(given)
-    assert {found.rule for found in screening.reasons} == rules
-    assert screening.decision is decision
-
-
-@pytest.mark.parametrize(("better", "worse"), [("N", "1"), ("1", "2"), ("2", "3"), ("3", "7"), ("7", "D"), ("Z", "B")])
-@pytest.mark.parametrize("place", range(6))
-def test_the_default_policy_never_likes_a_worse_month_better(better: str, worse: str, place: int) -> None:
-    policy = ScreeningPolicy.default()
-    months = list("NN1NNN")
-    months[place] = better
-    before = policy.evaluate(history(account("".join(months)))).decision
-    months[place] = worse
-    assert policy.evaluate(history(account("".join(months)))).decision.severity >= before.severity
 
 
 def test_a_policy_does_not_change_when_a_rule_is_added() -> None:

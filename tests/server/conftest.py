@@ -106,16 +106,8 @@ class WrittenLog:
             (index, leaf, leaf_hash(leaf), time, caller.member, method, entry.outcome),
         )
         for ordinal, subject in enumerate(subjects, start=1):
-            row = (
-                self.key_of(subject),
-                index,
-                ordinal,
-                caller.member,
-                subject.purpose,
-                subject.consent_reference,
-                time,
-                not refused,
-            )
+            what = subject.purpose, subject.consent_reference, time, not refused
+            row = (self.key_of(subject), index, ordinal, caller.member, *what)
             self.execute("INSERT INTO audit_subject VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", row)
         if with_evidence:
             plain = storage_pb2.Evidence(seed=seed, envelope=envelope, request=request, method=method).SerializeToString()

@@ -70,28 +70,37 @@ def reject(path: Path) -> tuple[int, str, str]:
     return account.rejects[0].row, account.rejects[0].field, account.rejects[0].reason
 
 
+FULL_ROW = {
+    **ROW,
+    "asset_quality": "2",
+    "credit_limit": "5000000",
+    "balance": "-12",
+    "closed_date": "2025-09-29",
+    "role": "guarantor",
+    "liability_amount": "77",
+    "running_since_date": "2025-08-01",
+    "running_days_past_due": "60",
+    "running_amount": "12345",
+    "collection_stage": "reminder",
+    "special_transactions": '[{"type": "extension", "date": "2025-09-03", "months_changed": 3}, {"type": 4, "date": '
+    '"2025-09-04", "amount": 100}]',
+    "related_obligors": '[{"role": "co-borrower", "kind": "person", "liability_amount": 5}]',
+    "annotations": "dispute 2",
+    "days_past_due": "0",
+    "paid_amount": "100",
+}
+
+
 def test_everything_an_account_can_say(tmp_path: Path) -> None:
-    first = {
-        **ROW,
-        "asset_quality": "2",
-        "credit_limit": "5000000",
-        "balance": "-12",
-        "closed_date": "2025-09-29",
-        "role": "guarantor",
-        "liability_amount": "77",
-        "running_since_date": "2025-08-01",
-        "running_days_past_due": "60",
-        "running_amount": "12345",
-        "collection_stage": "reminder",
-        "special_transactions": '[{"type": "extension", "date": "2025-09-03", "months_changed": 3}, {"type": 4, "date": '
-        '"2025-09-04", "amount": 100}]',
-        "related_obligors": '[{"role": "co-borrower", "kind": "person", "liability_amount": 5}]',
-        "annotations": "dispute 2",
-        "days_past_due": "0",
-        "paid_amount": "100",
+    second = {
+        **FULL_ROW,
+        "month": "2025-08-01",
+        "disposition": "2",
+        "days_past_due": "31",
+        "overdue_amount": "7",
+        "paid_amount": "",
     }
-    second = {**first, "month": "2025-08-01", "disposition": "2", "days_past_due": "31", "overdue_amount": "7", "paid_amount": ""}
-    account = only(write_csv(tmp_path / "a.csv", [first, second]))
+    account = only(write_csv(tmp_path / "a.csv", [FULL_ROW, second]))
     assert account.rows == (2, 3)
     assert account.report is not None
     assert account.report.account_number == "00017"

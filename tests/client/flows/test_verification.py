@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.client.flows.logged import SUBJECT, fill, verify
 
 from tallystick.client import (
     CheckpointFalse,
-    Difference,
     DifferenceKind,
     EntryFilter,
-    FileInvalid,
     Identity,
-    KeptReceipt,
     NotReached,
     Purpose,
     Server,
@@ -26,21 +22,8 @@ from tallystick.client import (
 from tallystick.client.flows.checkpoints import SignedCheckpoint
 from tallystick.client.flows.verification import Verification
 from tallystick.client.protocol.calls import Call, Finished, Flow, PageStream, RawFailure, advance
-from tallystick.crypto import Checkpoint, inclusion_proof, leaf_hash, root, sign_checkpoint, sign_receipt
+from tallystick.crypto import Checkpoint, inclusion_proof, leaf_hash, root, sign_checkpoint
 from tallystick.v1 import audit_service_pb2, log_pb2
-
-SUBJECT = Identity.passport("DE", "C01X00T47")
-
-
-def fill(system: Any, count: int) -> list[KeptReceipt]:
-    """Makes entries; returns their receipts."""
-    with system.open() as exchange:
-        return [exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, f"consent-{n}").receipt for n in range(count)]
-
-
-def verify(system: Any, *arguments: Any, **options: Any) -> Any:
-    with system.open() as exchange:
-        return exchange.audit_verify(*arguments, **options)
 
 
 def differences(report: Any) -> list[str]:
@@ -218,91 +201,6 @@ async def test_the_asynchronous_exchange_finds_the_same(system: Any) -> None:
         assert (report.included, report.pending, report.verified) == (4, tuple(newer), False)
         del system.exchange.log[2:]
         assert differences(await exchange.audit_verify(receipts)) == ["entry 2: rolled back", "entry 3: rolled back"]
-
-
-def test_receipts_newer_than_a_kept_checkpoint_are_pending_and_no_success(system: Any) -> None:
-    receipts = fill(system, 3)
-    with system.open() as exchange:
-        old = exchange.checkpoint()
-        kept = exchange.verify_included([*receipts, *receipts], old)
-        assert (kept.included, kept.pending, kept.differences, kept.verified) == (3, (), (), True)
-        newer = exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent").receipt
-        report = exchange.verify_included([*receipts, newer, newer], old)
-        assert (report.included, report.pending, report.differences, report.verified) == (3, (newer,), (), False)
-        with pytest.raises(TypeError, match="verified"):
-            bool(report)
-        assert exchange.audit_verify([*receipts, newer]).receipts_included == 4
-
-
-def test_what_the_log_does_not_keep_of_a_signed_receipt_is_a_broken_promise(system: Any) -> None:
-    receipts = fill(system, 3)
-    system.exchange.log[1], system.exchange.log[2] = system.exchange.log[2], system.exchange.log[1]
-    with system.open() as exchange:
-        report = exchange.verify_included(receipts, exchange.checkpoint())
-    assert not report.verified
-    assert report.differences == (
-        Difference(DifferenceKind.NOT_INCLUDED, 1, 2),
-        Difference(DifferenceKind.NOT_INCLUDED, 2, 3),
-    )
-
-
-def _forged(receipt: KeptReceipt, what: str) -> KeptReceipt:
-    """A receipt that the exchange never gave."""
-    message = log_pb2.Receipt.FromString(receipt.message)
-    match what:
-        case "empty":
-            return KeptReceipt(receipt.origin, 1, bytes(32), receipt.create_time, b"")
-        case "another leaf hash beside its bytes":
-            return replace(receipt, leaf_hash=bytes(32))
-        case "another index beside its bytes":
-            return replace(receipt, index=999)
-        case "another entry":
-            message.entry += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
-        case "another index":
-            message.index = 999
-        case "another key":
-            key = Ed25519PrivateKey.generate()
-            message.entry += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
-            message.signature = sign_receipt(key, receipt.origin, message.index, leaf_hash(message.entry))
-    made = replace(receipt, index=message.index, leaf_hash=leaf_hash(message.entry), message=message.SerializeToString())
-    return KeptReceipt.from_json(made.to_json())
-
-
-FORGERIES = [
-    *("empty", "another leaf hash beside its bytes", "another index beside its bytes"),
-    *("another entry", "another index", "another key"),
-]
-
-
-@pytest.mark.parametrize("what", FORGERIES)
-def test_a_receipt_that_the_exchange_did_not_sign_accuses_nobody(system: Any, what: str) -> None:
-    receipts = fill(system, 3)
-    forged = _forged(receipts[2], what)
-    with system.open() as exchange:
-        old = exchange.checkpoint()
-        with pytest.raises(FileInvalid, match=r"^line 3: .*proves nothing"):
-            exchange.verify_included([*receipts[:2], forged], old)
-        with pytest.raises(FileInvalid, match=r"^line 1: "):
-            exchange.audit_verify([forged, *receipts])
-
-
-def test_a_receipt_of_another_log_is_the_fault_of_who_gave_it(system: Any) -> None:
-    receipts = fill(system, 2)
-    with system.open() as exchange, pytest.raises(FileInvalid, match=r"line 2: .*another log than exchange\.test/log"):
-        exchange.audit_verify([receipts[0], replace(receipts[1], origin="elsewhere.test/log")])
-
-
-def test_a_receipt_under_a_key_that_is_no_longer_pinned_can_still_be_seen_to_be_kept(system: Any) -> None:
-    receipts = fill(system, 3)
-    system.exchange.receipt_key = Ed25519PrivateKey.generate()
-    file = system.folder / "exchange.toml"
-    lines = [line for line in file.read_text().splitlines() if not line.startswith("receipt_key")]
-    key = system.exchange.receipt_key.public_key().public_bytes_raw().hex()
-    file.write_text("\n".join([*lines, f'receipt_key = "{key}"']))
-    assert verify(system, receipts).verified
-    del system.exchange.log[2:]
-    with pytest.raises(FileInvalid, match="line 3"):
-        verify(system, receipts)
 
 
 @pytest.mark.parametrize("size", [2**40, 2**63 - 1])

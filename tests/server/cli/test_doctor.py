@@ -1,0 +1,108 @@
+"""`tallystickd doctor`: what it finds, and what a server that is not its database's does."""
+
+import json
+import shutil
+from pathlib import Path
+
+import psycopg2
+import pytest
+from tests.server.cli.running import Run, entries
+
+
+def test_a_healthy_server(server: Path, tallystickd: Run) -> None:
+    code, output, _ = tallystickd("doctor", "--json", "--config", server)
+    findings = {finding["check"]: finding for finding in json.loads(output)}
+    bad = [finding for finding in findings.values() if not finding["ok"]]
+    # The tests' own PostgreSQL does not flush its writes.
+    assert [finding["check"] for finding in bad] in ([], ["durability"])
+    assert code == (1 if bad else 0)
+
+
+def _broken(server: Path, url: str, how: str) -> None:
+    folder = server.parent
+    if how == "modes":
+        (folder / "keys/operator.key").chmod(0o644)
+    elif how == "certificate":
+        shutil.copy(folder / "tls/ca.crt", folder / "tls/server.crt")
+    elif how == "authority":
+        shutil.copy(folder / "tls/server.crt", folder / "tls/ca.crt")
+    else:
+        connection = psycopg2.connect(url)
+        with connection, connection.cursor() as cursor:
+            cursor.execute(how)
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("how", "check", "advice"),
+    [
+        ("modes", "keys", "chmod 600"),
+        ("certificate", "server certificate", "is not the key of"),
+        ("authority", "client authority", "not a certificate authority"),
+        ("UPDATE alembic_version SET version_num = '0000'", "database", "tallystickd migrate"),
+        ("UPDATE member SET state = 2", "operator", "may not administer"),
+        ("DELETE FROM member_key", "operator", "not registered"),
+        ("UPDATE log_head SET size = 3", "log", "damaged"),
+        ("DELETE FROM audit_entry WHERE index = 1", "log", "restore from a backup"),
+        ("UPDATE audit_entry SET leaf = leaf || 'x' WHERE index = 0", "log", "not those of the head"),
+        ("DROP TABLE evidence CASCADE; CREATE TABLE evidence (month date)", "evidence partitions", "tallystickd migrate"),
+    ],
+)
+def test_doctor_finds_what_is_wrong(
+    server: Path,
+    tallystickd: Run,
+    empty_database: str,
+    how: str,
+    check: str,
+    advice: str,
+) -> None:
+    _broken(server, empty_database, how)
+    code, output, _ = tallystickd("doctor", "--config", server)
+    assert code == 1
+    (line,) = [line for line in output.splitlines() if line.startswith("problem") and f"  {check}: " in line]
+    assert advice in line
+
+
+def test_a_database_that_would_lose_answers_is_told(server: Path, tallystickd: Run, empty_database: str) -> None:
+    connection = psycopg2.connect(empty_database)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        (name,) = cursor.fetchone() or ("",)
+        cursor.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    connection.close()
+    code, output, _ = tallystickd("doctor", "--config", server)
+    assert code == 1
+    assert "an answered request may be lost" in output
+
+
+@pytest.mark.parametrize("changed", ["store.key", "origin"])
+def test_a_server_that_is_not_the_database_s_does_nothing(
+    server: Path, tallystickd: Run, empty_database: str, changed: str
+) -> None:
+    other = "ab" * 32
+    if changed == "origin":
+        server.write_text(server.read_text().replace("authority.example/log", "other.example/log"))
+    else:
+        (server.parent / "keys/store.key").write_text(f"{other}\n")
+    for command in (["member", "list"], ["serve"], ["migrate"]):
+        code, _, errors = tallystickd(*command, "--config", server)
+        assert (code, len(errors.splitlines())) == (1, 1)
+        assert f"another {changed}," in errors
+        assert other not in errors
+    code, output, _ = tallystickd("doctor", "--config", server)
+    assert code == 1
+    (line,) = [line for line in output.splitlines() if "  identity: " in line]
+    assert line.startswith("problem")
+    assert f"another {changed}," in line
+    assert "tallystickd migrate" not in output
+    assert entries(empty_database) == ["CreateMember", "AddMemberKey"]
+
+
+def test_doctor_makes_no_database(server: Path, tallystickd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TALLYSTICK_DATABASE", "embedded:nodb")
+    before = sorted(server.parent.iterdir())
+    code, output, _ = tallystickd("doctor", "--config", server)
+    assert code == 1
+    assert f"{server.parent / 'nodb'} does not exist" in output
+    assert sorted(server.parent.iterdir()) == before

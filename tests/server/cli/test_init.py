@@ -1,0 +1,74 @@
+"""`tallystickd init`: what it makes, what it leaves alone, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.server.cli.running import TOKEN_KEY, Run, entries
+
+from tallystick.server.installation.settings import Settings
+from tallystick.server.storage import migration
+
+
+def test_init_makes_a_whole_server(server: Path, empty_database: str) -> None:
+    settings = Settings.load(server)
+    for path in (settings.tls_certificate, settings.tls_key, settings.tls_client_ca, settings.key_folder / "token.key"):
+        assert path.is_file()
+    assert server.stat().st_mode & 0o077 == 0
+    assert migration.is_at_head(empty_database)
+    assert entries(empty_database) == ["CreateMember", "AddMemberKey"]
+
+
+def test_init_does_not_touch_what_exists(server: Path, tallystickd: Run) -> None:
+    before = {path: path.read_bytes() for path in server.parent.rglob("*") if path.is_file()}
+    code, _, errors = tallystickd("init", server.parent, "--role", "token-authority", "--origin", "x/y")
+    assert code == 1
+    assert "exists already" in errors
+    assert {path: path.read_bytes() for path in server.parent.rglob("*") if path.is_file()} == before
+
+
+def test_an_interrupted_init_is_finished_by_the_next(server: Path, tallystickd: Run, empty_database: str) -> None:
+    kept = {path: path.read_bytes() for path in (server.parent / "keys").glob("*.key") if path.name != "tls-server.key"}
+    server.unlink()
+    (server.parent / "tls/server.crt").unlink()
+    code, _, errors = tallystickd(
+        *("init", server.parent, "--role", "token-authority", "--origin", "authority.example/log"),
+        *("--database", empty_database),
+    )
+    assert (code, errors) == (0, "")
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert tallystickd("doctor", "--config", server)[0] in (0, 1)
+    assert entries(empty_database)[:2] == ["CreateMember", "AddMemberKey"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--origin", "a b", "--authority-public-key", TOKEN_KEY], "origin: "),
+        (["--origin", "a/b", "--authority-public-key", TOKEN_KEY, "--listen", "nowhere"], "listen: "),
+        (["--origin", "a/b"], "needs --authority-public-key"),
+        (["--origin", "a/b", "--authority-public-key", "00" * 32], "--authority-public-key is not a public key"),
+        (["--origin", "a/b", "--authority-public-key", "zz"], "--authority-public-key is not a public key"),
+    ],
+)
+def test_init_judges_before_it_makes(tallystickd: Run, tmp_path: Path, options: list[str], said: str) -> None:
+    code, _, errors = tallystickd("init", tmp_path / "new", "--role", "exchange", *options)
+    assert code == 1
+    assert said in errors
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_exchange_takes_its_authority_s_key(server: Path, tallystickd: Run, tmp_path: Path) -> None:
+    code, output, _ = tallystickd("--config", server, "public", "--json")
+    assert code == 0
+    known = json.loads(output)
+    assert known["origin"] == "authority.example/log"
+    code, output, _ = tallystickd(
+        *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log", "--no-migrate"),
+        *("--authority-public-key", known["public_key"], "--authority-sequence", known["sequence"]),
+    )
+    assert code == 0
+    settings = Settings.load(tmp_path / "exchange" / "tallystickd.toml")
+    assert (settings.token_public_key, settings.token_sequence) == (known["public_key"], 1)
+    assert not (settings.key_folder / "token.key").exists()
+    assert "migrate" in output
