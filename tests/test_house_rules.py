@@ -1,4 +1,7 @@
-"""House rules that no linter holds: modules under 400 lines, functions under 50, no module whose name says nothing."""
+"""House rules that no linter holds: modules under 400 lines, functions under 50, no module whose name says nothing.
+
+Migrations are not among them: one that has been run is not changed.
+"""
 
 import ast
 from pathlib import Path
@@ -6,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("server", "client", "crypto", "contract", "credit", "migrations", "benchmarks", "examples", "scripts", "tests")
+FOLDERS = ("server", "client", "crypto", "contract", "credit", "benchmarks", "examples", "scripts", "tests")
 MODULES = [
     path
     for folder in FOLDERS

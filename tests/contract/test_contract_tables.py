@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,24 +12,20 @@ import pytest
 from google.protobuf.descriptor import Descriptor, ServiceDescriptor
 from google.rpc import code_pb2
 
+import tallystick.v1
 from tallystick.client.exceptions import NotReached, Refusal
 from tallystick.contract.methods import METHODS, Method
 from tallystick.contract.reasons import BY_NAME, REASONS, Logged, Reason
 from tallystick.contract.subjects import nobody
 from tallystick.server.errors import Refusal as ServerRefusal
 from tallystick.server.ledger.status import encode_status
-from tallystick.v1 import (
-    audit_service_pb2,
-    errors_pb2,
-    inquiry_service_pb2,
-    membership_service_pb2,
-    reporting_service_pb2,
-    subject_token_service_pb2,
-)
+from tallystick.v1 import errors_pb2
 
 ROOT = Path(__file__).parents[2]
-FILES = (audit_service_pb2, inquiry_service_pb2, membership_service_pb2, reporting_service_pb2, subject_token_service_pb2)
-SERVICES: list[ServiceDescriptor] = [each for file in FILES for each in file.DESCRIPTOR.services_by_name.values()]
+FILES = [importlib.import_module(f"tallystick.v1.{each.name}") for each in pkgutil.iter_modules(tallystick.v1.__path__)]
+SERVICES: list[ServiceDescriptor] = [
+    each for file in FILES if file.__name__.endswith("_pb2") for each in file.DESCRIPTOR.services_by_name.values()
+]
 RPCS = {f"/{service.full_name}/{rpc.name}": rpc for service in SERVICES for rpc in service.methods}
 
 

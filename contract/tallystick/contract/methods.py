@@ -86,7 +86,7 @@ _REPORTER, _INQUIRER, _OPERATOR = _roles(ROLE_REPORTER), _roles(ROLE_INQUIRER), 
 
 # fmt: off
 SUBMIT_REPORTS: Final = Method(_R, "SubmitReports", reporting.SubmitReportsRequest, reporting.SubmitReportsResponse, _REPORTER, subjects.of_reports, "reports", MAX_REPORTS)  # noqa: E501
-WITHDRAW_ACCOUNT: Final = Method(_R, "WithdrawAccount", reporting.WithdrawAccountRequest, reporting.WithdrawAccountResponse, _REPORTER, subjects.of_withdrawal)  # noqa: E501
+WITHDRAW_ACCOUNT: Final = Method(_R, "WithdrawAccount", reporting.WithdrawAccountRequest, reporting.WithdrawAccountResponse, _REPORTER, subjects.of_subject)  # noqa: E501
 GET_SUBMISSION: Final = Method(_R, "GetSubmission", reporting.GetSubmissionRequest, reporting.GetSubmissionResponse, _REPORTER)
 LIST_SUBMISSIONS: Final = Method(_R, "ListSubmissions", reporting.ListSubmissionsRequest, reporting.ListSubmissionsResponse, _REPORTER)  # noqa: E501
 

@@ -59,8 +59,8 @@ def of_reports(message: reporting_service_pb2.SubmitReportsRequest) -> Sequence[
     return [of_token(report.subject) for report in message.reports]
 
 
-def of_withdrawal(message: reporting_service_pb2.WithdrawAccountRequest) -> Sequence[Subject]:
-    """The subject whose account is withdrawn."""
+def of_subject(message: reporting_service_pb2.WithdrawAccountRequest) -> Sequence[Subject]:
+    """The subject that a request names in its field `subject`, without purpose or consent."""
     return (of_token(message.subject),)
 
 

@@ -9,7 +9,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-import tallystick.client
 from tallystick.client import Exchange, Identity, InputInvalid, Inquiry, NotUsable, Profile, ProfileError, Purpose, Server
 
 
@@ -116,32 +115,3 @@ def test_secrets_are_not_in_the_profiles_text(system: Any) -> None:
     shown = repr(Profile.load(system.folder))
     assert "PRIVATE" not in shown
     assert "ZZZZ" not in shown, "the account secret's bytes"
-
-
-def test_the_public_names_are_frozen() -> None:
-    assert sorted(tallystick.client.__all__) == PUBLIC
-    for name in PUBLIC:
-        assert getattr(tallystick.client, name).__doc__
-
-
-PUBLIC = [
-    *("AnswerMalformed", "AsyncExchange", "AuditEntry", "CheckpointFalse", "Conflict", "ConnectionNotSecure", "DeadlineExceeded"),
-    *("DetailsFalse", "Difference", "DifferenceKind", "DisclosedSubject", "EntryFilter", "EpochRolledBack", "Exchange"),
-    *(
-        "FileInvalid",
-        "Identity",
-        "IdentityInvalid",
-        "InclusionFalse",
-        "InclusionReport",
-        "InputInvalid",
-        "Inquiry",
-        "InquiryOutcome",
-        "Invalid",
-        "KeptReceipt",
-    ),
-    *("KeyRegistration", "LimitExceeded", "LogReport", "NotAllowed", "NotAnExchange", "NotAuthenticated", "NotFound"),
-    *("NotReached", "NotTrusted", "NotUsable", "OpenedEntry", "Options", "Overloaded", "Patience", "PinnedTokenKey", "Profile"),
-    *("ProfileError", "Purpose", "QueryResult", "ReceiptFalse", "ReceiptMissing", "Refused", "RegisteredKey", "Report"),
-    *("ReportOutcome", "ReportResult", "Server", "ServerFault", "SignedCheckpoint", "Submission", "SubmissionDetails"),
-    *("TallystickError", "TokenProofFalse", "Unavailable", "Verdict", "Violation", "Withdrawal", "WithdrawalReason"),
-]

@@ -17,14 +17,17 @@ from tallystick.client.flows.reporting import to_timestamp
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.identities import AnyIdentity, canonical
 from tallystick.client.profile.servers import Server
-from tallystick.client.protocol.calls import Call, Flow, ask
-from tallystick.client.protocol.methods import GET_AUDIT_ENTRY, LIST_AUDIT_ENTRIES
+from tallystick.client.protocol.calls import Call, Flow, Method, ask
 from tallystick.client.protocol.receipts import KeptReceipt
+from tallystick.contract import methods
 from tallystick.contract.details import detail_hash, subject_of
 from tallystick.contract.methods import METHODS
 from tallystick.credit.enums import Purpose
 from tallystick.crypto import CryptoError, commitment_from_hashes, leaf_hash, subject_leaf
 from tallystick.v1 import audit_service_pb2, codes_pb2, log_pb2, subject_pb2
+
+GET_AUDIT_ENTRY = Method.of(methods.GET_AUDIT_ENTRY)
+LIST_AUDIT_ENTRIES = Method.of(methods.LIST_AUDIT_ENTRIES)
 
 _PAGE = 500
 _EMPTY_DIGEST = hashlib.sha256(b"").digest()

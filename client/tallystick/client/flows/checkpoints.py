@@ -9,11 +9,15 @@ from pathlib import Path
 from tallystick.client.exceptions import CheckpointFalse, InclusionFalse
 from tallystick.client.profile.servers import Counterpart, Server
 from tallystick.client.profile.token_cache import write_private
-from tallystick.client.protocol.calls import Call, Flow, ask
-from tallystick.client.protocol.methods import GET_CHECKPOINT, GET_CONSISTENCY_PROOF, GET_INCLUSION_PROOF
+from tallystick.client.protocol.calls import Call, Flow, Method, ask
+from tallystick.contract import methods
 from tallystick.crypto import Checkpoint, MerkleError, NoteError, NoteVerifier, open_checkpoint, verify_inclusion
 from tallystick.crypto import verify_consistency as verify_consistency_proof
 from tallystick.v1 import audit_service_pb2
+
+GET_CHECKPOINT = Method.of(methods.GET_CHECKPOINT)
+GET_CONSISTENCY_PROOF = Method.of(methods.GET_CONSISTENCY_PROOF)
+GET_INCLUSION_PROOF = Method.of(methods.GET_INCLUSION_PROOF)
 
 _log = logging.getLogger(__name__)
 

@@ -11,14 +11,17 @@ from typing import Any
 from tallystick.client.exceptions import AnswerMalformed, InputInvalid, Refused, TallystickError
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.identities import AnyIdentity, canonical
-from tallystick.client.protocol.calls import Answered, Call, Flow, ask
-from tallystick.client.protocol.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CREDIT_HISTORY
+from tallystick.client.protocol.calls import Answered, Call, Flow, Method, ask
 from tallystick.client.protocol.receipts import KeptReceipt
+from tallystick.contract import methods
 from tallystick.contract.violations import Violation
 from tallystick.credit.enums import Purpose
 from tallystick.credit.history import CreditHistory, credit_history_from_message
 from tallystick.crypto import subject_leaf
 from tallystick.v1 import inquiry_service_pb2
+
+BATCH_QUERY_CREDIT_HISTORIES = Method.of(methods.BATCH_QUERY_CREDIT_HISTORIES)
+QUERY_CREDIT_HISTORY = Method.of(methods.QUERY_CREDIT_HISTORY)
 
 _NAMED_ITEM = re.compile(r"inquiries\[(\d{1,4})\]")
 

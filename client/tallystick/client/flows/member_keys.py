@@ -11,12 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tallystick.client.exceptions import AnswerMalformed, ProfileError
 from tallystick.client.flows.inquiries import receipt_of
 from tallystick.client.profile.servers import Counterpart, Server, Signer
-from tallystick.client.protocol.calls import Call, Flow, ask
-from tallystick.client.protocol.methods import ADD_MEMBER_KEY
+from tallystick.client.protocol.calls import Call, Flow, Method, ask
 from tallystick.client.protocol.receipts import KeptReceipt
+from tallystick.contract import methods
 from tallystick.crypto import key_statement
 from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.v1 import membership_service_pb2
+
+ADD_MEMBER_KEY = Method.of(methods.ADD_MEMBER_KEY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, Input
 from tallystick.client.flows.inquiries import receipt_of
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.identities import AnyIdentity, canonical, input_invalid
-from tallystick.client.protocol.calls import Call, Flow, ask
-from tallystick.client.protocol.methods import GET_SUBMISSION, LIST_SUBMISSIONS, SUBMIT_REPORTS, WITHDRAW_ACCOUNT
+from tallystick.client.protocol.calls import Call, Flow, Method, ask
 from tallystick.client.protocol.receipts import KeptReceipt
+from tallystick.contract import methods
 from tallystick.contract.limits import MAX_REPORTS
 from tallystick.contract.violations import Violation
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
@@ -23,6 +23,11 @@ from tallystick.credit.history import Account
 from tallystick.crypto import Identity as CanonicalIdentity
 from tallystick.crypto import IdentityError, account_reference, subject_leaf
 from tallystick.v1 import account_pb2, errors_pb2, reporting_service_pb2
+
+GET_SUBMISSION = Method.of(methods.GET_SUBMISSION)
+LIST_SUBMISSIONS = Method.of(methods.LIST_SUBMISSIONS)
+SUBMIT_REPORTS = Method.of(methods.SUBMIT_REPORTS)
+WITHDRAW_ACCOUNT = Method.of(methods.WITHDRAW_ACCOUNT)
 
 MAX_BATCH_BYTES = 3_500_000
 """Serialised reports in one request; the server refuses messages above 4 MiB."""

@@ -14,13 +14,17 @@ from tallystick.client.exceptions import (
 )
 from tallystick.client.identities import AnyIdentity, canonical
 from tallystick.client.profile.profile import PinnedTokenKey
+from tallystick.client.profile.servers import Server
 from tallystick.client.profile.token_cache import TokenCache
-from tallystick.client.protocol.calls import Call, Flow, ask
-from tallystick.client.protocol.methods import EVALUATE_TOKENS, GET_TOKEN_KEY
+from tallystick.client.protocol.calls import Call, Flow, Method, ask
+from tallystick.contract import methods
 from tallystick.contract.limits import MAX_ELEMENTS
 from tallystick.crypto import CryptoError, blind, unblind, verify_evaluation
 from tallystick.crypto import Identity as CanonicalIdentity
 from tallystick.v1 import subject_pb2, subject_token_service_pb2
+
+EVALUATE_TOKENS = Method.of(methods.EVALUATE_TOKENS, Server.TOKEN_AUTHORITY)
+GET_TOKEN_KEY = Method.of(methods.GET_TOKEN_KEY, Server.TOKEN_AUTHORITY)
 
 
 class Tokeniser:

@@ -16,9 +16,9 @@ from google.protobuf.message import DecodeError
 from tallystick.client.exceptions import AnswerMalformed, FileInvalid, NotReached, ReceiptFalse, Refused
 from tallystick.client.flows.checkpoints import Checkpoints, SignedCheckpoint
 from tallystick.client.profile.servers import Counterpart, Server
-from tallystick.client.protocol.calls import Call, Flow, PageStream, parse
-from tallystick.client.protocol.methods import EXPORT_AUDIT_ENTRIES
+from tallystick.client.protocol.calls import Call, Flow, Method, PageStream, parse
 from tallystick.client.protocol.receipts import KeptReceipt, verify_promise
+from tallystick.contract import methods
 from tallystick.crypto import (
     Checkpoint,
     CompactRange,
@@ -31,6 +31,8 @@ from tallystick.crypto import (
     verify_inclusion,
 )
 from tallystick.v1 import audit_service_pb2, log_pb2
+
+EXPORT_AUDIT_ENTRIES = Method.of(methods.EXPORT_AUDIT_ENTRIES)
 
 _HASH_BYTES = 32
 _MAX_DIFFERENCES = 10_000

@@ -1,0 +1,33 @@
+"""The public names of the SDK, frozen: a name that is missing here is a promise broken to those who use it."""
+
+from __future__ import annotations
+
+import tallystick.client
+
+PUBLIC = [
+    *("AnswerMalformed", "AsyncExchange", "AuditEntry", "CheckpointFalse", "Conflict", "ConnectionNotSecure", "DeadlineExceeded"),
+    *("DetailsFalse", "Difference", "DifferenceKind", "DisclosedSubject", "EntryFilter", "EpochRolledBack", "Exchange"),
+    *(
+        "FileInvalid",
+        "Identity",
+        "IdentityInvalid",
+        "InclusionFalse",
+        "InclusionReport",
+        "InputInvalid",
+        "Inquiry",
+        "InquiryOutcome",
+        "Invalid",
+        "KeptReceipt",
+    ),
+    *("KeyRegistration", "LimitExceeded", "LogReport", "NotAllowed", "NotAnExchange", "NotAuthenticated", "NotFound"),
+    *("NotReached", "NotTrusted", "NotUsable", "OpenedEntry", "Options", "Overloaded", "Patience", "PinnedTokenKey", "Profile"),
+    *("ProfileError", "Purpose", "QueryResult", "ReceiptFalse", "ReceiptMissing", "Refused", "RegisteredKey", "Report"),
+    *("ReportOutcome", "ReportResult", "Server", "ServerFault", "SignedCheckpoint", "Submission", "SubmissionDetails"),
+    *("TallystickError", "TokenProofFalse", "Unavailable", "Verdict", "Violation", "Withdrawal", "WithdrawalReason"),
+]
+
+
+def test_the_public_names_are_frozen() -> None:
+    assert sorted(tallystick.client.__all__) == PUBLIC
+    for name in PUBLIC:
+        assert getattr(tallystick.client, name).__doc__
