@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 MAX_MESSAGE: Final = 4 * 1024 * 1024
@@ -21,6 +20,3 @@ REQUEST_ID_BYTES: Final = 16
 
 MAX_VIOLATIONS: Final = 32
 """Most field violations that one refusal carries: gRPC's metadata has a hard limit of 16 KiB."""
-
-MEMBER_ID: Final = re.compile(r"[a-z][a-z0-9-]{2,31}", re.ASCII)
-"""The form of a member_id; to be matched whole."""

@@ -6,7 +6,8 @@ from tallystick.crypto.ed25519 import is_usable_public_key
 from tallystick.crypto.errors import CryptoError
 from tallystick.crypto.origins import is_origin
 
-_MEMBER_ID = re.compile(r"[a-z][a-z0-9-]{2,31}", re.ASCII)
+MEMBER_ID = re.compile(r"[a-z][a-z0-9-]{2,31}", re.ASCII)
+"""The form of a member_id; to be matched whole."""
 
 
 def key_statement(origin: str, member_id: str, public_key: bytes) -> bytes:
@@ -17,7 +18,7 @@ def key_statement(origin: str, member_id: str, public_key: bytes) -> bytes:
     """
     if not is_origin(origin):
         raise CryptoError("the origin is not 1 to 255 visible ASCII characters without '+'")
-    if _MEMBER_ID.fullmatch(member_id) is None:
+    if MEMBER_ID.fullmatch(member_id) is None:
         raise CryptoError("member_id is not 3 to 32 characters of a-z, 0-9 and '-' that begin with a letter")
     if not is_usable_public_key(public_key):
         raise CryptoError("public_key is not 32 bytes that encode an Ed25519 key")

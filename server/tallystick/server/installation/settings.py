@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tallystick.contract.limits import MEMBER_ID
+from tallystick.crypto.key_registration import MEMBER_ID
 from tallystick.crypto.origins import is_origin
 from tallystick.server.errors import Problem
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tallystick.contract.limits import MEMBER_ID
 from tallystick.contract.methods import CREATE_MEMBER, LIST_MEMBERS, UPDATE_MEMBER
 from tallystick.contract.violations import Violation
+from tallystick.crypto.key_registration import MEMBER_ID
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.membership import registry
