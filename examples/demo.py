@@ -148,7 +148,7 @@ def _show_outcomes(screen: Screen, screened: Sequence[Screened]) -> None:
     _check_outcomes(screened, found)
     screen.proved(
         f"{market.STRANGERS} strangers: no record of any, and each referred to a person; "
-        "who was declined defaulted more often than who was referred, and they more often than who was approved"
+        "declined applicants defaulted more often than referred ones, and those more often than approved ones"
     )
 
 

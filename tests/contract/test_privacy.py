@@ -141,7 +141,7 @@ def test_equal_queries_leave_different_commitments(asked: list[Asked]) -> None:
 
 
 def test_an_answer_of_no_record_leaves_the_same_leaf_as_any_other(system: System, asked: list[Asked]) -> None:
-    """But for the time and the commitment, which is random to who has no seed, all leaves of one member's queries are equal."""
+    """But for the time and the commitment, which is random to a reader without the seed, all leaves of one member's queries are equal."""
     outcomes = {one.reply.message.credit_history.outcome for one in asked}
     assert outcomes == {1, 2}
     shapes, lengths = set(), set()
@@ -312,7 +312,7 @@ def _everything(system: System) -> bytes:
 
 
 def _traces(system: System, erased: subject_pb2.SubjectToken, consents: Sequence[str], replies: Sequence[Reply]) -> LeakScanner:
-    """Whatever names the subject, or would confirm a guess of it, even to who holds the server's keys."""
+    """Whatever names the subject, or would confirm a guess of it, even to a holder of the server's keys."""
     leak_scanner, keys = LeakScanner(), system.exchange.installation.keys
     leak_scanner.add_with_forms(erased.element, "the token", [keys.subject_secret, keys.request_secret, erased.epoch_id])
     leak_scanner.add(subject_key(keys.subject_secret, erased.epoch_id, erased.element), "the subject key")

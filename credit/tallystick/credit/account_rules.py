@@ -240,7 +240,7 @@ def _check_running_overdue(account: Account, opened: int, horizon: Horizon, fiel
         found.append(_days_violation(f"{field}.days_past_due", (1, MAX_DAYS_PAST_DUE), days))
     elif since and days > horizon.ordinal - since + 1:
         # Fewer days are possible: an older instalment was paid while a younger one had become overdue. The day more is
-        # for who counts the first day as one.
+        # for institutions that count the first day as one.
         description = "is more than the days from since_date to as_of; correct one of the three"
         found.append(Violation(f"{field}.days_past_due", "FIELDS_INCONSISTENT", description))
     # A collection account opens when the debt is taken over, which was overdue before.

@@ -60,7 +60,7 @@ class AuditEntry(_message.Message):
     format_version: _builtins.int
     """The version of this format: 1."""
     member_id: _builtins.str
-    """The member_id of who asked."""
+    """The member_id of the caller."""
     keyid: _builtins.bytes
     """The key that signed the request, 32 bytes."""
     method: _builtins.str

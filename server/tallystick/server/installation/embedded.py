@@ -33,7 +33,7 @@ DATABASE = "tallystick"
 SYSTEM_USER = "pgserver"
 """As whom the wheel runs PostgreSQL when root starts it; it makes the user."""
 PASSAGE = stat.S_IXGRP | stat.S_IXOTH
-"""What its processes need of the folders above its data; they keep the group of who started them."""
+"""What its processes need of the folders above its data; they keep the group of the user that started them."""
 SETTINGS: Mapping[str, str] = {
     "shared_buffers": "256MB",
     "max_connections": "100",
@@ -61,7 +61,7 @@ class EmbeddedDatabaseProblem(Problem):
 def embedded_postgresql(folder: Path, settings: Mapping[str, str] = SETTINGS) -> Iterator[str]:
     """Runs the PostgreSQL whose data is in `folder` (made if new) and yields the URL of its database "tallystick".
 
-    `settings` take effect when the server starts; who finds it running gets it as it is.
+    `settings` take effect when the server starts; one that is running already is used as it is.
     Raises EmbeddedDatabaseProblem.
     """
     folder = folder.expanduser().resolve()
