@@ -141,7 +141,7 @@ def test_equal_queries_leave_different_commitments(asked: list[Asked]) -> None:
 
 
 def test_an_answer_of_no_record_leaves_the_same_leaf_as_any_other(system: System, asked: list[Asked]) -> None:
-    """But for the time and the commitment, which is random to a reader without the seed, all leaves of one member's queries are equal."""
+    """But for the time, and a commitment that is random without the seed, all leaves of one member's queries are equal."""
     outcomes = {one.reply.message.credit_history.outcome for one in asked}
     assert outcomes == {1, 2}
     shapes, lengths = set(), set()

@@ -1,10 +1,10 @@
 """How many live accounts a member may report of one subject, so that no member alone makes a subject too large to be answered.
 
 Two transactions that add accounts of one subject see each other's only once they are committed, so both must not count at once.
-Whoever adds accounts holds its member's advisory lock until it commits: shared while each subject is left with FREE accounts at
-most, else exclusive. The holder of an exclusive lock sees all that others added. Those who share it may overlap and leave a subject with
-FREE accounts each: within the limit still, unless more than MAX_OWN_ACCOUNTS / FREE servers add to one subject for one
-member at once.
+A transaction that adds accounts holds its member's advisory lock until it commits: shared while each subject is left with FREE
+accounts at most, else exclusive. The holder of an exclusive lock sees all that others added. Those who share it may overlap and
+leave a subject with FREE accounts each: within the limit still, unless more than MAX_OWN_ACCOUNTS / FREE servers add to one
+subject for one member at once.
 """
 
 from __future__ import annotations
