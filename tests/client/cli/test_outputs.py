@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from rich.console import Console
 from tests.client.cli.inputs import QUERY, accounts_file, applicants_file
 
 from tallystick.client.cli import output
+from tallystick.client.cli.context import Tool
+from tallystick.client.cli.program import run
+from tallystick.client.files.tables import TableReader, TableWriter
 
 
 @pytest.mark.parametrize("name", ["applicants.csv", "link.csv", "applicants.partial.csv"])
@@ -72,8 +76,11 @@ def test_a_run_that_fails_keeps_the_earlier_output_and_says_where_its_own_rows_a
 def test_a_list_that_is_cut_says_so(cli: Any) -> None:
     for _ in range(3):
         cli(*QUERY)
-    assert "raise --limit" in cli("audit", "list", "--limit", "2").err
-    assert cli("audit", "list", "--limit", "100").err == ""
+    cut = cli("audit", "list", "--limit", "2")
+    assert cut.out.splitlines()[-1] == "there are more: raise --limit"
+    assert "raise --limit" not in cli("audit", "list", "--limit", "100").out
+    as_json = cli("audit", "list", "--limit", "2", "--json")
+    assert (len(as_json.json), as_json.err) == (2, "there are more: raise --limit\n")
     assert cli("submissions").out == "Submissions: none\n"
 
 
@@ -105,3 +112,50 @@ def test_a_narrow_screen_gets_whole_words_and_figures() -> None:
     console.print(output.table("Entries", ("at", "token"), [("2026-11-22T01:31:20+00:00", "ab" * 32)]))
     assert "at: 2026-11-22T01:31:20+00:00\n" in written.getvalue()
     assert "ab" * 32 in written.getvalue().replace("\n", "")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("width", [20, 40, 80, None])
+def test_no_value_of_an_entry_is_cut(system: Any, cli: Any, width: int | None, terminal: bool) -> None:
+    cli(*QUERY)
+    written = io.StringIO()
+    results = Console(file=written, width=width, force_terminal=terminal, highlight=False, color_system=None)
+    tool = Tool(open_exchange=lambda profile: system.open(), profile=system.folder, results=results)
+    assert run(["audit", "show", "0"], tool) == 0
+    with system.open() as exchange:
+        opened = exchange.audit_show(0)
+    shown = "".join(written.getvalue().split())
+    for value in (opened.signature.hex(), opened.request_digest.hex(), opened.entry.keyid.hex(), opened.signature_params):
+        assert "".join(value.split()) in shown
+    assert "VERIFIED" in shown
+
+
+def test_what_is_saved_has_each_value_in_one_line(cli: Any, system: Any) -> None:
+    cli(*QUERY)
+    saved = cli("audit", "show", "0")
+    with system.open() as exchange:
+        opened = exchange.audit_show(0)
+    assert f"signature: {opened.signature.hex()}" in saved.out.splitlines()
+    assert saved.out.splitlines()[-1].startswith("VERIFIED")
+    assert saved.err == ""
+
+
+@pytest.mark.parametrize("text", ["\u202egnp.exe", "\x9b31m", "\x85", "\u2028", "\U000e0001", "\x1b[2J", "\ufeff", "中文 é 😀"])
+def test_json_holds_nothing_that_steers_a_terminal(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    output.write_json({"consent": text})
+    line = capsys.readouterr().out.removesuffix("\n")
+    assert line.isprintable()
+    assert json.loads(line) == {"consent": text}
+    if text.isprintable():
+        assert text in line
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "＝", "'=", "''@"])
+def test_no_cell_of_a_written_file_is_a_formula(tmp_path: Path, start: str) -> None:
+    text, path = f"{start}HYPERLINK(1)", tmp_path / "out.csv"
+    with TableWriter(path, ("name", "count"), ("count",)) as writer:
+        writer.write((text, -3))
+    with path.open(newline="", encoding="utf-8") as file:
+        cells = list(csv.reader(file))[1]
+    assert cells == [f"'{text.strip()}", "-3"]
+    assert [row for _, row in TableReader(path, ("name", "count"), ())] == [[text.strip(), "-3"]]

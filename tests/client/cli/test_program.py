@@ -80,7 +80,7 @@ def test_a_query_shows_history_and_decision(cli: Any, system: Any, tmp_path: Pat
     assert "Decision: approve" in shown.out
     assert "D1 non-revolving loan" in shown.out
     assert "NN" in shown.out
-    assert "receipt was verified" in shown.err
+    assert "receipt was verified" in shown.out
     assert "C01X00000" not in shown.out + shown.err
 
 
@@ -152,7 +152,7 @@ def test_the_log_is_listed_shown_and_verified(cli: Any, system: Any) -> None:
     shown = cli("audit", "show", "1", "--json").json[0]
     assert shown["subjects"][0]["consent_reference"] == "c-1"
     assert len(cli("audit", "list", "--token", shown["subjects"][0]["token"], "--json").json) == 4
-    assert "open its commitment" in cli("audit", "show", "1").err
+    assert "open its commitment" in cli("audit", "show", "1").out
     assert cli("audit", "verify").out.endswith("VERIFIED\n")
     system.exchange.log[1].leaf += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
     ran = cli("audit", "verify")

@@ -76,8 +76,7 @@ def list_entries(
     else:
         columns = ("entry", "at", "member", "method", "outcome", "purpose", "consent")
         tool.results.print(output.table("Entries", columns, map(_row, listed)))
-    if more:
-        tool.remark(output.MORE)
+    tool.end_list(more=more)
 
 
 @audit.command()
@@ -189,7 +188,7 @@ def _print_opened(tool: Tool, opened: OpenedEntry) -> None:
             for subject in opened.subjects
         ]
         tool.results.print(output.table("Subjects", ("token", "purpose", "consent"), subjects))
-    tool.remark("the signed log has this entry, and the details open its commitment")
+    tool.results.print("VERIFIED: the signed log has this entry, and the details open its commitment", soft_wrap=True)
 
 
 def _print_report(tool: Tool, report: LogReport, *, with_receipts: bool) -> None:

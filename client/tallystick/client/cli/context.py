@@ -22,7 +22,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-_PIPE_WIDTH = 200
+_PIPE_WIDTH = 100_000
+"""Columns of an output that is no terminal: what is saved must be whole, so nothing is folded there."""
 
 
 class _Screen(Console):
@@ -33,7 +34,7 @@ class _Screen(Console):
 
 
 def _console(*, stderr: bool) -> Console:
-    """A console; where there is no terminal that is 80 columns wide, lines are long enough for a table's rows."""
+    """A console; where there is no terminal, a line is as long as what it says."""
     console = _Screen(stderr=stderr, highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
@@ -55,6 +56,16 @@ class Tool:
     def exchange(self) -> Exchange:
         """The exchange of the profile."""
         return self.open_exchange(self.profile)
+
+    def end_list(self, *, more: bool) -> None:
+        """Says of a list that was cut that it was: beneath the list, so that a saved one says it too; apart from JSON's objects."""
+        if not more:
+            return
+        text = "there are more: raise --limit"
+        if self.as_json:
+            self.remark(text)
+        else:
+            self.results.print(text, markup=False, soft_wrap=True)
 
     def remark(self, text: str) -> None:
         """One line on standard error."""

@@ -64,7 +64,8 @@ def query(
         )
     else:
         print_history(tool.results, result.history, screening)
-        tool.remark(f"the exchange's receipt was verified: entry {result.receipt.index} of {result.receipt.origin}")
+        verified = f"the exchange's receipt was verified: entry {result.receipt.index} of {result.receipt.origin}"
+        tool.results.print(verified, markup=False, soft_wrap=True)
 
 
 @click.command()

@@ -56,8 +56,10 @@ def plain(value: Any) -> Any:
 
 
 def write_json(value: Any) -> None:
-    """One line of JSON on standard output."""
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False) + "\n")
+    """One line of JSON on standard output. What would steer a terminal, or turn its text round, is escaped; letters are not."""
+    text = json.dumps(plain(value), ensure_ascii=False)
+    # Escaped as JSON escapes: with a surrogate pair beyond U+FFFF.
+    sys.stdout.write("".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text) + "\n")
     sys.stdout.flush()
 
 
@@ -105,10 +107,8 @@ def fields(values: Iterable[tuple[str, object]]) -> Group:
 
 
 def _lines(names: Sequence[str], cells: Sequence[Text]) -> list[Text]:
-    return [Text.assemble(f"{name}: ", cell, overflow="fold") for name, cell in zip(names, cells, strict=True)]
-
-
-MORE = "there are more: raise --limit"
+    # no_wrap is said here, since a print with soft_wrap would otherwise have what is too long cut, unmarked.
+    return [Text.assemble(f"{name}: ", cell, overflow="fold", no_wrap=False) for name, cell in zip(names, cells, strict=True)]
 
 
 def first(items: Iterable[T], limit: int) -> tuple[list[T], bool]:

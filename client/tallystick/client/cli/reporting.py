@@ -159,8 +159,7 @@ def submissions(tool: Tool, request_id: uuid.UUID | None, limit: int) -> int:
             for s in listed
         ]
         tool.results.print(output.table("Submissions", columns, rows))
-    if more:
-        tool.remark(output.MORE)
+    tool.end_list(more=more)
     return 0
 
 

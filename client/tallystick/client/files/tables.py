@@ -72,7 +72,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
                     width = len(cells)
                 if len(cells) != width:
                     raise FileInvalid(f"{path}: row {number} has {len(cells)} cells, the header {width}")
-                yield number, [cell.strip() for cell in cells]
+                yield number, [_unquoted(cell.strip()) for cell in cells]
     except csv.Error as error:
         raise FileInvalid(f"{path}: row {number + 1}: not CSV: {error}") from None
     except OSError as error:
@@ -147,6 +147,10 @@ def _number(value: float | Decimal) -> str:
     if math.isnan(value):
         return ""
     return str(int(value)) if math.isfinite(value) and value == int(value) else str(value)
+
+
+_FORMULA = re.compile("'*[=+\\-@＝＋－＠]")
+"""How a formula begins, in some languages with the full-width forms; or one that has got its apostrophe."""
 
 
 class TableWriter:
@@ -233,7 +237,7 @@ class TableWriter:
                 if len(self._waiting) >= _BATCH:
                     self._flush()
             else:
-                self._writer.writerow(["" if value is None else value for value in row])
+                self._writer.writerow([_cell(value) for value in row])
         self._rows += 1
 
     def _flush(self) -> None:
@@ -242,6 +246,19 @@ class TableWriter:
             columns = [list(column) for column in zip(*self._waiting, strict=True)]
             self._writer.write_table(arrow.table(columns, schema=self._schema))
             self._waiting = []
+
+
+def _cell(value: str | int | None) -> str | int:
+    """A value as CSV has it; `_unquoted` is its inverse. What a spreadsheet would take for a formula gets an apostrophe, by which
+    it is a text there."""
+    if not isinstance(value, str):
+        return "" if value is None else value
+    text = value.strip()
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _unquoted(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def partial_of(path: Path) -> Path:
