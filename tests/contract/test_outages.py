@@ -56,6 +56,29 @@ def expect_unavailable(reply: Reply) -> None:
     assert reply.receipt is None
 
 
+_FULL_DISK = """
+CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON audit_entry EXECUTE FUNCTION full_disk();
+"""
+
+
+def test_full_disk(system: System) -> None:
+    """Not the caller's fault and not INTERNAL: the same request_id is carried out once there is room."""
+    stored, caller = system.exchange.database_view, system["bank-a"].exchange
+    submission = requests.submission([requests.report(system.mint.stranger())])
+    state, size = stored.state(), stored.size
+    stored.rows(_FULL_DISK)
+    try:
+        for _ in range(2):
+            expect_unavailable(caller.call(SUBMIT, submission))
+    finally:
+        stored.rows("DROP FUNCTION full_disk CASCADE")
+    assert (stored.state(), stored.size) == (state, size)
+    assert caller.call(SUBMIT, submission).ok
+    assert stored.claims(submission.request_id) == 1
+
+
 def test_database_that_is_down(system: System, cut_off: CutOff) -> None:
     stored, caller = system.exchange.database_view, cut_off.caller
     subject = system.mint.stranger()

@@ -277,8 +277,13 @@ class Refusal:
         text = _one_line(self.details)
         if self.code == "DEADLINE_EXCEEDED":
             return DeadlineExceeded(f"no answer from the {self._server} in time; send it again, or raise the timeout")
-        if self.code == "RESOURCE_EXHAUSTED":
+        if self.code == "RESOURCE_EXHAUSTED" and any(sign in text for sign in _SIGNS_OF_SIZE):
             return LimitExceeded(f"a message is larger than the transport allows: {text}")
+        if self.code == "RESOURCE_EXHAUSTED":
+            return Overloaded(f"the {self._server} is busy: {text}", BUSY_RETRY_AFTER)
+        if self.code == "CANCELLED":
+            # Nothing here cancels a call and then asks what became of it: the other side broke it off, as when a worker ends.
+            return Unavailable(f"the {self._server} broke the call off; send it again: {text}")
         if self.code == "UNAVAILABLE":
             if any(sign in text.upper() for sign in _SIGNS_OF_DISTRUST):
                 return ConnectionNotSecure(
@@ -288,6 +293,10 @@ class Refusal:
         return NotAnExchange(self.code, text)
 
 
+BUSY_RETRY_AFTER = 0.25
+"""Seconds after which a server that was too busy to say anything itself is asked again."""
+_SIGNS_OF_SIZE = ("larger than max", "exceeds")
+"""What gRPC writes of a message, or of metadata, that is too large; it uses the same status for a server that is too busy."""
 _SIGNS_OF_DISTRUST = ("SSL_ERROR_SSL", "CERTIFICATE", "PEER NAME", "HOSTNAME VERIFICATION")
 """What gRPC writes when one side does not trust the other. A handshake that merely breaks off is a server that went away."""
 

@@ -102,6 +102,8 @@ def test_the_server_is_not_asked_sooner_than_it_said(system: Any) -> None:
         (RawFailure("UNAVAILABLE", "failed to connect to all addresses"), Unavailable),
         (RawFailure("UNAVAILABLE", "Handshake read failed (recvmsg:Connection reset by peer (104))"), Unavailable),
         (RawFailure("DEADLINE_EXCEEDED", "Deadline Exceeded"), DeadlineExceeded),
+        (RawFailure("CANCELLED", "RPC cancelled"), Unavailable),
+        (RawFailure("RESOURCE_EXHAUSTED", "Concurrent RPC limit exceeded!"), Overloaded),
     ],
 )
 def test_patience_has_an_end(system: Any, failure: RawFailure, kind: type[Exception]) -> None:
@@ -116,6 +118,8 @@ def test_patience_has_an_end(system: Any, failure: RawFailure, kind: type[Except
     [
         (RawFailure("UNAVAILABLE", "Ssl handshake failed: CERTIFICATE_VERIFY_FAILED"), ConnectionNotSecure),
         (RawFailure("UNIMPLEMENTED", "Method not found!"), NotAnExchange),
+        (RawFailure("RESOURCE_EXHAUSTED", "CLIENT: Sent message larger than max (5 vs. 4)"), LimitExceeded),
+        (RawFailure("RESOURCE_EXHAUSTED", "received metadata size exceeds hard limit (70000 vs. 65536)"), LimitExceeded),
         (RawFailure("UNKNOWN", "Stream removed", [("grpc-status-details-bin", b"\xff\xff")]), NotAnExchange),
     ],
 )

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -319,12 +320,15 @@ def test_a_server_from_nothing_to_its_end(tallystickd: Run, short_folder: Path) 
     assert tallystickd(*create, "--dev-profile", short_folder / "bank-a")[0] == 0
     environment = {**os.environ, "TALLYSTICK_METRICS_LISTEN": f"127.0.0.1:{_free_port()}"}
     command = [sys.executable, "-m", "tallystick.server.cli", "serve", "--workers", "2"]
-    process = subprocess.Popen([*command, "--config", file], stdout=subprocess.PIPE, text=True, env=environment)
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 1024))  # noqa: E731
+    process = subprocess.Popen([*command, "--config", file], env=environment, preexec_fn=few, **streams)
     try:
         assert process.stdout is not None
         line = process.stdout.readline().strip()
         assert line.endswith(", 2 workers")
         address = line.removeprefix("serving on ").removesuffix(", 2 workers")
+        _send_garbage(address)
         assert _health(address, short_folder / "bank-a") == health_pb2.HealthCheckResponse.SERVING
         with urllib.request.urlopen(f"http://{environment['TALLYSTICK_METRICS_LISTEN']}/metrics") as answer:
             assert b"tallystick_batch_requests_count 0.0" in answer.read()
@@ -332,9 +336,26 @@ def test_a_server_from_nothing_to_its_end(tallystickd: Run, short_folder: Path) 
         assert code == 0, output
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
+    # A line that is no JSON raises: gRPC's own, of the handshakes that failed, would be such.
+    events = [json.loads(line) for line in errors.splitlines()]
+    assert [event["limit"] for event in events if event["event"] == "few_open_files"] == [1024]
+    assert [event["event"] for event in events if event["event"] == "serving"] == ["serving"] * 2
     assert not (folder / "database/postmaster.pid").exists()
+
+
+def _send_garbage(address: str) -> None:
+    """More connections than the soft limit of open files that the server was started with, and none of them TLS."""
+    host, _, port = address.rpartition(":")
+    opened = [socket.create_connection((host, int(port)), 5) for _ in range(300)]
+    for each in opened:
+        each.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    # While they are open the next one must find a place.
+    with socket.create_connection((host, int(port)), 5):
+        pass
+    for each in opened:
+        each.close()
 
 
 def _free_port() -> int:

@@ -174,6 +174,15 @@ async def test_an_error_of_the_request_s_own_does_not_run_again() -> None:
     assert made.transactor.batches == [["a"], ["a"]]  # the second logs the refusal
 
 
+@pytest.mark.parametrize("sqlstate", ["53100", "53200", "53300", "57P01", "57P03", "58030", "25006"])
+async def test_a_database_that_can_write_nothing_is_unavailable_and_no_fault_of_a_request(sqlstate: str) -> None:
+    async with bench(faults=[raising(CodedError(sqlstate))]) as made:
+        results = await made.ask("a", "b")
+        assert [result.reason_name for result in results if isinstance(result, Refusal)] == ["DATABASE_UNAVAILABLE"] * 2
+        assert messages(await made.ask("c")) == [b"c"]
+    assert made.transactor.batches == [["a", "b"], ["c"]]
+
+
 async def test_reruns_have_an_end_and_the_caller_is_told() -> None:
     async with bench(faults=[raising(ConcurrentChangeError())] * MAX_RERUNS) as made:
         (result,) = await made.ask("a")

@@ -18,7 +18,7 @@ class Patience:
     """How long a caller waits and how often it tries.
 
     A retry sends the same bytes, with the same request_id, under a new signature: it has no second effect. Tried again are only
-    UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo.
+    UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED with RetryInfo, and what gRPC ended because the server was busy or broke off.
     """
 
     timeout: float = 30.0

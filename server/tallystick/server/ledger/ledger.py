@@ -37,6 +37,9 @@ _RERUN_STATES = frozenset(
         errorcodes.LOCK_NOT_AVAILABLE,
     }
 )
+_UNABLE_STATES = ("53", "57P", "58", "25006")
+"""Beginnings of the SQLSTATEs of a database that can do nothing for anybody now, whatever it is asked: resources that are used up
+(a full disk), an operator's intervention, a failure of its system, and a standby. That is no fault of a request."""
 
 
 class Ledger:
@@ -134,6 +137,9 @@ class Ledger:
                         continue
                     events.error("database_lost", error=type(error).__name__, requests=len(requests))
                     return [_unavailable()] * len(requests)
+                if (error.pgcode or "").startswith(_UNABLE_STATES):
+                    events.error("database_unable", sqlstate=error.pgcode, requests=len(requests))
+                    return [_unavailable()] * len(requests)
                 if error.pgcode not in _RERUN_STATES:
                     events.error("transaction_failed", sqlstate=error.pgcode, requests=len(requests))
                     return None
@@ -225,7 +231,8 @@ class Ledger:
 
 def _unavailable() -> Refusal:
     return Refusal(
-        errors_pb2.ERROR_REASON_DATABASE_UNAVAILABLE, "the database cannot be reached; try again with the same request_id"
+        errors_pb2.ERROR_REASON_DATABASE_UNAVAILABLE,
+        "the database cannot be reached or cannot write; try again with the same request_id",
     )
 
 

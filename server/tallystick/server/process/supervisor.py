@@ -14,6 +14,7 @@ ends: the latter tells it that this process is gone.
 from __future__ import annotations
 
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -43,6 +44,10 @@ STEADY_SECONDS = 60.0
 KILL_MARGIN_SECONDS = 5.0
 """A worker ends by itself within its grace; this much later it is killed."""
 MAX_READY_LINE = 1000
+FEW_OPEN_FILES = 16_384
+"""Below it the operator is told: a connection takes one."""
+_QUIET_GRPC = {"GRPC_VERBOSITY": "NONE"}
+"""Read by gRPC when it is loaded. Its own lines are no JSON, and would be among the events; the environment may say otherwise."""
 ERROR_PREFIX = "error: "
 
 
@@ -104,6 +109,7 @@ class Supervisor:
 
         Raises StartProblem when the address is not free or a worker does not come up; what was started is stopped then.
         """
+        _raise_open_files()
         with self._counted_signals(), self._reserved_address():
             try:
                 for worker in self._workers:
@@ -153,7 +159,7 @@ class Supervisor:
             *(["--reuse-port"] if several else []),
             *("--ready-fd", str(write)),
         ]
-        environment = {**os.environ, **self._plan.environment, "TALLYSTICK_LISTEN": self.address}
+        environment = {**_QUIET_GRPC, **os.environ, **self._plan.environment, "TALLYSTICK_LISTEN": self.address}
         try:
             # A session of its own: Ctrl-C in a terminal reaches this process alone, which then stops the workers in order.
             worker.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -239,6 +245,14 @@ class Supervisor:
 
 def _next_backoff(backoff: float) -> float:
     return min(max(2 * backoff, FIRST_BACKOFF_SECONDS), MAX_BACKOFF_SECONDS)
+
+
+def _raise_open_files() -> None:
+    """Lets workers open as many files as this user may: a connection is one, and the usual soft limit of 1,024 is soon reached."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < FEW_OPEN_FILES:
+        events.warning("few_open_files", limit=hard)
 
 
 def _bind(host: str, port: int, *, shared: bool) -> socket.socket:
