@@ -124,14 +124,17 @@ class FakeServer:
             return
         signed = self._authenticate(path, message, metadata)
         request = audit_service_pb2.ExportAuditEntriesRequest.FromString(message)
-        for number, page in enumerate(self.export(request)):
-            if self.break_after_pages == number:
-                self.break_after_pages = None
-                yield RawFailure("UNAVAILABLE", "connection reset")
-                return
-            body = page.SerializeToString()
-            receipt = self._receipt(path, message, signed, body, "", [])
-            yield RawAnswer(log_pb2.SignedPage(page=body, receipt=receipt).SerializeToString())
+        try:
+            for number, page in enumerate(self.export(request)):
+                if self.break_after_pages == number:
+                    self.break_after_pages = None
+                    yield RawFailure("UNAVAILABLE", "connection reset")
+                    return
+                body = page.SerializeToString()
+                receipt = self._receipt(path, message, signed, body, "", [])
+                yield RawAnswer(log_pb2.SignedPage(page=body, receipt=receipt).SerializeToString())
+        except FakeRefusal as refusal:
+            yield self._refused(refusal, path, message, signed, [])
 
     def close(self) -> None:
         self.closed = True
@@ -149,8 +152,11 @@ class FakeServer:
         return signed
 
     def _public(self, handler: Any, request_type: type[Message], message: bytes) -> RawAnswer | RawFailure:
+        request = request_type.FromString(message)
         try:
-            return RawAnswer(self._tampered(handler.__name__, handler(request_type.FromString(message))).SerializeToString())
+            if self.refuse:
+                self.refuse(handler.__name__, request)
+            return RawAnswer(self._tampered(handler.__name__, handler(request)).SerializeToString())
         except FakeRefusal as refusal:
             return RawFailure(refusal.code, "", [("grpc-status-details-bin", refusal.status())])
 

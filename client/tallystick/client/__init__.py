@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tallystick.client.exchange import Exchange
     from tallystick.client.flows.auditing import AuditEntry, DisclosedSubject, EntryFilter, OpenedEntry
     from tallystick.client.flows.checkpoints import SignedCheckpoint
+    from tallystick.client.flows.differences import Difference, DifferenceKind
     from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueryResult
     from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
     from tallystick.client.flows.reporting import (
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
         Verdict,
         Withdrawal,
     )
-    from tallystick.client.flows.verification import Difference, DifferenceKind, InclusionReport, LogReport
+    from tallystick.client.flows.verification import InclusionReport, LogReport
     from tallystick.client.identities import Identity
     from tallystick.client.profile.profile import PinnedTokenKey, Profile
     from tallystick.client.profile.servers import Server
@@ -202,9 +203,8 @@ _HOMES = {
     "tallystick.client.protocol.retrying": ("Patience",),
     "tallystick.client.session": ("Options",),
     "tallystick.client.identities": ("Identity",),
+    "tallystick.client.flows.differences": ("Difference", "DifferenceKind"),
     "tallystick.client.flows.verification": (
-        "Difference",
-        "DifferenceKind",
         "InclusionReport",
         "LogReport",
     ),

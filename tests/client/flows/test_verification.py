@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.client.fake_refusal import FakeRefusal
 from tests.client.flows.logged import SUBJECT, fill, verify
 
 from tallystick.client import (
@@ -15,6 +17,7 @@ from tallystick.client import (
     DifferenceKind,
     EntryFilter,
     Identity,
+    NotAllowed,
     NotReached,
     Purpose,
     Server,
@@ -131,6 +134,67 @@ def test_what_the_server_cannot_prove_is_narrowed_down(system: Any) -> None:
     report = verify(system)
     assert report.checkpoint.root == signed
     assert differences(report) == ["entries 4 to 7: unprovable"]
+
+
+def refusing(method: str, when: Callable[[Any], bool] = lambda _: True) -> Callable[[str, Any], None]:
+    """A server that says INTERNAL to some requests of a method: it has lost what it would need, or does not want to."""
+
+    def refuse(called: str, request: Any) -> None:
+        if called == method and when(request):
+            raise FakeRefusal("INTERNAL", "INTERNAL", logged=False)
+
+    return refuse
+
+
+@pytest.mark.parametrize("lost", [[0], [10], [4, 5], [0, 3, 9], list(range(11))])
+def test_entries_that_the_server_does_not_give_are_named_and_the_others_are_read(system: Any, lost: list[int]) -> None:
+    fill(system, 11)
+    original = system.exchange.export
+
+    def export(request: Any) -> Any:
+        for page in original(request):
+            if any(entry.index in lost for entry in page.entries):
+                raise FakeRefusal("INTERNAL", "INTERNAL")
+            yield page
+
+    system.exchange.export = export
+    report = verify(system)
+    withheld = [d for d in report.differences if d.kind is DifferenceKind.WITHHELD]
+    assert [index for d in withheld for index in range(d.begin, d.end)] == lost
+    assert report.entries_read == 11 - len(lost)
+    assert report.recomputed_root is None
+    assert {d.kind for d in report.differences} == {DifferenceKind.WITHHELD}
+
+
+def test_a_refused_consistency_proof_is_a_finding_and_the_other_steps_go_on(system: Any) -> None:
+    receipts = fill(system, 5)
+    assert verify(system, receipts).verified
+    fill(system, 3)
+    system.exchange.refuse = refusing("GetConsistencyProof")
+    report = verify(system, receipts)
+    assert differences(report) == ["entries 0 to 4: withheld"]
+    assert (report.receipts_included, report.entries_read) == (5, report.checkpoint.size)
+    assert system.exchange.origin in report.note
+
+
+def test_a_refused_inclusion_proof_is_a_broken_promise(system: Any) -> None:
+    receipts = fill(system, 5)
+    system.exchange.refuse = refusing("GetInclusionProof", lambda request: request.index == 2)
+    report = verify(system, receipts, read_entries=False)
+    assert differences(report) == ["entry 2: withheld"]
+    assert report.receipts_included == 4
+
+
+def test_a_caller_that_may_not_read_entries_is_no_finding(system: Any) -> None:
+    fill(system, 3)
+
+    def export(request: Any) -> Any:
+        raise FakeRefusal("PERMISSION_DENIED", "ROLE_MISSING")
+        yield
+
+    system.exchange.export = export
+    with pytest.raises(NotAllowed):
+        verify(system)
 
 
 def test_a_stream_that_breaks_is_taken_up_where_it_broke(system: Any) -> None:

@@ -206,5 +206,7 @@ def _print_report(tool: Tool, report: LogReport, *, with_receipts: bool) -> None
         tool.results.print(str(difference), markup=False)
     if len(report.differences) > _DIFFERENCES_SHOWN:
         tool.results.print(f"… and {len(report.differences) - _DIFFERENCES_SHOWN} more (--json lists all)")
+    if not report.verified:
+        tool.results.print("what was signed, to be kept as evidence:\n" + report.note.rstrip(), markup=False, soft_wrap=True)
     verdict = "VERIFIED" if report.verified else "DIFFERENT: the log is not what was signed; tell the auditor"
     tool.results.print(verdict, markup=False)
