@@ -5,7 +5,16 @@ from __future__ import annotations
 import tallystick.client
 
 PUBLIC = [
-    *("AnswerMalformed", "AsyncExchange", "AuditEntry", "CheckpointFalse", "Conflict", "ConnectionNotSecure", "DeadlineExceeded"),
+    *(
+        "AnswerMalformed",
+        "AsyncExchange",
+        "AuditEntry",
+        "CheckpointFalse",
+        "CompleteList",
+        "Conflict",
+        "ConnectionNotSecure",
+        "DeadlineExceeded",
+    ),
     *("DetailsFalse", "Difference", "DifferenceKind", "DisclosedSubject", "EntryFilter", "EpochRolledBack", "Exchange"),
     *(
         "FileInvalid",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.contract import requests
-from tests.contract.requests import QUERY
+from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT
 from tests.contract.system import System
 
-from tallystick.client import Difference, DifferenceKind, Exchange
+from tallystick.client import Difference, DifferenceKind, EntryFilter, Exchange
+from tallystick.client.cli.program import run
 
 
 @pytest.fixture
@@ -41,3 +46,129 @@ def test_a_changed_entry_is_named(system: System, sdk: Callable[[str], Exchange]
     finally:
         stored.rows("UPDATE audit_entry SET leaf = %s WHERE index = %s", (leaf, entry))
     assert report.differences == (Difference(DifferenceKind.CHANGED, entry, entry + 1),)
+
+
+class Asked:
+    """Queries about one person by two members, one of them refused, among others about others; and when they began."""
+
+    def __init__(self, system: System) -> None:
+        self.subject = system.mint.stranger()
+        a, b, c = (system[name].exchange for name in ("bank-a", "bank-b", "lender-c"))
+        twice = requests.batch_query([requests.inquiry(self.subject, 2, f"batch-{n}") for n in range(2)])
+        replies = [
+            a.call(QUERY, requests.query(self.subject, 2, "first")),
+            b.call(BATCH_QUERY, twice),
+            c.call(QUERY, requests.query(self.subject, 1, "refused")),
+            a.call(SUBMIT, requests.submission([requests.report(self.subject)])),
+        ]
+        self.indices = [reply.logged.index for reply in replies]
+        last = b.call(QUERY, requests.query(system.mint.stranger())).logged.index
+        begun, ended = (system.exchange.database_view.entry(n).create_time.ToDatetime(UTC) for n in (self.indices[0], last))
+        self.wanted = EntryFilter(element=self.subject.element, start=begun, end=ended)
+
+
+@pytest.fixture(scope="module")
+def asked(system: System) -> Asked:
+    return Asked(system)
+
+
+@contextmanager
+def deleted(system: System, table: str, column: str, index: int) -> Iterator[None]:
+    """The rows of a table about one entry, gone for a while."""
+    stored = system.exchange.database_view
+    rows = stored.rows(f"DELETE FROM {table} WHERE {column} = %s RETURNING *", (index,))
+    assert rows
+    try:
+        yield
+    finally:
+        for row in rows:
+            stored.rows(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(row))})", row)
+
+
+def test_an_untouched_list_is_complete(asked: Asked, sdk: Callable[[str], Exchange]) -> None:
+    first, batch, refused, report = asked.indices
+    found = sdk("auditor").audit_list_complete(asked.wanted)
+    assert found.complete
+    assert [entry.index for entry in found.entries] == [report, refused, batch, batch, first]
+    assert {entry.consent_reference for entry in found.entries} == {"first", "batch-0", "batch-1", "refused", ""}
+    assert list(found.entries) == list(sdk("auditor").audit_list(asked.wanted))
+    for narrower in (replace(asked.wanted, refused=True), replace(asked.wanted, member_id="bank-b")):
+        assert sdk("auditor").audit_list_complete(narrower).complete
+    everything = sdk("auditor").audit_list_complete(replace(asked.wanted, element=b""))
+    assert everything.complete
+    assert everything.opened == 0
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_an_entry_that_the_index_hides_is_named(system: System, asked: Asked, sdk: Callable[[str], Exchange], place: int) -> None:
+    index = asked.indices[place]
+    with deleted(system, "audit_subject", "entry_index", index):
+        assert index not in {entry.index for entry in sdk("auditor").audit_list(asked.wanted)}
+        found = sdk("auditor").audit_list_complete(asked.wanted)
+    assert not found.complete
+    assert {entry.index for entry in found.left_out} == {index}
+    assert found.invented == ()
+    assert index in {entry.index for entry in found.entries}
+
+
+@pytest.mark.parametrize(("column", "value"), [("purpose", 7), ("consent_reference", "another"), ("subject", bytes(32))])
+def test_a_changed_row_of_the_index_is_named(
+    system: System, asked: Asked, sdk: Callable[[str], Exchange], column: str, value: object
+) -> None:
+    stored, index = system.exchange.database_view, asked.indices[0]
+    ((before,),) = stored.rows(f"SELECT {column} FROM audit_subject WHERE entry_index = %s", (index,))
+    stored.rows(f"UPDATE audit_subject SET {column} = %s WHERE entry_index = %s", (value, index))
+    try:
+        found = sdk("auditor").audit_list_complete(asked.wanted)
+    finally:
+        stored.rows(f"UPDATE audit_subject SET {column} = %s WHERE entry_index = %s", (before, index))
+    assert [entry.index for entry in found.left_out] == [index]
+    assert [entry.index for entry in found.invented] == ([] if column == "subject" else [index])
+
+
+def test_evidence_that_is_gone_before_its_time_is_missing(
+    system: System, asked: Asked, sdk: Callable[[str], Exchange], capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = asked.indices[0]
+    with deleted(system, "evidence", "entry_index", index):
+        opened = sdk("auditor").audit_show(index)
+        found = sdk("auditor").audit_list_complete(asked.wanted)
+        code = run(["--profile", str(system["auditor"].folder), "audit", "show", str(index)])
+    assert (opened.disclosed, opened.evidence_months) == (False, 60)
+    assert opened.is_missing(datetime.now(UTC))
+    assert not opened.is_missing(datetime.now(UTC) + timedelta(days=62 * 31))
+    assert [entry.index for entry in found.missing] == [index]
+    assert not found.complete
+    assert code == 1
+    assert "MISSING: its evidence is gone after 0 days" in capsys.readouterr().out
+
+
+def test_a_hole_in_the_log_is_no_complete_list(system: System, asked: Asked, sdk: Callable[[str], Exchange]) -> None:
+    with deleted(system, "audit_entry", "index", asked.indices[0]):
+        found = sdk("auditor").audit_list_complete(asked.wanted)
+    assert not found.complete
+    assert Difference(DifferenceKind.WITHHELD, asked.indices[0], asked.indices[0] + 1) in found.differences
+
+
+def test_the_command_says_what_a_list_is_worth(
+    system: System, asked: Asked, sdk: Callable[[str], Exchange], capsys: pytest.CaptureFixture[str]
+) -> None:
+    start, end = asked.wanted.start, asked.wanted.end
+    assert start is not None
+    assert end is not None
+    arguments = ["--profile", str(system["auditor"].folder), "audit", "list", "--token", asked.subject.element.hex()]
+    arguments += ["--from", start.isoformat(), "--to", end.isoformat()]
+    assert run(arguments) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("from the server's index")
+    assert run([*arguments, "--complete"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("COMPLETE")
+    with deleted(system, "audit_subject", "entry_index", asked.indices[0]):
+        assert run([*arguments, "--complete"]) == 1
+        shown = capsys.readouterr().out
+        assert run([*arguments, "--complete", "--json"]) == 1
+        assert json.loads(capsys.readouterr().out)["complete"] is False
+    assert "LEFT OUT" in shown
+    assert shown.splitlines()[-1].startswith("INCOMPLETE")
+    assert system.exchange.installation.origin in shown
+    bank = ["--profile", str(system["bank-a"].folder), *arguments[2:], "--complete"]
+    assert run(bank) == 4

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tallystick.client.exchange import Exchange
     from tallystick.client.flows.auditing import AuditEntry, DisclosedSubject, EntryFilter, OpenedEntry
     from tallystick.client.flows.checkpoints import SignedCheckpoint
+    from tallystick.client.flows.completeness import CompleteList
     from tallystick.client.flows.differences import Difference, DifferenceKind
     from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueryResult
     from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
@@ -76,6 +77,7 @@ __all__ = [
     "AsyncExchange",
     "AuditEntry",
     "CheckpointFalse",
+    "CompleteList",
     "Conflict",
     "ConnectionNotSecure",
     "DeadlineExceeded",
@@ -203,6 +205,7 @@ _HOMES = {
     "tallystick.client.protocol.retrying": ("Patience",),
     "tallystick.client.session": ("Options",),
     "tallystick.client.identities": ("Identity",),
+    "tallystick.client.flows.completeness": ("CompleteList",),
     "tallystick.client.flows.differences": ("Difference", "DifferenceKind"),
     "tallystick.client.flows.verification": (
         "InclusionReport",

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tallystick.client.drivers.threads import ThreadDriver, batches, chunks
 from tallystick.client.flows.auditing import AuditEntry, EntryFilter, OpenedEntry
 from tallystick.client.flows.checkpoints import SignedCheckpoint
+from tallystick.client.flows.completeness import CompleteList
 from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueryResult
 from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
 from tallystick.client.flows.reporting import (
@@ -128,6 +129,13 @@ class Exchange:
         """Entries of the log, newest first: all for an auditor, else one's own. Each page read is an entry itself."""
         chosen = wanted or EntryFilter()
         return self._driver.pages(lambda token: self._session.auditing.entries_page(chosen, server, token))
+
+    def audit_list_complete(self, wanted: EntryFilter | None = None, *, server: Server = Server.EXCHANGE) -> CompleteList:
+        """The entries that a filter means, read from the signed log itself: a list that the server cannot cut. For auditors.
+
+        The whole log is read; with a subject, each entry of the period is opened, which is a call and an entry each. Give a period.
+        """
+        return self._driver.run(self._session.completeness.complete_list(wanted or EntryFilter(), server, datetime.now(UTC)))
 
     def audit_show(self, index: int, *, server: Server = Server.EXCHANGE) -> OpenedEntry:
         """One entry, its details opened; raises DetailsFalse unless they are what the entry commits to."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tallystick.client.exceptions import ProfileError
 from tallystick.client.flows.auditing import Auditing
 from tallystick.client.flows.checkpoints import Checkpoints
+from tallystick.client.flows.completeness import Completeness
 from tallystick.client.flows.inquiries import Inquiries
 from tallystick.client.flows.member_keys import MemberKeys
 from tallystick.client.flows.reporting import Reporting
@@ -51,6 +52,7 @@ class Session:
         self.member_keys = MemberKeys(profile.signer, counterparts)
         self.checkpoints = Checkpoints(counterparts, folder)
         self.auditing = Auditing(self.tokeniser, self.checkpoints)
+        self.completeness = Completeness(self.auditing, self.checkpoints)
         self.verification = Verification(self.checkpoints, counterparts)
         self._endpoints = endpoints
         self._conversations = {

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from tallystick.crypto import subject_leaf
 from tallystick.v1 import audit_service_pb2, inquiry_service_pb2, reporting_service_pb2, subject_pb2
 
+MAX_CONSENT_REFERENCE = 64
+
 
 class Subject(NamedTuple):
     """One subject of a request, as it is in the details of its log entry."""
@@ -23,6 +25,12 @@ class Subject(NamedTuple):
     def leaf(self) -> bytes:
         """The unsalted bytes of the leaf of this subject under the details commitment."""
         return subject_leaf(self.epoch_id, self.element, self.purpose, self.consent_reference)
+
+    def searchable(self) -> tuple[int, str]:
+        """Purpose and consent as entries are listed by them; a refused request may have stated anything else."""
+        purpose = self.purpose if 0 <= self.purpose < 1 << 15 else 0
+        consent = self.consent_reference
+        return purpose, consent if len(consent) <= MAX_CONSENT_REFERENCE and consent.isprintable() else ""
 
 
 SubjectReader = Callable[[Any], Sequence[Subject]]

@@ -170,12 +170,17 @@ class GetAuditEntryResponse(_message.Message):
     DETAILS_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     REQUEST_OMITTED_FIELD_NUMBER: _builtins.int
+    EVIDENCE_MONTHS_FIELD_NUMBER: _builtins.int
     request: _builtins.bytes
     """The request message as received; empty when any part of it was erased, its evidence was dropped, or it was never kept
     (docs/protocol.md, "Opened entries and erasing"), and when request_omitted.
     """
     request_omitted: _builtins.bool
     """True when the request is kept, but with it this answer would be larger than 4 MiB."""
+    evidence_months: _builtins.int
+    """For how many whole months beside the running one the server keeps evidence; set when details is empty. An entry of a month that
+    is kept by this has lost its evidence in another way than by its age.
+    """
     @_builtins.property
     def logged_entry(self) -> _log_pb2.LoggedEntry:
         """The entry."""
@@ -191,10 +196,11 @@ class GetAuditEntryResponse(_message.Message):
         details: _abc.Iterable[_log_pb2.DetailLeaf] | None = ...,
         request: _builtins.bytes = ...,
         request_omitted: _builtins.bool = ...,
+        evidence_months: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["logged_entry", b"logged_entry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "logged_entry", b"logged_entry", "request", b"request", "request_omitted", b"request_omitted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "evidence_months", b"evidence_months", "logged_entry", b"logged_entry", "request", b"request", "request_omitted", b"request_omitted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ import csv
 import errno
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.client.cli.inputs import QUERY, accounts_file, applicants_file
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool
+from tallystick.client.cli.parameters import moment
 from tallystick.client.cli.program import run
 from tallystick.client.files.tables import TableReader, TableWriter
 
@@ -159,3 +161,28 @@ def test_no_cell_of_a_written_file_is_a_formula(tmp_path: Path, start: str) -> N
         cells = list(csv.reader(file))[1]
     assert cells == [f"'{text.strip()}", "-3"]
     assert [row for _, row in TableReader(path, ("name", "count"), ())] == [[text.strip(), "-3"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2026-11-01", "2026-10-31T16:00:00+00:00"),
+        ("2026-11-01T08:30", "2026-11-01T00:30:00+00:00"),
+        ("2026-11-01T08:30:00.25Z", "2026-11-01T08:30:00.250000+00:00"),
+        ("2026-11-01T08:30:00-05:00", "2026-11-01T13:30:00+00:00"),
+    ],
+)
+def test_a_period_is_given_in_days_or_instants(monkeypatch: pytest.MonkeyPatch, text: str, meant: str) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        assert moment(text).isoformat() == meant
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "9999-12-31T23:59:59-12:00"])
+def test_what_is_no_day_is_refused(cli: Any, text: str) -> None:
+    ran = cli("audit", "list", "--from", text)
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)

@@ -120,7 +120,7 @@ async def test_old_proofs_and_commitments_still_verify(
     append(written_log, bank, OTHER)
     old = await proofs.get_inclusion_proof(connection, pb.GetInclusionProofRequest(index=index, tree_size=2))
     await eraser(written_log).erase_subject(connection, token(ERASED))
-    opener = GetAuditEntry(written_log.box)
+    opener = GetAuditEntry(written_log.box, 60)
     (work,) = await written_log.run(connection, opener, (auditor, pb.GetAuditEntryRequest(index=index)))
     answer = pb.GetAuditEntryResponse.FromString(work.answer or b"")
     verify_inclusion(index, 2, leaf_hash(answer.logged_entry.entry), list(old.hashes), root(written_log.leaf_hashes))
@@ -269,7 +269,7 @@ async def test_the_entry_of_an_erasure_opens_to_a_hash_alone(
     written_log.execute("INSERT INTO audit_entry VALUES (0, %s, '', %s, %s, %s, 1)", row)
     written_log.execute("INSERT INTO evidence VALUES (%s, 0, %s)", (month, prepared.sealed))
     assert outcome.envelope not in prepared.evidence
-    (work,) = await written_log.run(connection, GetAuditEntry(written_log.box), (auditor, pb.GetAuditEntryRequest()))
+    (work,) = await written_log.run(connection, GetAuditEntry(written_log.box, 60), (auditor, pb.GetAuditEntryRequest()))
     answer = pb.GetAuditEntryResponse.FromString(work.answer or b"")
     assert [detail.WhichOneof("content") for detail in answer.details] == ["erased_leaf_hash"]
     assert answer.request == b""

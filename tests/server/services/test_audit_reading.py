@@ -44,7 +44,7 @@ def append_batch(log: WrittenLog, caller: Caller, *, seconds: int = 0, with_evid
 
 
 def opener(log: WrittenLog) -> GetAuditEntry:
-    return GetAuditEntry(log.box)
+    return GetAuditEntry(log.box, 60)
 
 
 async def open_entry(log: WrittenLog, connection: Connection, caller: Caller, index: int) -> pb.GetAuditEntryResponse:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command, read_receipts
-from tallystick.client.cli.parameters import identity_of, identity_options, read_as
+from tallystick.client.cli.parameters import identity_of, identity_options, moment, read_as
 from tallystick.client.exceptions import FileInvalid, NotAllowed
 from tallystick.client.files import cells
 from tallystick.client.flows.auditing import AuditEntry, EntryFilter, OpenedEntry
+from tallystick.client.flows.completeness import CompleteList
 from tallystick.client.flows.verification import LogReport
 from tallystick.client.profile.servers import Server
 from tallystick.credit.codes import describe_purpose
@@ -20,6 +22,7 @@ from tallystick.credit.enums import Purpose
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _DIFFERENCES_SHOWN = 100
+_COLUMNS = ("entry", "at", "member", "method", "outcome", "purpose", "consent")
 
 _authority_option = click.option("--authority", is_flag=True, help="The token authority's log, not the exchange's.")
 
@@ -35,9 +38,10 @@ def audit() -> None:
 @click.option("--member", default="", help="Entries of this member.")
 @click.option("--purpose", callback=read_as(cells.code(Purpose)), help="Queries with this purpose; needs a subject.")
 @click.option("--refused/--carried-out", default=None, help="Only refused requests, or only those carried out.")
-@click.option("--from", "start", callback=read_as(cells.instant), help="At or after this instant.")
-@click.option("--to", "end", callback=read_as(cells.instant), help="Before this instant.")
+@click.option("--from", "start", callback=read_as(moment), help="At or after this day or instant; in local time without a zone.")
+@click.option("--to", "end", callback=read_as(moment), help="Before this day or instant.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="How many to list.")
+@click.option("--complete", is_flag=True, help="Read the log itself, and name what the server's list leaves out; auditors only.")
 @_authority_option
 @command
 def list_entries(
@@ -53,11 +57,13 @@ def list_entries(
     start: datetime | None,
     end: datetime | None,
     limit: int,
+    complete: bool,
     authority: bool,
-) -> None:
+) -> int:
     """Lists entries, newest first: all for an auditor; for another member its own, and those about members and their keys.
 
-    This reading is logged too.
+    This reading is logged too. What is listed comes from an index, which a server could cut. With --complete the whole log is read,
+    and with a subject each entry of the period is opened, which is an entry each: give a period by --from and --to.
     """
     wanted = EntryFilter(
         identity=identity_of(kind, type_, country, number),
@@ -68,31 +74,36 @@ def list_entries(
         start=start,
         end=end,
     )
+    if complete:
+        with tool.exchange() as exchange:
+            return _print_complete(tool, exchange.audit_list_complete(wanted, server=_server(authority)))
     with tool.exchange() as exchange:
         listed, more = output.first(exchange.audit_list(wanted, server=_server(authority)), limit)
     if tool.as_json:
         for entry in listed:
             output.write_json(entry)
     else:
-        columns = ("entry", "at", "member", "method", "outcome", "purpose", "consent")
-        tool.results.print(output.table("Entries", columns, map(_row, listed)))
+        tool.results.print(output.table("Entries", _COLUMNS, map(_row, listed)))
+        tool.results.print("from the server's index, which it could cut: --complete reads the log itself", soft_wrap=True)
     tool.end_list(more=more)
+    return 0
 
 
 @audit.command()
 @click.argument("index", type=click.IntRange(0))
 @_authority_option
 @command
-def show(tool: Tool, index: int, authority: bool) -> None:
+def show(tool: Tool, index: int, authority: bool) -> int:
     """Shows entry INDEX with its details opened, once they were found to be what the log commits to."""
     with tool.exchange() as exchange:
         opened = exchange.audit_show(index, server=_server(authority))
     if tool.as_json:
         # Its fields keep tokens out of logs and traces; a caller who asks for the entry asks for them.
         subjects = [{**output.plain(each), "token": each.element} for each in opened.subjects]
-        output.write_json({**output.plain(opened), "subjects": subjects})
-    else:
-        _print_opened(tool, opened)
+        missing = opened.is_missing(datetime.now(UTC))
+        output.write_json({**output.plain(opened), "subjects": subjects, "missing": missing})
+        return 1 if missing else 0
+    return _print_opened(tool, opened)
 
 
 @audit.command()
@@ -152,7 +163,44 @@ def _row(entry: AuditEntry) -> tuple[object, ...]:
     )
 
 
-def _print_opened(tool: Tool, opened: OpenedEntry) -> None:
+def _print_complete(tool: Tool, found: CompleteList) -> int:
+    if tool.as_json:
+        output.write_json({"complete": found.complete, **output.plain(found)})
+        return 0 if found.complete else 1
+    left_out = set(found.left_out)
+    rows = [(*_row(entry), "LEFT OUT" if entry in left_out else "yes") for entry in found.entries]
+    tool.results.print(output.table("Entries of the log itself", (*_COLUMNS, "in the server's list"), rows))
+    if found.invented:
+        tool.results.print(output.table("In the server's list, and not so in the log", _COLUMNS, map(_row, found.invented)))
+    lines = [f"{found.checkpoint.origin}: {found.checkpoint.size} entries, root {found.checkpoint.root.hex()}"]
+    lines += [str(difference) for difference in found.differences[:_DIFFERENCES_SHOWN]]
+    lines.append(f"{found.opened} entries of the period opened")
+    for entries, what in (
+        (
+            found.missing,
+            "whose evidence is MISSING, though the server says that it still keeps it: whom they are about nobody can tell",
+        ),
+        (found.unopened, "whose evidence was dropped after the retention period: whom they are about nobody can tell"),
+        (found.hidden, "with subjects that were erased or never kept: whom those are nobody can tell"),
+    ):
+        if entries:
+            lines.append(f"{len(entries)} entries {what}: {_indices(entries)}")
+    if not found.complete:
+        lines.append("what was signed, to be kept as evidence:\n" + found.note.rstrip())
+    wrong = "INCOMPLETE: the server's list is not that of the log; tell the auditor"
+    lines.append("COMPLETE: the server's list leaves out nothing that the log shows" if found.complete else wrong)
+    for line in lines:
+        tool.results.print(line, markup=False, highlight=False, soft_wrap=True)
+    return 0 if found.complete else 1
+
+
+def _indices(entries: Sequence[AuditEntry]) -> str:
+    shown = ", ".join(str(entry.index) for entry in entries[:_DIFFERENCES_SHOWN])
+    more = len(entries) - _DIFFERENCES_SHOWN
+    return f"{shown} and {more} more (--json lists all)" if more > 0 else shown
+
+
+def _print_opened(tool: Tool, opened: OpenedEntry) -> int:
     entry = opened.entry
     rows: list[tuple[str, object]] = [
         ("entry", entry.index),
@@ -172,8 +220,13 @@ def _print_opened(tool: Tool, opened: OpenedEntry) -> None:
         ]
     tool.results.print(output.fields(rows), soft_wrap=True)
     if not opened.disclosed:
-        tool.results.print("Its evidence was dropped after the retention period.")
-        return
+        kept = f"the server says that it keeps evidence for {opened.evidence_months} months beside the running one"
+        if opened.is_missing(datetime.now(UTC)):
+            age = (datetime.now(UTC) - entry.create_time).days
+            tool.results.print(f"MISSING: its evidence is gone after {age} days, and {kept}; tell the auditor", soft_wrap=True)
+            return 1
+        tool.results.print(f"Its evidence was dropped after the retention period: {kept}.", soft_wrap=True)
+        return 0
     if not opened.request_kept:
         tool.results.print("The request was not kept: its caller was not admitted, or it could not be read.")
     if opened.subjects:
@@ -189,6 +242,7 @@ def _print_opened(tool: Tool, opened: OpenedEntry) -> None:
         ]
         tool.results.print(output.table("Subjects", ("token", "purpose", "consent"), subjects))
     tool.results.print("VERIFIED: the signed log has this entry, and the details open its commitment", soft_wrap=True)
+    return 0
 
 
 def _print_report(tool: Tool, report: LogReport, *, with_receipts: bool) -> None:

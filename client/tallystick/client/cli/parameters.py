@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +15,15 @@ from tallystick.client.files.tables import partial_of
 from tallystick.client.identities import ORGANISATION, PERSON, Identity
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def moment(text: str) -> dt.datetime:
+    """An instant to the microsecond, or the beginning of a day: 2026-11-01, 2026-11-01T08:30, 2026-11-01T08:30:00.25Z. Without a
+    time zone it is this machine's local time."""
+    try:
+        return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a day or an instant, such as 2026-11-01 or 2026-11-01T08:30:00+08:00") from None
 
 
 def read_as(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:

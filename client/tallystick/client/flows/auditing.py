@@ -91,6 +91,12 @@ class OpenedEntry:
     request_kept: bool = True
     """False for a refused request that the exchange did not keep, since its caller was not admitted or it could not be read. The
     envelope still says who signed it, and why it was refused; whom it was about nobody can open."""
+    evidence_months: int = 0
+    """Of an entry that is not disclosed: how many whole months beside the running one the server says that it keeps evidence."""
+
+    def is_missing(self, now: datetime) -> bool:
+        """Whether the evidence is gone though the server says that it still keeps that month's."""
+        return not self.disclosed and is_kept(self.entry.create_time, self.evidence_months, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +136,7 @@ class Auditing:
         if wanted.end is not None:
             request.end_time.CopyFrom(to_timestamp(wanted.end, "end"))
         leaves: tuple[bytes, ...] = ()
-        element = wanted.element
-        if wanted.identity is not None:
-            element = (yield from self._tokeniser.tokens([canonical(wanted.identity)]))[0]
+        element = yield from self.element_of(wanted)
         if element:
             request.subject.CopyFrom(self._tokeniser.subject(element))
             leaves = (subject_leaf(self._tokeniser.epoch_id, element, 0, ""),)
@@ -141,11 +145,35 @@ class Auditing:
         entries = [_listed(each) for each in answered.message.entries]
         return entries, answered.message.next_page_token
 
+    def element_of(self, wanted: EntryFilter) -> Flow[bytes]:
+        """The token of the subject that a filter asks for; empty when it asks for none."""
+        if wanted.identity is None:
+            return wanted.element
+        (element,) = yield from self._tokeniser.tokens([canonical(wanted.identity)])
+        return element
+
+    def subjects_of(self, index: int, server: Server) -> Flow[tuple[AuditEntry, tuple[DisclosedSubject, ...] | int]]:
+        """An entry and whom its details name, after its commitment was rebuilt; or, when the server shows no evidence, for how many
+        months it keeps it. For a caller that has the entry's leaf from elsewhere: no proof of its inclusion is asked for."""
+        answered = yield from ask(self._get(index, server))
+        message = answered.message
+        entry = read_entry(message.logged_entry)
+        if not message.details:
+            return entry, message.evidence_months
+        envelope, subjects = _open_details(entry, message.details)
+        if message.request:
+            _check_request(entry, message.request, envelope, message.details[1:])
+        return entry, subjects
+
+    @staticmethod
+    def _get(index: int, server: Server) -> Call[audit_service_pb2.GetAuditEntryResponse]:
+        request = audit_service_pb2.GetAuditEntryRequest(index=index)
+        return Call(GET_AUDIT_ENTRY.at(server), request.SerializeToString())
+
     def open_entry(self, index: int, server: Server) -> Flow[OpenedEntry]:
         """One entry with its details; raises InclusionFalse when the signed log holds another leaf at its index, and DetailsFalse
         when the details are not what its leaf commits to, or the request shown is not what the details say."""
-        request = audit_service_pb2.GetAuditEntryRequest(index=index)
-        answered = yield from ask(Call(GET_AUDIT_ENTRY.at(server), request.SerializeToString()))
+        answered = yield from ask(self._get(index, server))
         message = answered.message
         if message.logged_entry.index != index:
             raise AnswerMalformed(f"entry {index} was asked for, and another one came")
@@ -154,7 +182,8 @@ class Auditing:
         signed = yield from self._checkpoints.fetch(server)
         yield from self._checkpoints.require_included(server, index, entry.leaf_hash, signed.checkpoint)
         if not message.details:
-            return OpenedEntry(entry, False, b"", "", b"", b"", "", (), b"", receipt)
+            months = message.evidence_months
+            return OpenedEntry(entry, False, b"", "", b"", b"", "", (), b"", receipt, evidence_months=months)
         envelope, subjects = _open_details(entry, message.details)
         without_fields = envelope is not None and envelope.request_digest == _EMPTY_DIGEST
         shown = bool(message.request) or (without_fields and not any(subject.erased for subject in subjects))
@@ -175,6 +204,11 @@ class Auditing:
             # An erasure takes the envelope too: where that is left and the request is not, there never was one in the evidence.
             request_kept=shown or message.request_omitted or envelope is None or not entry.refused,
         )
+
+
+def is_kept(create_time: datetime, evidence_months: int, now: datetime) -> bool:
+    """Whether evidence of an instant is still kept: for whole months, beside the running one."""
+    return (now.year - create_time.year) * 12 + now.month - create_time.month <= evidence_months
 
 
 def read_entry(logged: log_pb2.LoggedEntry) -> AuditEntry:
@@ -200,7 +234,7 @@ def read_entry(logged: log_pb2.LoggedEntry) -> AuditEntry:
 
 def _listed(listed: audit_service_pb2.ListedEntry) -> AuditEntry:
     entry = read_entry(listed.logged_entry)
-    return replace(entry, purpose=_purpose(listed.purpose), consent_reference=listed.consent_reference)
+    return replace(entry, purpose=purpose_of(listed.purpose), consent_reference=listed.consent_reference)
 
 
 def _open_details(
@@ -250,10 +284,11 @@ def _disclosed(leaf: log_pb2.DetailLeaf) -> DisclosedSubject:
     if leaf.WhichOneof("content") != "subject":
         return DisclosedSubject(erased=True)
     token: subject_pb2.SubjectToken = leaf.subject.subject
-    return DisclosedSubject(False, token.element, token.epoch_id, _purpose(leaf.subject.purpose), leaf.subject.consent_reference)
+    return DisclosedSubject(False, token.element, token.epoch_id, purpose_of(leaf.subject.purpose), leaf.subject.consent_reference)
 
 
-def _purpose(number: int) -> Purpose | int:
+def purpose_of(number: int) -> Purpose | int:
+    """The purpose of a code; a code of no purpose as it is."""
     try:
         return Purpose(number)
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from google.protobuf.message import DecodeError
 
@@ -23,14 +23,18 @@ MAX_REFUSALS = 2_000
 _HASH_BYTES = 32
 
 
-def export_log(server: Server, size: int) -> Flow[Export]:
+Observer = Callable[[log_pb2.LoggedEntry], None]
+"""Sees each entry as it comes, in the order of the log; not called for one that cannot be read."""
+
+
+def export_log(server: Server, size: int, observe: Observer = lambda _: None) -> Flow[Export]:
     """Reads the entries [0, size).
 
     A stream that breaks is taken up again where it broke. Where the server refuses, the stretch is halved until it gives what comes
     before the entry that it does not give: that one is withheld, and the reading goes on behind it. Raises NotReached, and
     NotAllowed or NotAuthenticated when it is this caller that it refuses.
     """
-    export = Export(size)
+    export = Export(size, observe)
     end, refusals = size, 0
     while export.next < size:
         begun_at = export.next
@@ -66,8 +70,9 @@ class Export:
     It takes room for what came, and for nothing else: the size is only what somebody signed.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, observe: Observer) -> None:
         self.size = size
+        self._observe = observe
         self.next = 0
         """The index that must come next."""
         self.received = 0
@@ -130,6 +135,8 @@ class Export:
         time = (entry.create_time.seconds, entry.create_time.nanos)
         if entry.format_version != 1 or time < self._time:
             self._differ(DifferenceKind.MALFORMED, logged.index, logged.index + 1)
+        else:
+            self._observe(logged)
         self._time = max(self._time, time)
 
     def _differ(self, kind: DifferenceKind, begin: int, end: int) -> None:

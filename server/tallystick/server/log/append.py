@@ -13,7 +13,6 @@ from datetime import date, datetime
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick.contract.instants import microseconds
-from tallystick.contract.subjects import Subject
 from tallystick.crypto import (
     CompactRange,
     commitment_from_hashes,
@@ -30,7 +29,6 @@ from tallystick.server.storage.connection import Connection
 from tallystick.v1 import log_pb2, storage_pb2
 
 FORMAT_VERSION = 1
-MAX_CONSENT_REFERENCE = 64
 MAX_KEPT_OF_BARRED = 16 * 1024
 """Most bytes that are kept of a request whose sender may not make it: a query has a few hundred."""
 
@@ -251,13 +249,6 @@ def _leaf(prepared: Prepared, create_time: tuple[int, int]) -> bytes:
     return entry.SerializeToString(deterministic=True)
 
 
-def _searchable(subject: Subject) -> tuple[int, str]:
-    """Purpose and consent as they can be searched for. A refused request may hold anything; its leaf holds it as it was sent."""
-    purpose = subject.purpose if 0 <= subject.purpose < 1 << 15 else 0
-    consent = subject.consent_reference
-    return purpose, consent if len(consent) <= MAX_CONSENT_REFERENCE and consent.isprintable() else ""
-
-
 def _statement(batch: Sequence[Prepared], appended: Appended, time: datetime, month: date) -> tuple[str, dict[str, object]]:
     """All inserts of a batch as one string of statements, so that they cost one round trip under the head's lock."""
     outcomes = [prepared.outcome for prepared in batch]
@@ -292,7 +283,7 @@ def _subject_rows(index: int, work: Work) -> Iterator[tuple[object, ...]]:
     request, member = work.request, work.caller.member
     for ordinal, (key, subject) in enumerate(zip(request.subject_keys, request.subjects, strict=True), start=1):
         if key:
-            yield key, index, ordinal, member, *_searchable(subject), footprint
+            yield key, index, ordinal, member, *subject.searchable(), footprint
 
 
 _CLAIM_COLUMNS = ("claim_members", "request_ids", "claim_methods", "digests", "claim_indices", "answers", "accepted", "rejected")

@@ -33,7 +33,7 @@ def audit(foundation: Foundation, reported: Sequence[Eraser]) -> Capability:
     return Capability(
         operations=(
             ListAuditEntries(keys.request_secret),
-            GetAuditEntry(box),
+            GetAuditEntry(box, settings.evidence_months),
             ExportAuditEntries(),
             EraseSubject(SubjectEraser(box, keys.subject_secret, reported), foundation.epoch_id),
         ),

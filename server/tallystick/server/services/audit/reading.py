@@ -48,8 +48,9 @@ class GetAuditEntry(Operation):
     cost = FULL_BATCH // 4
     max_answer = MAX_MESSAGE + DETAILS_OVERHEAD
 
-    def __init__(self, box: EvidenceBox) -> None:
+    def __init__(self, box: EvidenceBox, evidence_months: int) -> None:
         self._box = box
+        self._evidence_months = evidence_months
 
     def validate(self, message: pb.GetAuditEntryRequest, now: datetime) -> None:
         """Any index is well formed; one beyond the log is not found."""
@@ -77,6 +78,8 @@ class GetAuditEntry(Operation):
         if evidence is not None:
             answer.details.extend(open_details(evidence, entry.details_commitment))
             answer.request = evidence.request
+        else:
+            answer.evidence_months = self._evidence_months
         if answer.ByteSize() > MAX_MESSAGE:
             answer.ClearField("request")
             answer.request_omitted = True
