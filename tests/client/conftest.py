@@ -5,6 +5,21 @@ from pathlib import Path
 import pytest
 from tests.client.system import System, new_system
 
+from tallystick.client import Difference, Server
+from tallystick.client.flows.authority import Acts, Authority
+from tallystick.client.protocol.calls import Flow
+
+
+@pytest.fixture(autouse=True)
+def _members_of_the_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doubles have no registry of members, and so no entries about it: they are replayed in tests/contract, from real ones."""
+
+    def unauthorised(_authority: Authority, _acts: Acts, _server: Server) -> Flow[tuple[list[Difference], bool]]:
+        yield from ()
+        return [], True
+
+    monkeypatch.setattr(Authority, "unauthorised", unauthorised)
+
 
 @pytest.fixture
 def system(tmp_path: Path) -> System:

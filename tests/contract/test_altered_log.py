@@ -7,14 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.contract import requests
+from tests.contract.conftest import NewDatabase, running
+from tests.contract.installation import Installation, public_bytes
+from tests.contract.raw_caller import RawCaller, Reply
 from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT
-from tests.contract.system import System
+from tests.contract.system import INQUIRER, REPORTER, System, add_key, admit
 
-from tallystick.client import Difference, DifferenceKind, EntryFilter, Exchange
+from tallystick.client import Difference, DifferenceKind, EntryFilter, Exchange, Server
 from tallystick.client.cli.program import run
+from tallystick.v1 import membership_service_pb2
 
 
 @pytest.fixture
@@ -172,3 +179,107 @@ def test_the_command_says_what_a_list_is_worth(
     assert system.exchange.installation.origin in shown
     bank = ["--profile", str(system["bank-a"].folder), *arguments[2:], "--complete"]
     assert run(bank) == 4
+
+
+def unauthorised(sdk: Callable[[str], Exchange], server: Server = Server.EXCHANGE) -> list[int]:
+    report = sdk("auditor").audit_verify(server=server)
+    assert report.authority_replayed
+    assert {each.kind for each in report.differences} <= {DifferenceKind.UNAUTHORISED}
+    return [index for each in report.differences for index in range(each.begin, each.end)]
+
+
+@pytest.mark.parametrize("server", Server)
+def test_every_entry_of_an_honest_log_is_authorised_by_it(sdk: Callable[[str], Exchange], server: Server) -> None:
+    assert unauthorised(sdk, server) == []
+
+
+@pytest.fixture(scope="module")
+def own_system(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Servers of this module's own: what is smuggled in leaves entries for good."""
+    folder = tmp_path_factory.mktemp("own")
+    with new_database() as first, new_database() as second:
+        authority = Installation(folder / "authority", "token-authority", first)
+        with (
+            running(authority) as tokens,
+            running(Installation(folder / "exchange", "exchange", second, authority.token_key)) as exchange,
+        ):
+            (folder / "profiles").mkdir()
+            everybody = System(tokens, exchange, folder / "profiles")
+            yield everybody
+            everybody.close()
+
+
+@pytest.fixture
+def own_sdk(own_system: System) -> Callable[[str], Exchange]:
+    """The SDK of a member there."""
+    return lambda member_id: Exchange.from_profile(own_system[member_id].folder)
+
+
+@contextmanager
+def calling(system: System, member_id: str, key: Ed25519PrivateKey) -> Iterator[RawCaller]:
+    """A member at the exchange with a key of the test's choice."""
+    caller = system.exchange.caller(member_id, key)
+    yield caller
+    caller.close()
+
+
+def query_once(system: System, caller: RawCaller) -> Reply:
+    return caller.call(QUERY, requests.query(system.mint.stranger()))
+
+
+def test_a_revoked_key_keeps_what_it_did_before(own_system: System, own_sdk: Callable[[str], Exchange]) -> None:
+    operator, key = own_system.operator, Ed25519PrivateKey.generate()
+    keyid = add_key(operator, "bank-a", key, endorsed_by=own_system["bank-a"].key)
+    with calling(own_system, "bank-a", key) as second:
+        assert query_once(own_system, second).ok
+        revoke = membership_service_pb2.RevokeMemberKeyRequest(request_id=requests.request_id(), member_id="bank-a", keyid=keyid)
+        assert operator.call("MembershipService/RevokeMemberKey", revoke).ok
+        assert query_once(own_system, second).reason == "KEY_REVOKED"
+    assert unauthorised(own_sdk) == []
+    # Made valid again by the table alone: the log says that it is revoked.
+    stored = own_system.exchange.database_view
+    stored.rows("UPDATE member_key SET revoke_time = NULL WHERE keyid = %s", (keyid,))
+    with calling(own_system, "bank-a", key) as second:
+        smuggled = query_once(own_system, second)
+    assert smuggled.ok
+    assert smuggled.logged.index in unauthorised(own_sdk)
+
+
+def test_a_key_that_no_entry_gave_is_named(own_system: System, own_sdk: Callable[[str], Exchange]) -> None:
+    before, key = unauthorised(own_sdk), Ed25519PrivateKey.generate()
+    public, stored = public_bytes(key), own_system.exchange.database_view
+    smuggle = "INSERT INTO member_key SELECT %s, id, %s, now() FROM member WHERE member_id = 'bank-b'"
+    stored.rows(smuggle, (sha256(public).digest(), public))
+    with calling(own_system, "bank-b", key) as caller:
+        replies = [query_once(own_system, caller) for _ in range(2)]
+    assert all(reply.ok for reply in replies)
+    assert unauthorised(own_sdk) == [*before, *(reply.logged.index for reply in replies)]
+
+
+def test_a_role_or_a_state_that_no_entry_gave_is_named(own_system: System, own_sdk: Callable[[str], Exchange]) -> None:
+    before, stored = unauthorised(own_sdk), own_system.exchange.database_view
+    caller = own_system["reporter-d"].exchange
+    assert query_once(own_system, caller).reason == "ROLE_MISSING"
+    stored.rows("UPDATE member SET roles = roles || 2::smallint, purposes = '{2}' WHERE member_id = 'reporter-d'")
+    reply = query_once(own_system, caller)
+    assert reply.ok
+    assert unauthorised(own_sdk) == [*before, reply.logged.index]
+
+
+def test_members_that_the_log_made_and_changed_are_held_against_it(own_system: System, own_sdk: Callable[[str], Exchange]) -> None:
+    before, operator = unauthorised(own_sdk), own_system.operator
+    member: Any = membership_service_pb2.Member(member_id="late-bank", display_name="Late")
+    member.state = membership_service_pb2.MEMBER_STATE_ACTIVE
+    key = Ed25519PrivateKey.generate()
+    admit(operator, "late-bank", key, [INQUIRER], (2,))
+    with calling(own_system, "late-bank", key) as caller:
+        assert query_once(own_system, caller).ok
+        member.roles[:] = [REPORTER]
+        update = membership_service_pb2.UpdateMemberRequest(request_id=requests.request_id(), member=member)
+        assert operator.call("MembershipService/UpdateMember", update).ok
+        # Its retry has no second effect, and accuses nobody.
+        assert operator.call("MembershipService/UpdateMember", update).ok
+        assert query_once(own_system, caller).reason == "ROLE_MISSING"
+        submission = requests.submission([requests.report(own_system.mint.stranger())])
+        assert caller.call(SUBMIT, submission).ok
+    assert unauthorised(own_sdk) == before

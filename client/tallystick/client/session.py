@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tallystick.client.exceptions import ProfileError
 from tallystick.client.flows.auditing import Auditing
+from tallystick.client.flows.authority import Authority
 from tallystick.client.flows.checkpoints import Checkpoints
 from tallystick.client.flows.completeness import Completeness
 from tallystick.client.flows.inquiries import Inquiries
@@ -53,7 +54,7 @@ class Session:
         self.checkpoints = Checkpoints(counterparts, folder)
         self.auditing = Auditing(self.tokeniser, self.checkpoints)
         self.completeness = Completeness(self.auditing, self.checkpoints)
-        self.verification = Verification(self.checkpoints, counterparts)
+        self.verification = Verification(self.checkpoints, counterparts, Authority(self.auditing))
         self._endpoints = endpoints
         self._conversations = {
             server: Conversation(profile.signer, counterpart, clock) for server, counterpart in counterparts.items()

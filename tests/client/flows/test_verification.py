@@ -22,6 +22,7 @@ from tallystick.client import (
     Purpose,
     Server,
 )
+from tallystick.client.flows.authority import Authority
 from tallystick.client.flows.checkpoints import SignedCheckpoint
 from tallystick.client.flows.verification import Verification
 from tallystick.client.protocol.calls import Call, Finished, Flow, PageStream, RawFailure, advance
@@ -365,7 +366,7 @@ def test_exactly_the_changed_and_missing_entries_are_named_in_a_log_of_any_size(
     for n in changed:
         exported[n] += log_pb2.AuditEntry(method="changed").SerializeToString()
     server = _Server(leaves, exported)
-    verification = Verification(_Checkpoints(server.hashes), {})  # type: ignore[arg-type]  # a double of its flows alone
+    verification = Verification(_Checkpoints(server.hashes), {}, Authority(None))  # type: ignore[arg-type]  # a double of its flows alone
     report = server.drive(verification.verify_log(Server.EXCHANGE, [], read_entries=True))
     found: dict[DifferenceKind, set[int]] = {}
     for difference in report.differences:
@@ -378,7 +379,7 @@ def test_exactly_the_changed_and_missing_entries_are_named_in_a_log_of_any_size(
 
 
 def test_the_flow_asks_for_nothing_but_calls() -> None:
-    flow = Verification(_Checkpoints([leaf_hash(b"")]), {}).verify_log(  # type: ignore[arg-type]  # a double of its flows alone
+    flow = Verification(_Checkpoints([leaf_hash(b"")]), {}, Authority(None)).verify_log(  # type: ignore[arg-type]  # a double of its flows alone
         Server.EXCHANGE, [], read_entries=True
     )
     assert isinstance(advance(flow), Call | PageStream)

@@ -252,6 +252,8 @@ def _print_report(tool: Tool, report: LogReport, *, with_receipts: bool) -> None
         lines.append(f"compared with the last checkpoint verified, of {report.previous.size} entries")
     if report.entries_read is not None:
         lines.append(f"{report.entries_read} entries read and hashed")
+        held = "every entry held against the keys and roles that the log itself gave"
+        lines.append(held if report.authority_replayed else "keys and roles could not be replayed from the log")
     if with_receipts:
         lines.append(f"{report.receipts_included} receipts kept")
     for line in lines:

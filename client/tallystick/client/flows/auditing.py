@@ -165,6 +165,17 @@ class Auditing:
             _check_request(entry, message.request, envelope, message.details[1:])
         return entry, subjects
 
+    def request_of(self, index: int, server: Server) -> Flow[tuple[AuditEntry, bytes]]:
+        """An entry and its request, after the commitment and the request's digest were checked; empty when it is not shown."""
+        answered = yield from ask(self._get(index, server))
+        message = answered.message
+        entry = read_entry(message.logged_entry)
+        if not (message.details and message.request):
+            return entry, b""
+        envelope, _ = _open_details(entry, message.details)
+        _check_request(entry, message.request, envelope, message.details[1:])
+        return entry, message.request
+
     @staticmethod
     def _get(index: int, server: Server) -> Call[audit_service_pb2.GetAuditEntryResponse]:
         request = audit_service_pb2.GetAuditEntryRequest(index=index)

@@ -21,6 +21,9 @@ class DifferenceKind(StrEnum):
     """Something among the entries was changed, and the server cannot prove which."""
     WITHHELD = "withheld"
     """The server signed a log that has these entries, and refuses to give them, or to prove that they are in it."""
+    UNAUTHORISED = "not authorised"
+    """The log holds no entry that had given the member this key, or the role for what was carried out; or it holds one that had
+    taken them away. Somebody changed the registry of members behind the log's back."""
     REWRITTEN = "rewritten"
     """The log does not continue the last checkpoint that was verified: something before it was changed or taken away."""
     NOT_INCLUDED = "not included"

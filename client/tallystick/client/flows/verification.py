@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tallystick.client.exceptions import FileInvalid, ReceiptFalse, Refused
+from tallystick.client.flows.authority import Acts, Authority
 from tallystick.client.flows.checkpoints import Checkpoints, SignedCheckpoint
 from tallystick.client.flows.differences import Difference, DifferenceKind
 from tallystick.client.flows.log_export import MAX_DIFFERENCES, Export, export_log
@@ -40,6 +41,9 @@ class LogReport:
     """How many entries were exported and hashed; None when they were not asked for."""
     recomputed_root: bytes | None
     """The root over the exported entries; None also when some of them did not come."""
+    authority_replayed: bool
+    """Whether every entry was held against the keys and roles that the log itself had given by then. Not without the entries, nor
+    when the evidence of one about membership was dropped."""
     receipts_included: int
     """How many of the given receipts are in the log; every other one is a difference."""
     differences: tuple[Difference, ...]
@@ -75,8 +79,9 @@ class InclusionReport:
 class Verification:
     """The flows that verify a log."""
 
-    def __init__(self, checkpoints: Checkpoints, counterparts: Mapping[Server, Counterpart]) -> None:
+    def __init__(self, checkpoints: Checkpoints, counterparts: Mapping[Server, Counterpart], authority: Authority) -> None:
         self._checkpoints = checkpoints
+        self._authority = authority
         self._counterparts = counterparts
 
     def verify_log(self, server: Server, receipts: Sequence[KeptReceipt], *, read_entries: bool) -> Flow[LogReport]:
@@ -97,11 +102,17 @@ class Verification:
                     differences.append(Difference(DifferenceKind.REWRITTEN, 0, previous.checkpoint.size))
         # 3. The entries hash to its root; 4. or else those are named that do not.
         export: Export | None = None
+        replayed = False
         if read_entries:
-            export = yield from export_log(server, checkpoint.size)
+            acts = Acts()
+            export = yield from export_log(server, checkpoint.size, acts.observe)
             differences += export.differences
             if export.root != checkpoint.root:
                 differences += yield from self._locate(server, checkpoint, export)
+            else:
+                # Only in a log that is whole does no entry about membership lack.
+                unauthorised, replayed = yield from self._authority.unauthorised(acts, server)
+                differences += unauthorised
         # 5. What the receipts promised is in it. They were all given before the checkpoint was asked for, and given only after
         #    their entries were committed: none of them can be newer than it.
         inclusion = yield from self.included(server, receipts, signed)
@@ -114,6 +125,7 @@ class Verification:
             previous.checkpoint if previous else None,
             export.received if export else None,
             export.root if export else None,
+            replayed,
             inclusion.included,
             tuple(sorted(set(differences), key=lambda each: (each.begin, each.end, each.kind))),
         )
