@@ -18,5 +18,8 @@ MAX_ELEMENTS: Final = 1000
 REQUEST_ID_BYTES: Final = 16
 """Length of a request_id: a random UUID."""
 
+MAX_LOG_SIZE: Final = 2**48
+"""Entries of a log at the most: at a million a second it lasts for eight years. An index beyond it is no place in any log."""
+
 MAX_VIOLATIONS: Final = 32
 """Most field violations that one refusal carries: gRPC's metadata has a hard limit of 16 KiB."""

@@ -187,7 +187,7 @@ class GetAuditEntryResponse(_message.Message):
 
     @_builtins.property
     def details(self) -> _containers.RepeatedCompositeFieldContainer[_log_pb2.DetailLeaf]:
-        """The leaves under its details_commitment, in order; empty when its evidence was dropped after the retention period."""
+        """The leaves under its details_commitment, in order; empty when its evidence is gone (see evidence_months)."""
 
     def __init__(
         self,

@@ -53,6 +53,7 @@ def receipt(
     key: Ed25519PrivateKey = KEY,
     origin: str = EXPECTED.origin,
     signed_index: int = 7,
+    index: int = 7,
     entry_bytes: bytes | None = None,
     **changes: Any,
 ) -> bytes:
@@ -69,7 +70,7 @@ def receipt(
     entry = log_pb2.AuditEntry(**{**values, **changes}).SerializeToString() if entry_bytes is None else entry_bytes
     return log_pb2.Receipt(
         entry=entry,
-        index=7,
+        index=index,
         seed=seed,
         envelope=opened,
         signature=sign_receipt(key, origin, signed_index, leaf_hash(entry)),
@@ -96,6 +97,8 @@ FALSE: list[tuple[int, str, Callable[[], bytes]]] = [
     (2, "another index", lambda: receipt(signed_index=8)),
     (2, "another log", lambda: receipt(origin="staging.test/log")),
     (3, "entry is no message", lambda: receipt(entry_bytes=b"\xff\xff\xff")),
+    (3, "an index that no log has", lambda: receipt(signed_index=2**62, index=2**62)),
+    (3, "the first index that no log has", lambda: receipt(signed_index=2**48, index=2**48)),
     (3, "another format", lambda: receipt(format_version=2)),
     (3, "another member", lambda: receipt(member_id="bank-b")),
     (3, "another signing key", lambda: receipt(keyid=b"j" * 32)),

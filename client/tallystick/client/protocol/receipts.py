@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from google.protobuf.message import DecodeError
 
 from tallystick.client.exceptions import FileInvalid, ReceiptFalse
+from tallystick.contract.limits import MAX_LOG_SIZE
 from tallystick.crypto import ReceiptError, details_commitment, leaf_hash, verify_receipt_signature
 from tallystick.v1 import log_pb2
 
@@ -91,7 +92,8 @@ def verify_receipt(message: bytes, expected: Expected) -> KeptReceipt:
     kept, receipt = _parse(expected.origin, message)
     # 2. The receipt key's signature holds for the leaf and its index.
     _require_signed(kept, receipt, expected.receipt_key)
-    # 3. The entry is about the caller's own call.
+    # 3. The entry is about the caller's own call, at an index that a log can have.
+    _require(3, kept.index < MAX_LOG_SIZE, "its index is beyond the end of any log")
     entry = _parse_entry(receipt.entry)
     _require(3, entry.format_version == 1, "its entry has another format version than 1")
     _require(3, entry.member_id == expected.member_id, "its entry names another member")
