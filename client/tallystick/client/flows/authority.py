@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
-from tallystick.client.exceptions import AnswerMalformed, ServerFault
+from tallystick.client.exceptions import ServerFault
 from tallystick.client.flows.auditing import AuditEntry, Auditing, read_entry
 from tallystick.client.flows.differences import Difference, DifferenceKind
 from tallystick.client.profile.servers import Server
@@ -35,16 +35,13 @@ class Acts:
         """Entries of membership that were carried out."""
         self._indices: dict[tuple[str, bytes, str, bool], array[int]] = {}
 
-    def observe(self, logged: log_pb2.LoggedEntry) -> None:
-        """One entry, in the order of the log."""
-        try:
-            entry = read_entry(logged)
-        except AnswerMalformed:
-            return
-        who = (entry.member_id, entry.keyid, entry.method, entry.refused)
-        self._indices.setdefault(who, array("Q")).append(entry.index)
-        if entry.method in _CHANGES and not entry.refused:
-            self.changes.append(entry)
+    def observe(self, logged: log_pb2.LoggedEntry, entry: log_pb2.AuditEntry) -> None:
+        """One entry, in the order of the log. Raises AnswerMalformed for one about membership that cannot be read."""
+        refused = entry.outcome == log_pb2.ENTRY_OUTCOME_REFUSED
+        who = (entry.member_id, entry.keyid, entry.method, refused)
+        self._indices.setdefault(who, array("Q")).append(logged.index)
+        if entry.method in _CHANGES and not refused:
+            self.changes.append(read_entry(logged))
 
     def unauthorised(self, registry: _Registry) -> list[Difference]:
         """The acts that the registry does not allow, by index."""

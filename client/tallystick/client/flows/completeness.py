@@ -72,7 +72,7 @@ class Completeness:
         signed = yield from self._checkpoints.fetch(server)
         period: list[AuditEntry] = []
 
-        def observe(logged: log_pb2.LoggedEntry) -> None:
+        def observe(logged: log_pb2.LoggedEntry, _: log_pb2.AuditEntry) -> None:
             entry = read_entry(logged)
             if _is_meant(entry, wanted):
                 period.append(entry)

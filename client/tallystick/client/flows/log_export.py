@@ -23,11 +23,11 @@ MAX_REFUSALS = 2_000
 _HASH_BYTES = 32
 
 
-Observer = Callable[[log_pb2.LoggedEntry], None]
-"""Sees each entry as it comes, in the order of the log; not called for one that cannot be read."""
+Observer = Callable[[log_pb2.LoggedEntry, log_pb2.AuditEntry], None]
+"""Sees each entry as it comes, with what its leaf says, in the order of the log; not called for one that cannot be read."""
 
 
-def export_log(server: Server, size: int, observe: Observer = lambda _: None) -> Flow[Export]:
+def export_log(server: Server, size: int, observe: Observer = lambda _logged, _entry: None) -> Flow[Export]:
     """Reads the entries [0, size).
 
     A stream that breaks is taken up again where it broke. Where the server refuses, the stretch is halved until it gives what comes
@@ -136,7 +136,7 @@ class Export:
         if entry.format_version != 1 or time < self._time:
             self._differ(DifferenceKind.MALFORMED, logged.index, logged.index + 1)
         else:
-            self._observe(logged)
+            self._observe(logged, entry)
         self._time = max(self._time, time)
 
     def _differ(self, kind: DifferenceKind, begin: int, end: int) -> None:
