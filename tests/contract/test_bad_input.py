@@ -92,7 +92,7 @@ def test_missing_consent(system: System) -> None:
 
 
 @pytest.mark.parametrize(
-    "consent", ["\x00", "consent\x00-1", "two words", "line\nfeed", "\x7f", "同意书", "\u202egpj", "x" * 65, "x" * 100_000]
+    "consent", ["\x00", "consent\x00-1", "two words", "line\nfeed", "\x7f", "同意书", "\u202egpj", "x" * 65, "x" * 15_000]
 )
 def test_consent_that_is_no_reference(system: System, consent: str) -> None:
     request = requests.query(system.mint.stranger(), consent=consent)
@@ -131,15 +131,6 @@ def test_request_id_that_is_no_uuid(system: System, length: int) -> None:
 def test_bytes_that_are_no_message(system: System, data: bytes) -> None:
     caller = system["bank-a"].exchange
     system.expect_refusal(caller, QUERY, data, INVALID, "MESSAGE_MALFORMED")
-
-
-def test_unknown_fields_are_signed_logged_and_otherwise_passed_over(system: System) -> None:
-    caller = system["bank-a"].exchange
-    size = system.exchange.database_view.size
-    data = requests.query(system.mint.stranger()).SerializeToString() + b"\xf8\x07\x01"
-    reply = caller.call(QUERY, data)
-    assert reply.ok
-    system.expect_entry(caller, reply, size, refused=False)
 
 
 # --- Tokens ---------------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from tests.contract.reported import known_accounts
 from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT, WITHDRAW
 from tests.contract.system import System
 
+from tallystick.contract.limits import SMALL_REQUEST
 from tallystick.v1 import account_pb2, codes_pb2
 from tallystick.v1 import reporting_service_pb2 as reporting
 
@@ -150,11 +151,11 @@ def sized_query(system: System, size: int) -> bytes:
 
 
 def test_largest_message_reaches_the_log(system: System) -> None:
-    caller, data = system["bank-a"].exchange, sized_query(system, 4 * MIB)
+    caller, data = system["bank-a"].exchange, sized_query(system, SMALL_REQUEST)
     system.expect_refusal(caller, QUERY, data, INVALID, "FIELD_MALFORMED", "inquiry.consent_reference")
 
 
-@pytest.mark.parametrize("size", [4 * MIB + 1, 5 * MIB])
+@pytest.mark.parametrize("size", [SMALL_REQUEST + 1, 5 * MIB])
 def test_message_above_the_limit(system: System, size: int) -> None:
     caller, data = system["bank-a"].exchange, sized_query(system, size)
     system.expect_refusal(caller, QUERY, data, EXHAUSTED, "MESSAGE_TOO_LARGE", logged=False)

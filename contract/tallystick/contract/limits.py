@@ -11,6 +11,10 @@ TRANSPORT_MAX_MESSAGE: Final = 8 * 1024 * 1024
 
 MAX_REPORTS: Final = 1000
 """Reports in one request."""
+SMALL_REQUEST: Final = 16 * 1024
+"""Most bytes of a request about one thing: the longest query has a few hundred."""
+BATCH_REQUEST: Final = 256 * 1024
+"""Most bytes of a batch of queries or of blinded elements: full ones have some 40 KB."""
 MAX_INQUIRIES: Final = 200
 """Inquiries in one request."""
 MAX_ELEMENTS: Final = 1000

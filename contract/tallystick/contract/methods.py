@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from tallystick.contract import subjects
-from tallystick.contract.limits import MAX_ELEMENTS, MAX_INQUIRIES, MAX_REPORTS
+from tallystick.contract.limits import BATCH_REQUEST, MAX_ELEMENTS, MAX_INQUIRIES, MAX_MESSAGE, MAX_REPORTS, SMALL_REQUEST
 from tallystick.contract.subjects import Subject, SubjectReader
 from tallystick.v1 import audit_service_pb2 as audit
 from tallystick.v1 import inquiry_service_pb2 as inquiry
@@ -40,6 +40,8 @@ class Method(Generic[Asked, Answer]):
     items: str = ""
     """The repeated field that holds the items of a batch; empty for a method that takes one."""
     max_items: int = 0
+    max_bytes: int = SMALL_REQUEST
+    """Most bytes of a request: far above what a full one has, far below what the transport would let through."""
     public: bool = False
     """A public method is neither signed nor logged, and has no receipt."""
     paged: bool = False
@@ -85,16 +87,16 @@ _R, _I, _T, _M, _A = "ReportingService", "InquiryService", "SubjectTokenService"
 _REPORTER, _INQUIRER, _OPERATOR = _roles(ROLE_REPORTER), _roles(ROLE_INQUIRER), _roles(ROLE_OPERATOR)
 
 # fmt: off
-SUBMIT_REPORTS: Final = Method(_R, "SubmitReports", reporting.SubmitReportsRequest, reporting.SubmitReportsResponse, _REPORTER, subjects.of_reports, "reports", MAX_REPORTS)  # noqa: E501
+SUBMIT_REPORTS: Final = Method(_R, "SubmitReports", reporting.SubmitReportsRequest, reporting.SubmitReportsResponse, _REPORTER, subjects.of_reports, "reports", MAX_REPORTS, MAX_MESSAGE)  # noqa: E501
 WITHDRAW_ACCOUNT: Final = Method(_R, "WithdrawAccount", reporting.WithdrawAccountRequest, reporting.WithdrawAccountResponse, _REPORTER, subjects.of_subject)  # noqa: E501
 GET_SUBMISSION: Final = Method(_R, "GetSubmission", reporting.GetSubmissionRequest, reporting.GetSubmissionResponse, _REPORTER)
 LIST_SUBMISSIONS: Final = Method(_R, "ListSubmissions", reporting.ListSubmissionsRequest, reporting.ListSubmissionsResponse, _REPORTER)  # noqa: E501
 
 QUERY_CREDIT_HISTORY: Final = Method(_I, "QueryCreditHistory", inquiry.QueryCreditHistoryRequest, inquiry.QueryCreditHistoryResponse, _INQUIRER, subjects.of_query)  # noqa: E501
-BATCH_QUERY_CREDIT_HISTORIES: Final = Method(_I, "BatchQueryCreditHistories", inquiry.BatchQueryCreditHistoriesRequest, inquiry.BatchQueryCreditHistoriesResponse, _INQUIRER, subjects.of_batch_query, "inquiries", MAX_INQUIRIES)  # noqa: E501
+BATCH_QUERY_CREDIT_HISTORIES: Final = Method(_I, "BatchQueryCreditHistories", inquiry.BatchQueryCreditHistoriesRequest, inquiry.BatchQueryCreditHistoriesResponse, _INQUIRER, subjects.of_batch_query, "inquiries", MAX_INQUIRIES, BATCH_REQUEST)  # noqa: E501
 
 GET_TOKEN_KEY: Final = Method(_T, "GetTokenKey", tokens.GetTokenKeyRequest, tokens.GetTokenKeyResponse, public=True)
-EVALUATE_TOKENS: Final = Method(_T, "EvaluateTokens", tokens.EvaluateTokensRequest, tokens.EvaluateTokensResponse, _roles(ROLE_TOKEN_REQUESTER), items="blinded_elements", max_items=MAX_ELEMENTS)  # noqa: E501
+EVALUATE_TOKENS: Final = Method(_T, "EvaluateTokens", tokens.EvaluateTokensRequest, tokens.EvaluateTokensResponse, _roles(ROLE_TOKEN_REQUESTER), items="blinded_elements", max_items=MAX_ELEMENTS, max_bytes=BATCH_REQUEST)  # noqa: E501
 
 CREATE_MEMBER: Final = Method(_M, "CreateMember", membership.CreateMemberRequest, membership.CreateMemberResponse, _OPERATOR)
 UPDATE_MEMBER: Final = Method(_M, "UpdateMember", membership.UpdateMemberRequest, membership.UpdateMemberResponse, _OPERATOR)

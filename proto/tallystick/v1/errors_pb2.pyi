@@ -50,7 +50,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_MEMBER_SUSPENDED: _ErrorReason.ValueType  # 22
     """PERMISSION_DENIED: the member is suspended."""
     ERROR_REASON_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 40
-    """INVALID_ARGUMENT: the bytes are not a message of the method's type."""
+    """INVALID_ARGUMENT: the bytes are not a message of the method's type, or hold unknown fields, or say the same more than once."""
     ERROR_REASON_FIELD_REQUIRED: _ErrorReason.ValueType  # 41
     """INVALID_ARGUMENT: a required field is missing."""
     ERROR_REASON_FIELD_MALFORMED: _ErrorReason.ValueType  # 42
@@ -78,7 +78,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_STATE_CONFLICT: _ErrorReason.ValueType  # 64
     """FAILED_PRECONDITION: the object changed since the caller read it, or is not in a state that allows this."""
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 80
-    """RESOURCE_EXHAUSTED: the message is larger than 4 MiB. Not logged."""
+    """RESOURCE_EXHAUSTED: the message is larger than its method takes. Not logged."""
     ERROR_REASON_ANSWER_TOO_LARGE: _ErrorReason.ValueType  # 81
     """RESOURCE_EXHAUSTED: the answer would be larger than 4 MiB; ask for less."""
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 82
@@ -122,7 +122,7 @@ ERROR_REASON_PURPOSE_NOT_ALLOWED: ErrorReason.ValueType  # 21
 ERROR_REASON_MEMBER_SUSPENDED: ErrorReason.ValueType  # 22
 """PERMISSION_DENIED: the member is suspended."""
 ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 40
-"""INVALID_ARGUMENT: the bytes are not a message of the method's type."""
+"""INVALID_ARGUMENT: the bytes are not a message of the method's type, or hold unknown fields, or say the same more than once."""
 ERROR_REASON_FIELD_REQUIRED: ErrorReason.ValueType  # 41
 """INVALID_ARGUMENT: a required field is missing."""
 ERROR_REASON_FIELD_MALFORMED: ErrorReason.ValueType  # 42
@@ -150,7 +150,7 @@ ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 63
 ERROR_REASON_STATE_CONFLICT: ErrorReason.ValueType  # 64
 """FAILED_PRECONDITION: the object changed since the caller read it, or is not in a state that allows this."""
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 80
-"""RESOURCE_EXHAUSTED: the message is larger than 4 MiB. Not logged."""
+"""RESOURCE_EXHAUSTED: the message is larger than its method takes. Not logged."""
 ERROR_REASON_ANSWER_TOO_LARGE: ErrorReason.ValueType  # 81
 """RESOURCE_EXHAUSTED: the answer would be larger than 4 MiB; ask for less."""
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 82

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tallystick.server.errors import Refusal
 from tallystick.server.installation.key_folder import ServerKeys
 from tallystick.server.installation.settings import Settings
 from tallystick.server.ledger.authentication import Authenticator
@@ -17,6 +18,7 @@ from tallystick.server.service import PublicMethod, Service, find_key
 from tallystick.server.services import capability
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.reader import Reader
+from tallystick.v1 import errors_pb2
 
 
 def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
@@ -55,6 +57,9 @@ def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
 
 def _public_method(method: capability.PublicMethod, reader: Reader) -> PublicMethod:
     async def answer(message: bytes) -> bytes:
+        if len(message) > method.contract.max_bytes:
+            text = f"the message is larger than the {method.contract.max_bytes} bytes that this method takes"
+            raise Refusal(errors_pb2.ERROR_REASON_MESSAGE_TOO_LARGE, text)
         request = method.contract.request.FromString(message)
         return (await method.answer(reader, request)).SerializeToString()
 

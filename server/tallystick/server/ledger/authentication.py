@@ -2,7 +2,7 @@
 
 In this order, each step for the cost of the one before it:
 
-1. the message is not larger than allowed;
+1. the message is not larger than its method takes;
 2. the four headers are there once each and in canonical form;
 3. the request is addressed to this log;
 4. keyid is a registered key, revoked or not;
@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tallystick.contract.limits import MAX_MESSAGE
+from tallystick.contract.methods import METHODS
 from tallystick.crypto import (
     RequestSignature,
     SignatureFormatError,
@@ -54,11 +54,10 @@ class Authenticator:
 
     async def authenticate(self, call: Call) -> tuple[RequestSignature, RegisteredKey]:
         """Returns the verified signature and the key that made it; raises Refusal."""
-        if len(call.message) > MAX_MESSAGE:
-            raise Refusal(
-                errors_pb2.ERROR_REASON_MESSAGE_TOO_LARGE,
-                f"the message is larger than {MAX_MESSAGE} bytes; send less at once",
-            )
+        limit = METHODS[call.method].max_bytes
+        if len(call.message) > limit:
+            text = f"the message is larger than the {limit} bytes that this method takes; send less at once"
+            raise Refusal(errors_pb2.ERROR_REASON_MESSAGE_TOO_LARGE, text)
         try:
             signature = parse_request_signature(call.metadata)
         except SignatureFormatError as error:
