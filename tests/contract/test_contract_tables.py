@@ -63,7 +63,7 @@ def test_the_comment_in_errors_proto_says_the_same(reason: Reason) -> None:
     match = re.search(rf"  // (\w+)(?:, with google\.rpc\.RetryInfo)?: (.*)\n  ERROR_REASON_{reason.name} = {reason.value};", text)
     assert match is not None
     assert match[1] == code_pb2.Code.Name(reason.code)
-    endings = {Logged.NEVER: "Not logged.", Logged.IF_POSSIBLE: "Logged if possible."}
+    endings = {Logged.NEVER: "Not logged.", Logged.IF_POSSIBLE: "Logged if possible.", Logged.SPARINGLY: "Logged once a minute."}
     said = next((logged for logged, ending in endings.items() if match[2].endswith(ending)), Logged.ALWAYS)
     assert said is reason.logged
 

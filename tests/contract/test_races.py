@@ -22,7 +22,7 @@ from tests.contract.system import INQUIRER, System
 from tallystick.crypto import parse_request_signature, sign_request
 from tallystick.server.composition import compose
 from tallystick.server.errors import ConcurrentChangeError
-from tallystick.server.requests.calls import Call
+from tallystick.server.requests.calls import Answer, Call
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import audit_service_pb2, log_pb2
 from tallystick.v1 import membership_service_pb2 as membership
@@ -50,6 +50,7 @@ def test_nobody_is_admitted_after_the_entry_that_took_the_admission_away(system:
             await transactor.commit(connection, batch)
         await connection.execute("ROLLBACK")
         (answer,) = await transactor.commit(connection, await transactor.carry_out(connection, [request]))
+        assert isinstance(answer, Answer)
         assert answer.refusal is not None
         assert answer.refusal.reason_name == "KEY_REVOKED"
         connection.close()

@@ -34,7 +34,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_KEY_UNKNOWN: _ErrorReason.ValueType  # 3
     """UNAUTHENTICATED: keyid names no registered key. Not logged."""
     ERROR_REASON_KEY_REVOKED: _ErrorReason.ValueType  # 4
-    """UNAUTHENTICATED: the key was revoked."""
+    """UNAUTHENTICATED: the key was revoked. Logged once a minute."""
     ERROR_REASON_SIGNATURE_STALE: _ErrorReason.ValueType  # 5
     """UNAUTHENTICATED: created or expires lies outside the window, by the database's clock."""
     ERROR_REASON_NONCE_REPLAYED: _ErrorReason.ValueType  # 6
@@ -48,7 +48,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PURPOSE_NOT_ALLOWED: _ErrorReason.ValueType  # 21
     """PERMISSION_DENIED: the member may not query for this purpose."""
     ERROR_REASON_MEMBER_SUSPENDED: _ErrorReason.ValueType  # 22
-    """PERMISSION_DENIED: the member is suspended."""
+    """PERMISSION_DENIED: the member is suspended. Logged once a minute."""
     ERROR_REASON_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 40
     """INVALID_ARGUMENT: the bytes are not a message of the method's type, or hold unknown fields, or say the same more than once."""
     ERROR_REASON_FIELD_REQUIRED: _ErrorReason.ValueType  # 41
@@ -106,7 +106,7 @@ ERROR_REASON_SIGNATURE_INVALID: ErrorReason.ValueType  # 2
 ERROR_REASON_KEY_UNKNOWN: ErrorReason.ValueType  # 3
 """UNAUTHENTICATED: keyid names no registered key. Not logged."""
 ERROR_REASON_KEY_REVOKED: ErrorReason.ValueType  # 4
-"""UNAUTHENTICATED: the key was revoked."""
+"""UNAUTHENTICATED: the key was revoked. Logged once a minute."""
 ERROR_REASON_SIGNATURE_STALE: ErrorReason.ValueType  # 5
 """UNAUTHENTICATED: created or expires lies outside the window, by the database's clock."""
 ERROR_REASON_NONCE_REPLAYED: ErrorReason.ValueType  # 6
@@ -120,7 +120,7 @@ ERROR_REASON_ROLE_MISSING: ErrorReason.ValueType  # 20
 ERROR_REASON_PURPOSE_NOT_ALLOWED: ErrorReason.ValueType  # 21
 """PERMISSION_DENIED: the member may not query for this purpose."""
 ERROR_REASON_MEMBER_SUSPENDED: ErrorReason.ValueType  # 22
-"""PERMISSION_DENIED: the member is suspended."""
+"""PERMISSION_DENIED: the member is suspended. Logged once a minute."""
 ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 40
 """INVALID_ARGUMENT: the bytes are not a message of the method's type, or hold unknown fields, or say the same more than once."""
 ERROR_REASON_FIELD_REQUIRED: ErrorReason.ValueType  # 41

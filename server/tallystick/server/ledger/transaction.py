@@ -15,12 +15,13 @@ as a unique violation there, and the loser runs again and finds the winner's ans
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from tallystick.server.errors import Refusal
 from tallystick.server.ledger.admission import admit
+from tallystick.server.ledger.sparing import Sparing
 from tallystick.server.ledger.status import encode_status
 from tallystick.server.log.append import Appended, LogWriter, Outcome, Prepared, RegistryVersion
 from tallystick.server.log.evidence import evidence_month
@@ -37,9 +38,12 @@ class Batch:
     prepared: Sequence[Prepared]
     month: date
     registry: RegistryVersion
+    clock: datetime
+    spared: Mapping[int, Refusal] = field(default_factory=dict)
+    """Refusals that are told and not logged, by their place among the requests."""
 
     def __len__(self) -> int:
-        return len(self.prepared)
+        return len(self.prepared) + len(self.spared)
 
     @property
     def refusals(self) -> list[Refusal]:
@@ -47,13 +51,14 @@ class Batch:
         works = [prepared.outcome.work for prepared in self.prepared]
         return [work.refusal for work in works if work.refusal is not None]
 
-    def answers(self, receipts: Sequence[bytes]) -> list[Answer]:
-        """What the callers get once the batch is committed."""
+    def answers(self, receipts: Sequence[bytes]) -> list[Answer | Refusal]:
+        """What the callers get once the batch is committed, in the order of the requests."""
         outcomes = [prepared.outcome for prepared in self.prepared]
-        return [
+        logged = (
             Answer(outcome.message, receipt, outcome.work.refusal, outcome.work.next_page)
             for outcome, receipt in zip(outcomes, receipts, strict=True)
-        ]
+        )
+        return [self.spared[place] if place in self.spared else next(logged) for place in range(len(self))]
 
 
 class Transactor:
@@ -62,23 +67,35 @@ class Transactor:
     def __init__(self, writer: LogWriter, request_secret: bytes) -> None:
         self._writer = writer
         self._request_secret = request_secret
+        self._sparing = Sparing()
 
     async def carry_out(self, connection: Connection, requests: Sequence[Request]) -> Batch:
         """Steps 1 to 3, in a transaction that it begins. Raises what the database or an operation raised."""
         admitted = await admit(connection, requests, self._request_secret)
         await _run_operations(connection, admitted.works, admitted.clock)
         month = evidence_month(admitted.clock)
-        prepared = [self._writer.prepare(self._outcome(work), month) for work in admitted.works]
+        spared = self._sparing.spared(admitted.works, admitted.clock)
+        logged = [work for place, work in enumerate(admitted.works) if place not in spared]
+        prepared = [self._writer.prepare(self._outcome(work), month) for work in logged]
         changed = any(work.request.operation.changes_registry and work.refusal is None for work in admitted.works)
-        return Batch(prepared, month, RegistryVersion(admitted.registry_version, changed))
+        return Batch(prepared, month, RegistryVersion(admitted.registry_version, changed), admitted.clock, spared)
 
-    async def commit(self, connection: Connection, batch: Batch) -> list[Answer]:
+    async def commit(self, connection: Connection, batch: Batch) -> list[Answer | Refusal]:
         """Step 4. Raises CommitFailedError when the outcome is not known, or known to be bad."""
-        return batch.answers(await self._writer.append_and_commit(connection, batch.prepared, batch.month, batch.registry))
+        if not batch.prepared:
+            # Nothing is to be logged, and so nothing is to be written to disk.
+            await connection.execute("ROLLBACK")
+            return batch.answers(())
+        return self._told(batch, await self._writer.append_and_commit(connection, batch.prepared, batch.month, batch.registry))
 
-    def answers(self, batch: Batch, appended: Appended) -> list[Answer]:
+    def answers(self, batch: Batch, appended: Appended) -> list[Answer | Refusal]:
         """The answers of a batch that was found committed after its connection was lost."""
-        return batch.answers(self._writer.receipts(batch.prepared, appended))
+        return self._told(batch, self._writer.receipts(batch.prepared, appended))
+
+    def _told(self, batch: Batch, receipts: Sequence[bytes]) -> list[Answer | Refusal]:
+        for prepared in batch.prepared:
+            self._sparing.note(prepared.outcome.work, batch.clock)
+        return batch.answers(receipts)
 
     def _outcome(self, work: Work) -> Outcome:
         request = work.request
