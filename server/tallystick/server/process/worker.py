@@ -20,8 +20,7 @@ import grpc
 import structlog
 import uvloop
 from grpc_health.v1 import health as health_names
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection
 
 from tallystick.contract.limits import TRANSPORT_MAX_MESSAGE
@@ -34,11 +33,11 @@ from tallystick.server.installation.settings import Settings
 from tallystick.server.service import Service
 from tallystick.server.storage.connection import Connection
 from tallystick.server.telemetry.logging import configure_events
+from tallystick.server.transport.arrival import MAX_CALLS, MAX_STREAMS, Arrivals
 from tallystick.server.transport.dispatch import Dispatcher
+from tallystick.server.transport.standard_services import Health, Reflection
 from tallystick.server.transport.tls import server_credentials
 
-MAX_STREAMS = 1024
-"""Most calls at once on one connection."""
 HEALTH_INTERVAL = 1.0
 """Seconds between two looks whether the database answers."""
 
@@ -60,9 +59,9 @@ async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int |
         # A worker that is started again while the database is down comes up all the same, and serves when it is back.
         check_identity(settings.database, settings, keys)
     service = compose(settings, keys, settings.database)
-    server, health_servicer = _server(settings, service, reuse_port=reuse_port)
+    server, health = _server(settings, service, reuse_port=reuse_port)
     ledger = service.ledger.start()
-    watch = asyncio.create_task(_watch_database(service, health_servicer), name="health")
+    watch = asyncio.create_task(_watch_database(service, health), name="health")
     await server.start()
     gc.freeze()  # what is loaded now stays: the collector need not look at it again
     if ready_fd is not None:
@@ -73,7 +72,7 @@ async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int |
     await asyncio.wait({ledger, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     # A ledger that ended by itself has failed: closing it raises why, and the supervisor starts another worker.
     watch.cancel()
-    await health_servicer.enter_graceful_shutdown()
+    health.stop()
     # Calls under way go on through the ledger; only then may it close.
     await server.stop(settings.grace_seconds)
     await service.close()
@@ -92,7 +91,7 @@ def _stop_with_supervisor(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) 
     loop.add_reader(descriptor, readable)
 
 
-def _server(settings: Settings, service: Service, *, reuse_port: bool) -> tuple[grpc.aio.Server, health.HealthServicer]:
+def _server(settings: Settings, service: Service, *, reuse_port: bool) -> tuple[grpc.aio.Server, Health]:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", TRANSPORT_MAX_MESSAGE),
@@ -103,23 +102,26 @@ def _server(settings: Settings, service: Service, *, reuse_port: bool) -> tuple[
             # A client that went without a word is missed within a minute; calls from the living are allowed to be rare.
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 20_000),
+            # An idle connection takes an open file; its client opens another when it has something to ask.
+            ("grpc.max_connection_idle_ms", 600_000),
         ],
-        maximum_concurrent_rpcs=settings.queue_size + MAX_STREAMS,
+        maximum_concurrent_rpcs=settings.queue_size + 2 * MAX_CALLS,
     )
-    server.add_generic_rpc_handlers((Dispatcher(service),))
-    health_servicer = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    arrivals = Arrivals()
+    server.add_generic_rpc_handlers((Dispatcher(service, arrivals),))
+    health = Health(arrivals)
+    health.add_to(server)
     services = sorted({method.split("/")[1] for method in (*service.operations, *service.public_methods)})
-    reflection.enable_server_reflection((*services, health_names.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    Reflection((*services, health_names.SERVICE_NAME, reflection.SERVICE_NAME), arrivals).add_to(server)
     credentials = server_credentials(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
     try:
         server.add_secure_port(settings.listen, credentials)
     except RuntimeError:
         raise PortTakenProblem(f"cannot listen on {settings.listen}: stop what listens there, or set listen") from None
-    return server, health_servicer
+    return server, health
 
 
-async def _watch_database(service: Service, servicer: health.HealthServicer) -> None:
+async def _watch_database(service: Service, health: Health) -> None:
     """Keeps the health service truthful: a server without its database serves nobody."""
 
     async def ask(connection: Connection) -> None:
@@ -128,10 +130,9 @@ async def _watch_database(service: Service, servicer: health.HealthServicer) -> 
     while True:
         try:
             await service.reader.read(ask)
-            status = health_pb2.HealthCheckResponse.SERVING
+            health.status = health_pb2.HealthCheckResponse.SERVING
         except Refusal:
-            status = health_pb2.HealthCheckResponse.NOT_SERVING
-        await servicer.set("", status)
+            health.status = health_pb2.HealthCheckResponse.NOT_SERVING
         await asyncio.sleep(HEALTH_INTERVAL)
 
 

@@ -6,8 +6,7 @@ There are no generated servicers: a servicer sees a parsed message, and what was
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -17,68 +16,45 @@ from google.protobuf.message import DecodeError
 from tallystick.contract.reasons import BY_VALUE
 from tallystick.contract.wire import RECEIPT_KEY, STATUS_KEY
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.queue import RETRY_AFTER
 from tallystick.server.ledger.status import encode_status
 from tallystick.server.requests.calls import Answer, Call
 from tallystick.server.service import PublicMethod, Service
 from tallystick.server.telemetry.metrics import CALL_SECONDS, CALLS, UNLOGGED
+from tallystick.server.transport.arrival import Arrivals, Context
 from tallystick.server.transport.tls import member_of_certificate
 from tallystick.v1 import errors_pb2, log_pb2
 
 _STATUS_CODE = {code.value[0]: code for code in grpc.StatusCode}
-Context = grpc.aio.ServicerContext[Any, Any]
-
-MAX_IN_FLIGHT = 256 * 1024 * 1024
-"""Most bytes of request messages that this process holds at once, authenticated or not."""
+Requests = AsyncIterator[bytes]
 
 events = structlog.get_logger()
-
-
-class _Hold:
-    """Counts the bytes of requests under way; refuses what goes beyond the limit before anything is done with it."""
-
-    def __init__(self) -> None:
-        self._held = 0
-
-    @contextmanager
-    def holding(self, message: bytes) -> Iterator[None]:
-        """Holds a message; raises Refusal QUEUE_FULL."""
-        if self._held + len(message) > MAX_IN_FLIGHT:
-            text = "the server holds as many requests as it can; wait"
-            raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, text, retry_after=RETRY_AFTER)
-        self._held += len(message)
-        try:
-            yield
-        finally:
-            self._held -= len(message)
 
 
 class Dispatcher(grpc.GenericRpcHandler):
     """Finds the handler of a method."""
 
-    def __init__(self, service: Service) -> None:
-        hold = _Hold()
+    def __init__(self, service: Service, arrivals: Arrivals) -> None:
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         for method, operation in service.operations.items():
             if operation.contract.paged:
-                self._handlers[method] = grpc.unary_stream_rpc_method_handler(_signed_stream(service, method, hold))
+                self._handlers[method] = grpc.stream_stream_rpc_method_handler(_signed_stream(service, method, arrivals))
             else:
-                self._handlers[method] = grpc.unary_unary_rpc_method_handler(_signed(service, method, hold))
+                self._handlers[method] = grpc.stream_unary_rpc_method_handler(_signed(service, method, arrivals))
         for method, public in service.public_methods.items():
-            self._handlers[method] = grpc.unary_unary_rpc_method_handler(_public(public, method))
+            self._handlers[method] = grpc.stream_unary_rpc_method_handler(_public(public, method, arrivals))
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a method, or None for a method that is not served here."""
         return self._handlers.get(handler_call_details.method)
 
 
-def _signed(service: Service, method: str, hold: _Hold) -> Callable[[bytes, Context], Awaitable[bytes]]:
+def _signed(service: Service, method: str, arrivals: Arrivals) -> Callable[[Requests, Context], Awaitable[bytes]]:
     seconds, answered = CALL_SECONDS.labels(method), CALLS.labels(method, "OK")
 
-    async def handle(message: bytes, context: Context) -> bytes:
+    async def handle(_: Requests, context: Context) -> bytes:
         with seconds.time():
             try:
-                with hold.holding(message):
+                async with arrivals.message(context) as message:
                     answer = await service.handle(_call(method, message, context))
             except Refusal as refusal:
                 return await _abort_unlogged(context, method, refusal)
@@ -91,12 +67,11 @@ def _signed(service: Service, method: str, hold: _Hold) -> Callable[[bytes, Cont
     return handle
 
 
-def _signed_stream(service: Service, method: str, hold: _Hold) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
-    async def handle(message: bytes, context: Context) -> AsyncIterator[bytes]:
-        call = _call(method, message, context)
+def _signed_stream(service: Service, method: str, arrivals: Arrivals) -> Callable[[Requests, Context], AsyncIterator[bytes]]:
+    async def handle(_: Requests, context: Context) -> AsyncIterator[bytes]:
         try:
-            with hold.holding(message):
-                async for answer in service.handle_stream(call):
+            async with arrivals.message(context) as message:
+                async for answer in service.handle_stream(_call(method, message, context)):
                     if answer.refusal is not None:
                         await _abort(context, method, answer.refusal, answer)
                     yield _page(answer)
@@ -112,10 +87,11 @@ def _page(answer: Answer) -> bytes:
     return log_pb2.SignedPage(page=answer.message, receipt=receipt).SerializeToString()
 
 
-def _public(public: PublicMethod, method: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
-    async def handle(message: bytes, context: Context) -> bytes:
+def _public(public: PublicMethod, method: str, arrivals: Arrivals) -> Callable[[Requests, Context], Awaitable[bytes]]:
+    async def handle(_: Requests, context: Context) -> bytes:
         try:
-            answer = await public(message)
+            async with arrivals.message(context) as message:
+                answer = await public(message)
         except DecodeError:
             refusal = Refusal(errors_pb2.ERROR_REASON_MESSAGE_MALFORMED, f"the bytes are no request of {method}")
             return await _abort_unlogged(context, method, refusal)

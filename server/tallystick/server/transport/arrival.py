@@ -1,0 +1,90 @@
+"""Arrival: a call takes its place when its headers are there, and its message must follow soon.
+
+gRPC would read the message of a unary call before it asks anybody, and wait for it as long as the caller likes: headers alone, on
+many streams, then hold every place of the server, and unfinished messages its memory. So every method is served as a stream of
+requests, of which the first is read, under a timeout, and each client certificate has a share of places and bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import grpc
+
+from tallystick.server.errors import Refusal
+from tallystick.server.ledger.queue import RETRY_AFTER
+from tallystick.server.transport.tls import member_of_certificate
+from tallystick.v1 import errors_pb2
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+MAX_STREAMS = 128
+"""Most calls at once on one connection."""
+MAX_CALLS = 256
+"""Most calls at once of one client certificate's member, over all connections of this process."""
+MAX_HELD = 256 * 1024 * 1024
+"""Most bytes of request messages that this process holds at once, authenticated or not."""
+MAX_HELD_OF_ONE = MAX_HELD // 4
+"""Most of them of one client certificate's member."""
+ARRIVAL_SECONDS = 10.0
+"""Within which a message must have arrived, from the call's headers on."""
+
+
+class Arrivals:
+    """The places and bytes of one process, and who has them."""
+
+    def __init__(self, seconds: float = ARRIVAL_SECONDS) -> None:
+        self._seconds = seconds
+        self._calls: Counter[str] = Counter()
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self, context: Context) -> Iterator[str]:
+        """A place for a call; the member that the client certificate names. Raises Refusal QUEUE_FULL."""
+        caller = member_of_certificate(context.auth_context()) or ""
+        if self._calls[caller] >= MAX_CALLS:
+            raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, "this member has too many calls open; wait", retry_after=RETRY_AFTER)
+        with _counted(self._calls, caller, 1):
+            yield caller
+
+    @asynccontextmanager
+    async def message(self, context: Context) -> AsyncIterator[bytes]:
+        """The message of a call, held for the time of its block.
+
+        Raises Refusal: QUEUE_FULL, DEADLINE_PASSED when it does not arrive in time, MESSAGE_MALFORMED when there is none."""
+        with self.place(context) as caller:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    # Not by the iterator of requests: a generator more for each call.
+                    message = await context.read()
+            except TimeoutError:
+                text = f"the message did not arrive within {self._seconds:g} seconds of its headers"
+                raise Refusal(errors_pb2.ERROR_REASON_DEADLINE_PASSED, text) from None
+            if message is grpc.aio.EOF:
+                raise Refusal(errors_pb2.ERROR_REASON_MESSAGE_MALFORMED, "the call ended without a message")
+            with self._holding(caller, len(message)):
+                yield message
+
+    @contextmanager
+    def _holding(self, caller: str, size: int) -> Iterator[None]:
+        if self._held[caller] + size > MAX_HELD_OF_ONE or self._held.total() + size > MAX_HELD:
+            text = "the server holds as many requests as it can; wait"
+            raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, text, retry_after=RETRY_AFTER)
+        with _counted(self._held, caller, size):
+            yield
+
+
+@contextmanager
+def _counted(counter: Counter[str], caller: str, amount: int) -> Iterator[None]:
+    counter[caller] += amount
+    try:
+        yield
+    finally:
+        counter[caller] -= amount
+        if not counter[caller]:
+            # Certificates may name anybody: what is over is forgotten.
+            del counter[caller]
