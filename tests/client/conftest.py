@@ -1,5 +1,6 @@
 """The SDK's tests run over doubles of both servers (fake_servers.py), behind the SDK's own Transport interface."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tallystick.client.protocol.calls import Flow
 def _members_of_the_double(monkeypatch: pytest.MonkeyPatch) -> None:
     """The doubles have no registry of members, and so no entries about it: they are replayed in tests/contract, from real ones."""
 
-    def unauthorised(_authority: Authority, _acts: Acts, _server: Server) -> Flow[tuple[list[Difference], bool]]:
+    def unauthorised(_authority: Authority, _acts: Acts, _server: Server, _now: datetime) -> Flow[tuple[list[Difference], bool]]:
         yield from ()
         return [], True
 

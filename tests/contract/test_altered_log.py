@@ -283,3 +283,14 @@ def test_members_that_the_log_made_and_changed_are_held_against_it(own_system: S
         submission = requests.submission([requests.report(own_system.mint.stranger())])
         assert caller.call(SUBMIT, submission).ok
     assert unauthorised(own_sdk) == before
+
+
+def test_the_loss_of_one_entry_s_evidence_excuses_no_key(own_system: System, own_sdk: Callable[[str], Exchange]) -> None:
+    stored = own_system.exchange.database_view
+    sql = "SELECT index FROM audit_entry WHERE method LIKE '%%/AddMemberKey' AND outcome = 1 ORDER BY index DESC LIMIT 1"
+    ((change,),) = stored.rows(sql)
+    with deleted(own_system, "evidence", "entry_index", change):
+        report = own_sdk("auditor").audit_verify()
+    assert not report.verified
+    assert not report.authority_replayed
+    assert Difference(DifferenceKind.WITHHELD, change, change + 1) in report.differences

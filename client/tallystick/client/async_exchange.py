@@ -156,7 +156,7 @@ class AsyncExchange:
         with the last one, and the inclusion of `receipts` are verified. A receipt past the log's end is a difference: the exchange
         gave it for an entry that the log had, and the checkpoint is fetched afterwards. Raises FileInvalid as verify_included.
         """
-        flow = self._session.verification.verify_log(server, list(receipts), read_entries=read_entries)
+        flow = self._session.verification.verify_log(server, list(receipts), read_entries=read_entries, now=datetime.now(UTC))
         return await self._driver.run(flow)
 
     async def checkpoint(self, *, server: Server = Server.EXCHANGE) -> SignedCheckpoint:

@@ -154,7 +154,7 @@ class Exchange:
         with the last one, and the inclusion of `receipts` are verified. A receipt past the log's end is a difference: the exchange
         gave it for an entry that the log had, and the checkpoint is fetched afterwards. Raises FileInvalid as verify_included.
         """
-        flow = self._session.verification.verify_log(server, list(receipts), read_entries=read_entries)
+        flow = self._session.verification.verify_log(server, list(receipts), read_entries=read_entries, now=datetime.now(UTC))
         return self._driver.run(flow)
 
     def checkpoint(self, *, server: Server = Server.EXCHANGE) -> SignedCheckpoint:

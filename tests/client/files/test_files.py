@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tallystick.client import FileInvalid, Violation
@@ -340,6 +340,7 @@ def test_applicants_are_read_in_order_with_what_is_wrong_with_them(tmp_path: Pat
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@example(rows=[(" ", None), ("'=1", 1), (" '=1", None), ("=1", None)])
 @given(
     rows=st.lists(
         st.tuples(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -367,7 +368,7 @@ def test_exactly_the_changed_and_missing_entries_are_named_in_a_log_of_any_size(
         exported[n] += log_pb2.AuditEntry(method="changed").SerializeToString()
     server = _Server(leaves, exported)
     verification = Verification(_Checkpoints(server.hashes), {}, Authority(None))  # type: ignore[arg-type]  # a double of its flows alone
-    report = server.drive(verification.verify_log(Server.EXCHANGE, [], read_entries=True))
+    report = server.drive(verification.verify_log(Server.EXCHANGE, [], read_entries=True, now=datetime.now(UTC)))
     found: dict[DifferenceKind, set[int]] = {}
     for difference in report.differences:
         found.setdefault(difference.kind, set()).update(range(difference.begin, difference.end))
@@ -380,6 +381,6 @@ def test_exactly_the_changed_and_missing_entries_are_named_in_a_log_of_any_size(
 
 def test_the_flow_asks_for_nothing_but_calls() -> None:
     flow = Verification(_Checkpoints([leaf_hash(b"")]), {}, Authority(None)).verify_log(  # type: ignore[arg-type]  # a double of its flows alone
-        Server.EXCHANGE, [], read_entries=True
+        Server.EXCHANGE, [], read_entries=True, now=datetime.now(UTC)
     )
     assert isinstance(advance(flow), Call | PageStream)

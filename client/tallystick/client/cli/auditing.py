@@ -15,6 +15,7 @@ from tallystick.client.exceptions import FileInvalid, NotAllowed
 from tallystick.client.files import cells
 from tallystick.client.flows.auditing import AuditEntry, EntryFilter, OpenedEntry
 from tallystick.client.flows.completeness import CompleteList
+from tallystick.client.flows.differences import Difference
 from tallystick.client.flows.verification import LogReport
 from tallystick.client.profile.servers import Server
 from tallystick.credit.codes import describe_purpose
@@ -173,7 +174,7 @@ def _print_complete(tool: Tool, found: CompleteList) -> int:
     if found.invented:
         tool.results.print(output.table("In the server's list, and not so in the log", _COLUMNS, map(_row, found.invented)))
     lines = [f"{found.checkpoint.origin}: {found.checkpoint.size} entries, root {found.checkpoint.root.hex()}"]
-    lines += [str(difference) for difference in found.differences[:_DIFFERENCES_SHOWN]]
+    lines += _differences(found.differences)
     lines.append(f"{found.opened} entries of the period opened")
     for entries, what in (
         (
@@ -192,6 +193,13 @@ def _print_complete(tool: Tool, found: CompleteList) -> int:
     for line in lines:
         tool.results.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0 if found.complete else 1
+
+
+def _differences(found: Sequence[Difference]) -> list[str]:
+    """A line each; a list that is cut says so."""
+    lines = [str(difference) for difference in found[:_DIFFERENCES_SHOWN]]
+    more = len(found) - _DIFFERENCES_SHOWN
+    return [*lines, f"… and {more} more (--json lists all)"] if more > 0 else lines
 
 
 def _indices(entries: Sequence[AuditEntry]) -> str:
@@ -258,10 +266,8 @@ def _print_report(tool: Tool, report: LogReport, *, with_receipts: bool) -> None
         lines.append(f"{report.receipts_included} receipts kept")
     for line in lines:
         tool.results.print(line, markup=False, highlight=False, soft_wrap=True)
-    for difference in report.differences[:_DIFFERENCES_SHOWN]:
-        tool.results.print(str(difference), markup=False)
-    if len(report.differences) > _DIFFERENCES_SHOWN:
-        tool.results.print(f"… and {len(report.differences) - _DIFFERENCES_SHOWN} more (--json lists all)")
+    for line in _differences(report.differences):
+        tool.results.print(line, markup=False)
     if not report.verified:
         tool.results.print("what was signed, to be kept as evidence:\n" + report.note.rstrip(), markup=False, soft_wrap=True)
     verdict = "VERIFIED" if report.verified else "DIFFERENT: the log is not what was signed; tell the auditor"

@@ -254,7 +254,7 @@ def _cell(value: str | int | None) -> str | int:
     if not isinstance(value, str):
         return "" if value is None else value
     text = value.strip()
-    return f"'{text}" if _FORMULA.match(text) else text
+    return f"'{text}" if _FORMULA.match(text) else value
 
 
 def _unquoted(text: str) -> str:

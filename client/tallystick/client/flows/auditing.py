@@ -100,6 +100,23 @@ class OpenedEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Disclosed:
+    """What the server shows of an entry whose leaf is known from the log."""
+
+    entry: AuditEntry
+    subjects: tuple[DisclosedSubject, ...] | None
+    """None when it shows no evidence."""
+    request: bytes = field(repr=False)
+    """Empty when it is not shown."""
+    evidence_months: int
+    """When it shows none: for how many whole months beside the running one it keeps evidence, by its own word."""
+
+    def is_dropped(self, now: datetime) -> bool:
+        """Whether the evidence is gone because its time is over, and for no other reason that is known."""
+        return self.subjects is None and not is_kept(self.entry.create_time, self.evidence_months, now)
+
+
+@dataclass(frozen=True, slots=True)
 class EntryFilter:
     """Which entries to list. All that is set must hold."""
 
@@ -152,29 +169,18 @@ class Auditing:
         (element,) = yield from self._tokeniser.tokens([canonical(wanted.identity)])
         return element
 
-    def subjects_of(self, index: int, server: Server) -> Flow[tuple[AuditEntry, tuple[DisclosedSubject, ...] | int]]:
-        """An entry and whom its details name, after its commitment was rebuilt; or, when the server shows no evidence, for how many
-        months it keeps it. For a caller that has the entry's leaf from elsewhere: no proof of its inclusion is asked for."""
+    def disclosed(self, index: int, server: Server) -> Flow[Disclosed]:
+        """What an entry's evidence says, after its commitment was rebuilt. For a caller that has the entry's leaf from elsewhere:
+        no proof of its inclusion is asked for."""
         answered = yield from ask(self._get(index, server))
         message = answered.message
         entry = read_entry(message.logged_entry)
         if not message.details:
-            return entry, message.evidence_months
+            return Disclosed(entry, None, b"", message.evidence_months)
         envelope, subjects = _open_details(entry, message.details)
         if message.request:
             _check_request(entry, message.request, envelope, message.details[1:])
-        return entry, subjects
-
-    def request_of(self, index: int, server: Server) -> Flow[tuple[AuditEntry, bytes]]:
-        """An entry and its request, after the commitment and the request's digest were checked; empty when it is not shown."""
-        answered = yield from ask(self._get(index, server))
-        message = answered.message
-        entry = read_entry(message.logged_entry)
-        if not (message.details and message.request):
-            return entry, b""
-        envelope, _ = _open_details(entry, message.details)
-        _check_request(entry, message.request, envelope, message.details[1:])
-        return entry, message.request
+        return Disclosed(entry, subjects, message.request, 0)
 
     @staticmethod
     def _get(index: int, server: Server) -> Call[audit_service_pb2.GetAuditEntryResponse]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
+from datetime import datetime
 
 from google.protobuf.message import DecodeError
 
@@ -125,21 +126,24 @@ class Authority:
     def __init__(self, auditing: Auditing) -> None:
         self._auditing = auditing
 
-    def unauthorised(self, acts: Acts, server: Server) -> Flow[tuple[list[Difference], bool]]:
+    def unauthorised(self, acts: Acts, server: Server, now: datetime) -> Flow[tuple[list[Difference], bool]]:
         """The entries of a whole log that nobody had the authority for, and whether that could be told: not when the evidence of an
         entry about membership was dropped after its retention period."""
         registry = _Registry()
         for entry in acts.changes:
             try:
-                shown, request = yield from self._auditing.request_of(entry.index, server)
+                shown = yield from self._auditing.disclosed(entry.index, server)
             except ServerFault:
                 return [_withheld(entry)], False
-            if shown.leaf_hash != entry.leaf_hash:
+            if shown.entry.leaf_hash != entry.leaf_hash:
                 return [_withheld(entry)], False
-            if not request:
+            if shown.is_dropped(now):
                 return [], False
+            if not shown.request:
+                # Or else the loss of one entry's evidence would excuse every key that was smuggled in.
+                return [_withheld(entry)], False
             try:
-                registry.take(entry, request)
+                registry.take(entry, shown.request)
             except (DecodeError, CryptoError):
                 return [Difference(DifferenceKind.MALFORMED, entry.index, entry.index + 1)], False
         return acts.unauthorised(registry), True

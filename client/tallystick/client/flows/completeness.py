@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tallystick.client.exceptions import DetailsFalse, InputInvalid, ServerFault
-from tallystick.client.flows.auditing import AuditEntry, Auditing, DisclosedSubject, EntryFilter, is_kept, purpose_of, read_entry
+from tallystick.client.flows.auditing import AuditEntry, Auditing, DisclosedSubject, EntryFilter, purpose_of, read_entry
 from tallystick.client.flows.checkpoints import Checkpoints
 from tallystick.client.flows.differences import Difference, DifferenceKind
 from tallystick.client.flows.log_export import export_log
@@ -113,17 +113,17 @@ class Completeness:
             if method is not None and method.about is nobody:
                 continue
             try:
-                shown, subjects = yield from self._auditing.subjects_of(entry.index, server)
+                shown = yield from self._auditing.disclosed(entry.index, server)
             except ServerFault:
                 # Its evidence does not open.
                 reading.missing.append(entry)
                 continue
-            if shown.leaf_hash != entry.leaf_hash:
+            if shown.entry.leaf_hash != entry.leaf_hash:
                 raise DetailsFalse(f"entry {entry.index}: the entry shown is not the one that the log has")
-            if isinstance(subjects, int):
-                (reading.missing if is_kept(entry.create_time, subjects, now) else reading.unopened).append(entry)
+            if shown.subjects is None:
+                (reading.unopened if shown.is_dropped(now) else reading.missing).append(entry)
             else:
-                reading.take(entry, subjects, element, purpose)
+                reading.take(entry, shown.subjects, element, purpose)
         return reading
 
 

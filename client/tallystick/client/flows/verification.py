@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from tallystick.client.exceptions import FileInvalid, ReceiptFalse, Refused
 from tallystick.client.flows.authority import Acts, Authority
@@ -84,7 +85,7 @@ class Verification:
         self._authority = authority
         self._counterparts = counterparts
 
-    def verify_log(self, server: Server, receipts: Sequence[KeptReceipt], *, read_entries: bool) -> Flow[LogReport]:
+    def verify_log(self, server: Server, receipts: Sequence[KeptReceipt], *, read_entries: bool, now: datetime) -> Flow[LogReport]:
         """Verifies a log, in the order that the comments count."""
         # 1. The checkpoint is signed by the pinned key.
         previous = self._checkpoints.last_verified(server)
@@ -111,7 +112,7 @@ class Verification:
                 differences += yield from self._locate(server, checkpoint, export)
             else:
                 # Only in a log that is whole does no entry about membership lack.
-                unauthorised, replayed = yield from self._authority.unauthorised(acts, server)
+                unauthorised, replayed = yield from self._authority.unauthorised(acts, server, now)
                 differences += unauthorised
         # 5. What the receipts promised is in it. They were all given before the checkpoint was asked for, and given only after
         #    their entries were committed: none of them can be newer than it.

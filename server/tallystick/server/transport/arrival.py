@@ -15,12 +15,14 @@ from typing import Any
 
 import grpc
 
+from tallystick.contract.reasons import BY_VALUE
 from tallystick.server.errors import Refusal
 from tallystick.server.ledger.queue import RETRY_AFTER
 from tallystick.server.transport.tls import member_of_certificate
 from tallystick.v1 import errors_pb2
 
 Context = grpc.aio.ServicerContext[Any, Any]
+_STATUS_CODE = {code.value[0]: code for code in grpc.StatusCode}
 
 MAX_STREAMS = 128
 """Most calls at once on one connection."""
@@ -76,6 +78,11 @@ class Arrivals:
             raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, text, retry_after=RETRY_AFTER)
         with _counted(self._held, caller, size):
             yield
+
+
+def status_code(refusal: Refusal) -> grpc.StatusCode:
+    """The code that a refusal's reason goes with."""
+    return _STATUS_CODE[BY_VALUE[refusal.reason].code]
 
 
 @contextmanager

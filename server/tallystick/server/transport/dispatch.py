@@ -13,18 +13,16 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from tallystick.contract.reasons import BY_VALUE
 from tallystick.contract.wire import RECEIPT_KEY, STATUS_KEY
 from tallystick.server.errors import Refusal
 from tallystick.server.ledger.status import encode_status
 from tallystick.server.requests.calls import Answer, Call
 from tallystick.server.service import PublicMethod, Service
 from tallystick.server.telemetry.metrics import CALL_SECONDS, CALLS, UNLOGGED
-from tallystick.server.transport.arrival import Arrivals, Context
+from tallystick.server.transport.arrival import Arrivals, Context, status_code
 from tallystick.server.transport.tls import member_of_certificate
 from tallystick.v1 import errors_pb2, log_pb2
 
-_STATUS_CODE = {code.value[0]: code for code in grpc.StatusCode}
 Requests = AsyncIterator[bytes]
 
 events = structlog.get_logger()
@@ -126,4 +124,4 @@ async def _abort(context: Context, method: str, refusal: Refusal, answer: Answer
     if answer is not None:
         # grpc.aio drops what set_trailing_metadata was given when a call is aborted: it must go with the abort itself.
         trailing.append((RECEIPT_KEY, answer.receipt))
-    await context.abort(_STATUS_CODE[BY_VALUE[refusal.reason].code], refusal.message, tuple(trailing))
+    await context.abort(status_code(refusal), refusal.message, tuple(trailing))

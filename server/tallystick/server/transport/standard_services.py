@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from tallystick.server.errors import Refusal
-from tallystick.server.transport.arrival import ARRIVAL_SECONDS, Arrivals, Context
+from tallystick.server.transport.arrival import ARRIVAL_SECONDS, Arrivals, Context, status_code
 
 
 class Health:
@@ -37,7 +37,7 @@ class Health:
             async with self._arrivals.message(context) as message:
                 service = health_pb2.HealthCheckRequest.FromString(message).service
         except Refusal as refusal:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refusal.message)
+            await context.abort(status_code(refusal), refusal.message)
         except DecodeError:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the bytes are no HealthCheckRequest")
         if service:
@@ -66,7 +66,7 @@ class Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]  # un
                 async for answer in super().ServerReflectionInfo(_soon(request_iterator), context):
                     yield answer
         except Refusal as refusal:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refusal.message)
+            await context.abort(status_code(refusal), refusal.message)
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no question came")
 
