@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
-import structlog
 from google.protobuf.message import DecodeError
 
 from tallystick.contract.wire import RECEIPT_KEY, STATUS_KEY
@@ -24,8 +23,6 @@ from tallystick.server.transport.tls import member_of_certificate
 from tallystick.v1 import errors_pb2, log_pb2
 
 Requests = AsyncIterator[bytes]
-
-events = structlog.get_logger()
 
 
 class Dispatcher(grpc.GenericRpcHandler):
