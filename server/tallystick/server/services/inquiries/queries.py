@@ -130,7 +130,7 @@ class BatchQueryCreditHistories(Operation):
     """Many subjects; one faulty inquiry refuses them all."""
 
     contract = BATCH_QUERY_CREDIT_HISTORIES
-    cost = FULL_BATCH // 8
+    item_cost = FULL_BATCH // 4 // MAX_INQUIRIES
 
     def __init__(self, answers: InquiryAnswers) -> None:
         self._answers = answers
