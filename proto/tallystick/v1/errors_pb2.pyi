@@ -49,6 +49,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """PERMISSION_DENIED: the member may not query for this purpose."""
     ERROR_REASON_MEMBER_SUSPENDED: _ErrorReason.ValueType  # 22
     """PERMISSION_DENIED: the member is suspended. Logged once a minute."""
+    ERROR_REASON_RECIPROCITY_REQUIRED: _ErrorReason.ValueType  # 23
+    """PERMISSION_DENIED: who queries must report, and the member has not done so lately."""
     ERROR_REASON_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 40
     """INVALID_ARGUMENT: the bytes are not a message of the method's type, or hold unknown fields, or say the same more than once."""
     ERROR_REASON_FIELD_REQUIRED: _ErrorReason.ValueType  # 41
@@ -85,6 +87,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED, with google.rpc.RetryInfo: the server's queue is full. Not logged."""
     ERROR_REASON_EVALUATION_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 83
     """RESOURCE_EXHAUSTED: the member's daily evaluations are used up."""
+    ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 84
+    """RESOURCE_EXHAUSTED, with google.rpc.RetryInfo: a quota of the member is used up until its period ends. Not logged."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 100
     """UNAVAILABLE: the database cannot be reached; retry with the same request_id. Not logged."""
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 101
@@ -121,6 +125,8 @@ ERROR_REASON_PURPOSE_NOT_ALLOWED: ErrorReason.ValueType  # 21
 """PERMISSION_DENIED: the member may not query for this purpose."""
 ERROR_REASON_MEMBER_SUSPENDED: ErrorReason.ValueType  # 22
 """PERMISSION_DENIED: the member is suspended. Logged once a minute."""
+ERROR_REASON_RECIPROCITY_REQUIRED: ErrorReason.ValueType  # 23
+"""PERMISSION_DENIED: who queries must report, and the member has not done so lately."""
 ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 40
 """INVALID_ARGUMENT: the bytes are not a message of the method's type, or hold unknown fields, or say the same more than once."""
 ERROR_REASON_FIELD_REQUIRED: ErrorReason.ValueType  # 41
@@ -157,6 +163,8 @@ ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 82
 """RESOURCE_EXHAUSTED, with google.rpc.RetryInfo: the server's queue is full. Not logged."""
 ERROR_REASON_EVALUATION_QUOTA_EXCEEDED: ErrorReason.ValueType  # 83
 """RESOURCE_EXHAUSTED: the member's daily evaluations are used up."""
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 84
+"""RESOURCE_EXHAUSTED, with google.rpc.RetryInfo: a quota of the member is used up until its period ends. Not logged."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 100
 """UNAVAILABLE: the database cannot be reached; retry with the same request_id. Not logged."""
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 101

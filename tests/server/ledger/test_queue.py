@@ -103,7 +103,7 @@ async def test_a_member_alone_has_the_whole_batch_and_never_pauses() -> None:
 
 
 async def test_who_had_much_of_the_time_waits_while_others_are_there_and_no_longer() -> None:
-    queue = RequestQueue(length=1000, batch_size=256, batch_weight=FULL_BATCH)
+    queue = RequestQueue(length=1000, batch_size=256, batch_weight=FULL_BATCH, processor=lambda: 0.0)
     for name in range(200):
         queue.join(request(name, member="flood"))
     queue.join(request(1000, member="bank-a"))
@@ -124,7 +124,7 @@ async def test_who_had_much_of_the_time_waits_while_others_are_there_and_no_long
 
 
 async def test_members_that_share_the_time_fairly_do_not_wait_for_one_another() -> None:
-    queue = RequestQueue(length=1000, batch_size=256, batch_weight=FULL_BATCH)
+    queue = RequestQueue(length=1000, batch_size=256, batch_weight=FULL_BATCH, processor=lambda: 0.0)
     for name in range(200):
         for member in ("a", "b", "c", "d", "e"):
             queue.join(request(name, member=member))
@@ -132,6 +132,16 @@ async def test_members_that_share_the_time_fairly_do_not_wait_for_one_another() 
     assert len(batch) == 5 * 32
     queue.charge(batch, 0.1)
     assert queue.ready_in() < 0.005
+
+
+async def test_the_processor_that_calls_took_beside_their_batch_is_laid_to_them() -> None:
+    seconds = iter([0.0, 0.2])
+    queue = RequestQueue(length=1000, batch_size=256, batch_weight=FULL_BATCH, processor=lambda: next(seconds))
+    queue.join(request(0, member="bank-a"))
+    for name in range(200):
+        queue.join(request(name, member="flood"))
+    queue.charge(queue.take(), 0.1)
+    assert 0.8 < queue.ready_in() < 0.9
 
 
 async def test_bounds() -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 START = datetime.fromisoformat("2026-01-31T23:59:58+00:00")
 EPOCH = (1).to_bytes(4, "big") + b"e" * 16
-BATCH = BatchQueryCreditHistories(InquiryAnswers(EPOCH))
+BATCH = BatchQueryCreditHistories(InquiryAnswers(EPOCH, timedelta()))
 ERASED, KEPT, OTHER = (Subject(EPOCH, blind(bytes([number])).element, 2, f"C-{number}") for number in range(3))
 
 

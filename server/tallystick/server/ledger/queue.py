@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tallystick.server.errors import Refusal
@@ -111,7 +111,9 @@ class RequestQueue:
     Heavy requests share no transaction with those of other members: what goes wrong with them is its sender's alone.
     """
 
-    def __init__(self, *, length: int, batch_size: int, batch_weight: int) -> None:
+    def __init__(
+        self, *, length: int, batch_size: int, batch_weight: int, processor: Callable[[], float] = time.process_time
+    ) -> None:
         self._length = length
         self._batch_size = batch_size
         self._batch_weight = batch_weight
@@ -120,7 +122,9 @@ class RequestQueue:
         self._count = 0
         self._bytes = 0
         self._heavy_next = False
-        self._processor = time.process_time()
+        self._processor = processor
+        """Seconds of the processor that this process had so far."""
+        self._processor_then = processor()
 
     def __len__(self) -> int:
         return self._count
@@ -168,8 +172,8 @@ class RequestQueue:
     def charge(self, batch: Sequence[Ticket], seconds: float) -> None:
         """Lays the time that a batch took to the members that had part in it, and what of the processor their calls took beside it:
         to be received, verified, parsed and answered."""
-        processor = time.process_time()
-        beside, self._processor = processor - self._processor, processor
+        processor = self._processor()
+        beside, self._processor_then = processor - self._processor_then, processor
         # Calls that came to no transaction took some of it too, and nobody here is to wait for them.
         charged = min(max(seconds, beside), MOST_BESIDE * seconds)
         weights: Counter[str] = Counter()

@@ -106,6 +106,18 @@ _SHARES = _SUM_UP.format(
       ) AS newest"""
 )
 
+# By the newest of a member's submissions: those that were rejected whole report nothing.
+_REPORTERS = """
+SELECT member FROM unnest(%s::bigint[]) AS asked (member)
+WHERE EXISTS (
+  SELECT FROM (
+    SELECT accepted_count, create_time FROM request
+    WHERE request.member = asked.member AND accepted_count IS NOT NULL ORDER BY entry_index DESC LIMIT 100
+  ) AS newest
+  WHERE accepted_count > 0 AND create_time > %s
+)
+"""
+
 # What institution is which number must not be told by the order of the database's rows, nor be guessable.
 _random = random.SystemRandom()
 
@@ -125,8 +137,9 @@ class _Known:
 class InquiryAnswers:
     """What both methods share: the tokens that are good here, and the answer to one inquiry."""
 
-    def __init__(self, epoch_id: bytes) -> None:
+    def __init__(self, epoch_id: bytes, reciprocity: timedelta) -> None:
         self._epoch_id = epoch_id
+        self._reciprocity = reciprocity
 
     def violations(self, inquiry: inquiry_service_pb2.Inquiry, name: str) -> list[Violation]:
         """What is wrong with an inquiry, a token of another key epoch included."""
@@ -139,6 +152,8 @@ class InquiryAnswers:
         Raises Refusal when all of them together are too much: each is then to be run by itself."""
         for work in works:
             work.refusal = _purpose_refusal(work)
+        if self._reciprocity:
+            await self._refuse_who_does_not_report(connection, works, clock)
         asking = [work for work in works if work.refusal is None]
         known = await _read(connection, asking, clock, limit)
         if known is None and len(asking) == 1:
@@ -147,6 +162,15 @@ class InquiryAnswers:
             raise _too_large(limit)
         else:
             _answer(asking, known, clock, limit)
+
+    async def _refuse_who_does_not_report(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        members = sorted({work.caller.member for work in works if work.refusal is None})
+        rows = await connection.fetch(_REPORTERS, (members, clock - self._reciprocity))
+        reporting = {member for (member,) in rows}
+        for work in works:
+            if work.refusal is None and work.caller.member not in reporting:
+                text = f"who queries must have reported within {self._reciprocity.days} days: submit reports first"
+                work.refusal = Refusal(errors_pb2.ERROR_REASON_RECIPROCITY_REQUIRED, text)
 
 
 class QueryCreditHistory(Operation):
