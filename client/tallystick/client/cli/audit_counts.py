@@ -105,7 +105,9 @@ def count(
 
 
 def _show(tool: Tool, by: Sequence[Dimension], wanted: CountFilter, counted: EntryCounts, out: Path | None) -> int:
-    remarks = [_INDEX]
+    zone = ZoneInfo(wanted.time_zone)
+    period = " to ".join(each.astimezone(zone).isoformat(timespec="seconds") for each in (wanted.start, wanted.end))
+    remarks = [f"requests of {period}; hours and days of {zone.key}", _INDEX]
     if counted.groups > len(counted.counts):
         remarks.append(f"CUT: {len(counted.counts)} of {counted.groups} groups; raise --limit (1000 at most), or ask for less")
     if out is not None:
@@ -118,11 +120,9 @@ def _show(tool: Tool, by: Sequence[Dimension], wanted: CountFilter, counted: Ent
             tool.remark(line)
         return 0
     if out is None:
-        zone = ZoneInfo(wanted.time_zone)
-        period = " to ".join(each.astimezone(zone).isoformat(timespec="seconds") for each in (wanted.start, wanted.end))
         columns = (*(each.value for each in by), "requests", "subjects")
         rows = [(*_words(each, by), each.requests, each.subjects) for each in counted.counts]
-        tool.results.print(output.table(f"Requests of {period}, hours and days of {zone.key}", columns, rows))
+        tool.results.print(output.table("Requests", columns, rows))
     for line in remarks:
         tool.results.print(line, markup=False, soft_wrap=True)
     return 0

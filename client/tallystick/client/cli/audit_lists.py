@@ -108,7 +108,7 @@ def _element(token: str | None) -> bytes:
     return element
 
 
-# --- On the screen ----------------------------------------------------------------------------------------------------------------
+# --- On the screen ---------------------------------------------------------------------------------------------------------------
 
 
 def _print_entries(tool: Tool, title: str, entries: Sequence[AuditEntry]) -> None:
@@ -198,7 +198,7 @@ def _verdict(found: CompleteList) -> list[str]:
     return lines
 
 
-# --- In a file --------------------------------------------------------------------------------------------------------------------
+# --- In a file -------------------------------------------------------------------------------------------------------------------
 
 
 def _write(tool: Tool, out: Path, entries: Iterable[AuditEntry], limit: int | None) -> int:
