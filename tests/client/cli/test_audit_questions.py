@@ -121,6 +121,25 @@ def test_a_complete_list_goes_into_a_file_too(cli: Any, tmp_path: Path) -> None:
     assert cli("audit", "list", "--complete", "--limit", "3").code == 2
 
 
+def test_a_complete_list_does_not_call_made_up_what_nobody_can_open(cli: Any, system: Any) -> None:
+    for _ in range(2):
+        cli(*QUERY)
+    (token,) = {subject[1].hex() for logged in system.exchange.log for subject in logged.subjects}
+
+    def dropped(method: str, answer: Any) -> Any:
+        if isinstance(answer, pb.GetAuditEntryResponse) and answer.logged_entry.index == 0:
+            del answer.details[:]
+            answer.request = b""
+        return answer
+
+    system.exchange.tamper_answer = dropped
+    for by in (("--consent", "c-1"), ("--token", token)):
+        (found,) = cli("audit", "list", *by, "--to", "2026-01-01", "--complete", "--json").json
+        assert (found["complete"], found["invented"]) == (True, [])
+        assert [entry["index"] for entry in found["unopened"]] == [0]
+        assert 1 in [entry["index"] for entry in found["entries"]]
+
+
 # --- Counts ----------------------------------------------------------------------------------------------------------------------
 
 COUNTS = pb.CountAuditEntriesResponse(

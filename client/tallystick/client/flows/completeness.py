@@ -41,7 +41,7 @@ class CompleteList:
     left_out: tuple[AuditEntry, ...]
     """Those of `entries` that the server's list does not have: somebody hid them."""
     invented: tuple[AuditEntry, ...]
-    """What the server's list has, or says, and the log does not."""
+    """What the server's list has, or says, and the log does not; of entries that do not open nobody can tell."""
     opened: int
     """How many entries of the period were opened to find whom they are about."""
     missing: tuple[AuditEntry, ...]
@@ -95,7 +95,7 @@ class Completeness:
             signed.note,
             tuple(said.get(entry, entry) for entry in reversed(reading.found)),
             tuple(reversed(_without(reading.found, listed))),
-            tuple(_without(listed, reading.found)),
+            tuple(entry for entry in _without(listed, reading.found) if entry.index not in reading.untold),
             reading.opened,
             tuple(reading.missing),
             tuple(reading.unopened),
@@ -143,6 +143,11 @@ class _Reading:
         self.missing: list[AuditEntry] = []
         self.unopened: list[AuditEntry] = []
         self.hidden: list[AuditEntry] = []
+
+    @property
+    def untold(self) -> set[int]:
+        """Entries of which nobody can tell what they name: what a list says of them cannot be called made up."""
+        return {entry.index for entry in (*self.missing, *self.unopened, *self.hidden)}
 
     def take(self, entry: AuditEntry, subjects: Iterable[DisclosedSubject], wanted: EntryFilter) -> None:
         """One entry, opened. It is found as the server lists it: by subject once for each time that it names it, else once."""
