@@ -51,7 +51,7 @@ def _zone(text: str) -> ZoneInfo:
 @click.command()
 @click.option("--by", callback=read_as(_dimensions), default="member", show_default=True, help="By what, with commas between.")
 @click.option(
-    "--from", "start", help=f"At or after this day or instant, in --zone without one. [default: {_DAYS} days before --to]"
+    "--from", "start", help=f"At or after this day or instant, in --zone if it has none. [default: {_DAYS} days before --to]"
 )
 @click.option("--to", "end", help="Before this day or instant. [default: now]")
 @click.option("--zone", callback=read_as(_zone), default="UTC", show_default=True, help="Of hours and days, such as Asia/Taipei.")
