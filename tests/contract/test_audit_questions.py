@@ -66,6 +66,9 @@ def test_every_list_says_why_and_with_whose_consent(asked: Asked, sdk: Callable[
     assert listed[asked.batch].purpose is None
     assert listed[asked.refused].consent_reference == "refused"
     assert listed[asked.report].inquiries is None
+    complete = sdk("auditor").audit_list_complete(EntryFilter(start=asked.start, end=asked.end))
+    assert complete.complete
+    assert list(complete.entries) == list(listed.values())
     own = of(asked, sdk, "bank-b")
     assert own[asked.once].consent_reference == "once"
     assert not {asked.single, asked.batch, asked.refused} & set(own)
