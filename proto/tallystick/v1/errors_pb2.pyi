@@ -36,15 +36,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_KEY_REVOKED: _ErrorReason.ValueType  # 4
     """UNAUTHENTICATED: the key was revoked. Logged once a minute."""
     ERROR_REASON_SIGNATURE_STALE: _ErrorReason.ValueType  # 5
-    """UNAUTHENTICATED: created or expires lies outside the window, by the database's clock."""
+    """UNAUTHENTICATED: created or expires lies outside the window, by the database's clock. Logged once a minute."""
     ERROR_REASON_NONCE_REPLAYED: _ErrorReason.ValueType  # 6
-    """UNAUTHENTICATED: this key used this nonce before."""
+    """UNAUTHENTICATED: this key used this nonce before. Logged once a minute."""
     ERROR_REASON_AUDIENCE_MISMATCH: _ErrorReason.ValueType  # 7
     """UNAUTHENTICATED: the request is addressed to another exchange. Not logged."""
     ERROR_REASON_CERTIFICATE_MISMATCH: _ErrorReason.ValueType  # 8
-    """UNAUTHENTICATED: the client certificate names another member than the signing key's."""
+    """UNAUTHENTICATED: the client certificate names another member than the signing key's. Logged once a minute."""
     ERROR_REASON_ROLE_MISSING: _ErrorReason.ValueType  # 20
-    """PERMISSION_DENIED: the member's roles do not allow this method."""
+    """PERMISSION_DENIED: the member's roles do not allow this method. Logged once a minute."""
     ERROR_REASON_PURPOSE_NOT_ALLOWED: _ErrorReason.ValueType  # 21
     """PERMISSION_DENIED: the member may not query for this purpose."""
     ERROR_REASON_MEMBER_SUSPENDED: _ErrorReason.ValueType  # 22
@@ -108,15 +108,15 @@ ERROR_REASON_KEY_UNKNOWN: ErrorReason.ValueType  # 3
 ERROR_REASON_KEY_REVOKED: ErrorReason.ValueType  # 4
 """UNAUTHENTICATED: the key was revoked. Logged once a minute."""
 ERROR_REASON_SIGNATURE_STALE: ErrorReason.ValueType  # 5
-"""UNAUTHENTICATED: created or expires lies outside the window, by the database's clock."""
+"""UNAUTHENTICATED: created or expires lies outside the window, by the database's clock. Logged once a minute."""
 ERROR_REASON_NONCE_REPLAYED: ErrorReason.ValueType  # 6
-"""UNAUTHENTICATED: this key used this nonce before."""
+"""UNAUTHENTICATED: this key used this nonce before. Logged once a minute."""
 ERROR_REASON_AUDIENCE_MISMATCH: ErrorReason.ValueType  # 7
 """UNAUTHENTICATED: the request is addressed to another exchange. Not logged."""
 ERROR_REASON_CERTIFICATE_MISMATCH: ErrorReason.ValueType  # 8
-"""UNAUTHENTICATED: the client certificate names another member than the signing key's."""
+"""UNAUTHENTICATED: the client certificate names another member than the signing key's. Logged once a minute."""
 ERROR_REASON_ROLE_MISSING: ErrorReason.ValueType  # 20
-"""PERMISSION_DENIED: the member's roles do not allow this method."""
+"""PERMISSION_DENIED: the member's roles do not allow this method. Logged once a minute."""
 ERROR_REASON_PURPOSE_NOT_ALLOWED: ErrorReason.ValueType  # 21
 """PERMISSION_DENIED: the member may not query for this purpose."""
 ERROR_REASON_MEMBER_SUSPENDED: ErrorReason.ValueType  # 22

@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     """How long a retry of a query is recognised by its request_id."""
     submission_days: int = Field(default=400, ge=1, le=3650)
     """The same for submitted reports, which can also be listed that long."""
+    withdrawn_days: int = Field(default=400, ge=1, le=3650)
+    """How long a withdrawn account is remembered, so that an older report that comes late does not bring it back."""
     grace_seconds: float = Field(default=20.0, ge=0, le=600)
     """How long a worker may take to finish what it has begun when it is asked to stop."""
 
