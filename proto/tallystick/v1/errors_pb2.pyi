@@ -82,7 +82,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 80
     """RESOURCE_EXHAUSTED: the message is larger than its method takes. Not logged."""
     ERROR_REASON_ANSWER_TOO_LARGE: _ErrorReason.ValueType  # 81
-    """RESOURCE_EXHAUSTED: the answer would be larger than 4 MiB; ask for less."""
+    """RESOURCE_EXHAUSTED: the answer would be larger than 4 MiB, or take too long to make; ask for less."""
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 82
     """RESOURCE_EXHAUSTED, with google.rpc.RetryInfo: the server's queue is full. Not logged."""
     ERROR_REASON_EVALUATION_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 83
@@ -158,7 +158,7 @@ ERROR_REASON_STATE_CONFLICT: ErrorReason.ValueType  # 64
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 80
 """RESOURCE_EXHAUSTED: the message is larger than its method takes. Not logged."""
 ERROR_REASON_ANSWER_TOO_LARGE: ErrorReason.ValueType  # 81
-"""RESOURCE_EXHAUSTED: the answer would be larger than 4 MiB; ask for less."""
+"""RESOURCE_EXHAUSTED: the answer would be larger than 4 MiB, or take too long to make; ask for less."""
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 82
 """RESOURCE_EXHAUSTED, with google.rpc.RetryInfo: the server's queue is full. Not logged."""
 ERROR_REASON_EVALUATION_QUOTA_EXCEEDED: ErrorReason.ValueType  # 83

@@ -257,6 +257,15 @@ audit_subject = Table(
         postgresql_include=["purpose", "create_time"],
         postgresql_where=text("footprint"),
     ),
+    # Who stated a consent, newest first.
+    Index(
+        "audit_subject_consent_idx",
+        "consent_reference",
+        "entry_index",
+        postgresql_where=text("consent_reference <> ''"),
+    ),
+    # Rows are appended in the order of time: counting over a period.
+    Index("audit_subject_create_time_idx", "create_time", postgresql_using="brin"),
 )
 
 log_tile = Table(
