@@ -12,12 +12,13 @@ import grpc
 import pytest
 from tests.contract import requests
 from tests.contract.raw_caller import RawCaller
-from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT, UPDATE_MEMBER
+from tests.contract.requests import BATCH_QUERY, LIST_SUBMISSIONS, QUERY, SUBMIT, UPDATE_MEMBER
 from tests.contract.system import System
 
 from tallystick.server.installation.quota_texts import format_quota, parse_quota
 from tallystick.v1 import codes_pb2
 from tallystick.v1 import membership_service_pb2 as membership
+from tallystick.v1 import reporting_service_pb2 as reporting
 
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 LOAN, REVIEW = codes_pb2.PURPOSE_LOAN_APPROVAL, codes_pb2.PURPOSE_POST_LOAN_MANAGEMENT
@@ -25,28 +26,31 @@ LOAN, REVIEW = codes_pb2.PURPOSE_LOAN_APPROVAL, codes_pb2.PURPOSE_POST_LOAN_MANA
 
 @contextmanager
 def quotas(system: System, *texts: str, member_id: str = "bank-b") -> Iterator[RawCaller]:
-    """A member with these quotas, in a minute that has just begun."""
-    operator = system.operator
+    """A member with these quotas, of which its server knows, and which begin anew."""
 
     def give(given: list[membership.Quota]) -> None:
-        listed = operator.call(requests.LIST_MEMBERS, membership.ListMembersRequest(page_size=1000)).message.members
+        listed = system.operator.call(requests.LIST_MEMBERS, membership.ListMembersRequest(page_size=1000)).message.members
         member = next(each for each in listed if each.member_id == member_id)
         del member.quotas[:]
         member.quotas.extend(given)
         request = membership.UpdateMemberRequest(request_id=requests.request_id(), member=member)
-        assert list(operator.call(UPDATE_MEMBER, request).message.member.quotas) == given
+        assert list(system.operator.call(UPDATE_MEMBER, request).message.member.quotas) == given
 
-    if (left := 60 - time.time() % 60) < 12:
-        time.sleep(left + 0.1)
-    # What the tests before sent in this minute must not count.
+    caller = system[member_id].exchange
+    # What the tests before sent must not count.
     system.exchange.database_view.rows("DELETE FROM member_usage")
-    give([parse_quota(text) for text in texts])
-    time.sleep(2.5)
+    give([*(parse_quota(text) for text in texts), parse_quota("ListSubmissions:calls=1/day")])
+    wait_until_limited(caller, limited=True)
     try:
-        yield system[member_id].exchange
+        yield caller
     finally:
         give([])
-        time.sleep(1.5)
+        wait_until_limited(caller, limited=False)
+
+
+def wait_until_limited(caller: RawCaller, *, limited: bool) -> None:
+    """Until the caller's server has read the quotas: one of them is for a method that is used for nothing else here."""
+    requests.wait_until(lambda: caller.call(LIST_SUBMISSIONS, reporting.ListSubmissionsRequest()).ok is not limited)
 
 
 def ask(caller: RawCaller, system: System, purpose: int = LOAN) -> Any:
@@ -54,14 +58,14 @@ def ask(caller: RawCaller, system: System, purpose: int = LOAN) -> Any:
 
 
 def test_calls_of_a_method_and_when_to_come_again(system: System) -> None:
-    with quotas(system, "QueryCreditHistory:calls=3/minute") as caller:
+    with quotas(system, "QueryCreditHistory:calls=3/day") as caller:
         size = system.exchange.database_view.size
         assert [ask(caller, system).ok for _ in range(3)] == [True] * 3
         refused = ask(caller, system)
         assert (refused.code, refused.reason) == (EXHAUSTED, "QUOTA_EXCEEDED")
         assert refused.retry_after is not None
-        assert 0 < refused.retry_after <= 60
-        assert "QueryCreditHistory:calls=3/minute" in refused.text
+        assert 0 < refused.retry_after <= 86_400
+        assert "QueryCreditHistory:calls=3/day" in refused.text
         # It leaves nothing in the log, and other methods and members go on.
         assert (refused.receipt, system.exchange.database_view.size) == (None, size + 3)
         assert caller.call(requests.LIST_MEMBERS, membership.ListMembersRequest()).ok
@@ -69,11 +73,15 @@ def test_calls_of_a_method_and_when_to_come_again(system: System) -> None:
 
 
 def test_a_quota_is_counted_over_all_workers(system: System, second_worker: str) -> None:
-    with quotas(system, "calls=20/minute") as caller:
+    with quotas(system, "QueryCreditHistory:calls=20/day") as caller:
         elsewhere = caller.at(second_worker)
+        wait_until_limited(elsewhere, limited=True)
         assert all(ask(elsewhere, system).ok for _ in range(20))
-        time.sleep(2.5)
-        assert ask(caller, system).reason == "QUOTA_EXCEEDED"
+        assert ask(elsewhere, system).reason == "QUOTA_EXCEEDED"
+        # The first one hears of it within a second or two: sooner than its own calls would use the quota up.
+        time.sleep(1.5)
+        told = [ask(caller, system).reason for _ in range(10)]
+        assert "QUOTA_EXCEEDED" in told
         elsewhere.close()
 
 
@@ -91,7 +99,9 @@ def test_subjects_of_a_purpose_in_batches_and_alone(system: System) -> None:
 
 def test_bytes_and_kept_bytes(system: System) -> None:
     few = requests.submission([requests.report(system.mint.stranger())])
-    with quotas(system, f"kept-bytes={few.ByteSize() * 2}/day", "SubmitReports:bytes=1000/minute", member_id="bank-a") as caller:
+    with quotas(
+        system, f"SubmitReports:kept-bytes={few.ByteSize() * 2}/day", "SubmitReports:bytes=1000/day", member_id="bank-a"
+    ) as caller:
         assert few.ByteSize() < 1000
         assert caller.call(SUBMIT, few).ok
         many = requests.submission(requests.report(system.mint.stranger()) for _ in range(10))
@@ -104,7 +114,7 @@ def test_bytes_and_kept_bytes(system: System) -> None:
 
 
 def test_a_quota_of_one_s_own_takes_the_default_s_place_and_leaves_the_others(system: System) -> None:
-    with quotas(system, "calls=unlimited/minute", "QueryCreditHistory:calls=1/minute") as caller:
+    with quotas(system, "calls=unlimited/minute", "QueryCreditHistory:calls=1/day") as caller:
         assert ask(caller, system).ok
         assert ask(caller, system).reason == "QUOTA_EXCEEDED"
 
