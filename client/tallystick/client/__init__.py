@@ -53,10 +53,11 @@ if TYPE_CHECKING:
     from tallystick.client.flows.completeness import CompleteList
     from tallystick.client.flows.counting import CountFilter, Dimension, EntryCount, EntryCounts
     from tallystick.client.flows.differences import Difference, DifferenceKind
-    from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueryResult
+    from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueriedBatch, QueryResult
     from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
     from tallystick.client.flows.reporting import (
         Report,
+        ReportedBatch,
         ReportResult,
         Submission,
         SubmissionDetails,
@@ -123,6 +124,7 @@ __all__ = [
     "Profile",
     "ProfileError",
     "Purpose",
+    "QueriedBatch",
     "QueryResult",
     "ReceiptFalse",
     "ReceiptMissing",
@@ -131,6 +133,7 @@ __all__ = [
     "Report",
     "ReportOutcome",
     "ReportResult",
+    "ReportedBatch",
     "Server",
     "ServerFault",
     "SignatureCheck",
@@ -193,6 +196,7 @@ _HOMES = {
     "tallystick.client.flows.inquiries": (
         "Inquiry",
         "InquiryOutcome",
+        "QueriedBatch",
         "QueryResult",
     ),
     "tallystick.client.flows.member_keys": (
@@ -207,6 +211,7 @@ _HOMES = {
     "tallystick.client.flows.reporting": (
         "Report",
         "ReportResult",
+        "ReportedBatch",
         "Submission",
         "SubmissionDetails",
         "Verdict",

@@ -13,15 +13,17 @@ from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tallystick.client.drivers.tasks import TaskDriver, batches, chunks
+from tallystick.client.drivers.tasks import TaskDriver, chunks, cut, iterate
 from tallystick.client.flows.auditing import AuditEntry, EntryFilter, OpenedEntry
 from tallystick.client.flows.checkpoints import SignedCheckpoint
 from tallystick.client.flows.completeness import CompleteList
 from tallystick.client.flows.counting import CountFilter, Dimension, EntryCounts
-from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueryResult
+from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, NumberedInquiries, QueriedBatch, QueryResult
 from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
 from tallystick.client.flows.reporting import (
+    NumberedReports,
     Report,
+    ReportedBatch,
     ReportResult,
     Submission,
     SubmissionDetails,
@@ -95,6 +97,15 @@ class AsyncExchange:
         """
         return self._driver.in_order(self._session.inquiries.query_batch, chunks(inquiries, MAX_INQUIRIES))
 
+    def query_batches(
+        self, batches: Iterable[NumberedInquiries] | AsyncIterable[NumberedInquiries], *, run: uuid.UUID
+    ) -> AsyncGenerator[QueriedBatch]:
+        """Queries numbered batches of at most 200 under the request_ids of a run, so that the run can be gone on with.
+
+        A batch that was sent before, with the same inquiries, leaves no second footprint.
+        """
+        return self._driver.in_order(self._session.inquiries.query_numbered(run), iterate(batches))
+
     # --- Reports ----------------------------------------------------------------------------------------------------------------
 
     async def report(self, report: Report) -> ReportResult:
@@ -104,7 +115,16 @@ class AsyncExchange:
 
     def report_many(self, reports: Iterable[Report] | AsyncIterable[Report]) -> AsyncGenerator[ReportResult]:
         """Reports many accounts in batches; results come in the order of the reports, which are taken as they are needed."""
-        return self._driver.in_order(self._session.reporting.submit, batches(reports))
+        return self._driver.in_order(self._session.reporting.submit, cut(reports))
+
+    def report_batches(
+        self, batches: Iterable[NumberedReports] | AsyncIterable[NumberedReports], *, run: uuid.UUID
+    ) -> AsyncGenerator[ReportedBatch]:
+        """Reports numbered batches under the request_ids of a run, so that the run can be gone on with.
+
+        A batch that was sent before, with the same reports, is answered as it was then.
+        """
+        return self._driver.in_order(self._session.reporting.submit_numbered(run), iterate(batches))
 
     async def withdraw(
         self,

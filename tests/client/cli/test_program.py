@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tallystick.client.cli.context import Tool
 from tallystick.client.cli.program import run
 from tallystick.client.exceptions import NotAllowed, ProfileError
 from tallystick.client.exchange import Exchange
-from tallystick.client.flows.reporting import Report, ReportResult
+from tallystick.client.flows.reporting import NumberedReports, ReportedBatch, ReportResult
 from tallystick.client.protocol.calls import RawFailure
 from tallystick.credit.enums import ReportOutcome
 from tallystick.v1 import log_pb2
@@ -243,14 +244,16 @@ def test_a_refusal_to_read_the_entries_names_the_way_without(cli: Any, monkeypat
 def test_an_interrupted_run_is_one_line_that_says_how_far_it_came(
     system: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(_: object, reports: Iterable[Report]) -> Iterator[ReportResult]:
-        yield ReportResult(next(iter(reports)), ReportOutcome.ACCEPTED)
+    def interrupted(_: object, batches: Iterable[NumberedReports], *, run: uuid.UUID) -> Iterator[ReportedBatch]:
+        number, reports = next(iter(batches))
+        yield ReportedBatch(number, tuple(ReportResult(report, ReportOutcome.ACCEPTED) for report in reports))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Exchange, "report_many", interrupted)
+    monkeypatch.setattr(Exchange, "report_batches", interrupted)
     file = accounts_file(tmp_path / "accounts.csv", 2)
     assert run(["report", str(file)], Tool(open_exchange=lambda profile: system.open())) == 130
-    assert capsys.readouterr().err == "tallystick: interrupted; 1 accounts reported before this\n"
+    told = "tallystick: interrupted; 2 accounts reported before this; go on with the same command and --resume\n"
+    assert capsys.readouterr().err == told
 
 
 def test_the_number_is_asked_for_without_an_echo(cli: Any, system: Any, monkeypatch: pytest.MonkeyPatch) -> None:

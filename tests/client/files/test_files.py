@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import datetime as dt
+import os
 import sys
-from collections.abc import Sequence
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ import pyarrow.parquet
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.client.files.rows import COLUMNS, ROW, only, write_csv
 
 from tallystick.client import FileInvalid, Violation
 from tallystick.client.files import accounts
-from tallystick.client.files.accounts import AccountRows, read_accounts
+from tallystick.client.files.accounts import read_accounts
+from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.applicants import DECISION_COLUMNS, read_applicants
-from tallystick.client.files.tables import TableReader, TableWriter
+from tallystick.client.files.reading import TableReader
+from tallystick.client.files.tables import TableWriter
 from tallystick.client.identities import canonical
 from tallystick.credit.enums import (
     AccountType,
@@ -33,35 +37,6 @@ from tallystick.credit.enums import (
     SubjectKind,
 )
 from tallystick.credit.history import Account, AccountMonth, RelatedObligor, RunningOverdue, SpecialTransaction
-
-COLUMNS = (*accounts.REQUIRED, *accounts.ACCOUNT_OPTIONAL, *accounts.MONTH_COLUMNS)
-ROW = {
-    "id_kind": "person",
-    "id_type": "2",
-    "id_country": "DE",
-    "id_number": "C01X00T47",
-    "account_number": "00017",
-    "as_of": "2025-09-30T23:59:59+08:00",
-    "account_type": "R2",
-    "status": "1",
-    "currency": "CNY",
-    "opened_date": "2020-01-31",
-    "month": "2025-09",
-    "disposition": "N",
-}
-
-
-def write_csv(path: Path, rows: Sequence[dict[str, str]], columns: Sequence[str] = COLUMNS) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-def only(path: Path) -> AccountRows:
-    (account,) = read_accounts(path)
-    return account
 
 
 def reject(path: Path) -> tuple[int, str, str]:
@@ -146,7 +121,8 @@ def test_parquet_says_the_same_with_its_own_types(tmp_path: Path) -> None:
         "credit_limit": pyarrow.array([None], pyarrow.int64()),
     }
     pyarrow.parquet.write_table(pyarrow.table(typed), tmp_path / "a.parquet")
-    assert only(tmp_path / "a.parquet").report == text.report
+    (typed_account,) = read_accounts(tmp_path / "a.parquet", Amounts.MINOR)
+    assert typed_account.report == text.report
 
 
 def test_rows_of_one_account_make_one_report_and_an_account_may_have_no_month(tmp_path: Path) -> None:
@@ -166,7 +142,6 @@ def test_rows_of_one_account_make_one_report_and_an_account_may_have_no_month(tm
         ("as_of", "yesterday", "FIELD_MALFORMED"),
         ("account_type", "2", "FIELD_MALFORMED"),
         ("status", "-1", "FIELD_MALFORMED"),
-        ("balance", "12.50", "FIELD_MALFORMED"),
         ("balance", "1e3", "FIELD_MALFORMED"),
         ("balance", "９", "FIELD_MALFORMED"),
         ("opened_date", "31.01.2020", "FIELD_MALFORMED"),
@@ -271,10 +246,9 @@ def test_the_line_that_is_not_utf_8_is_named_however_large_the_buffer(tmp_path: 
     path = write_csv(tmp_path / "a.csv", [{**ROW, "account_number": str(n)} for n in range(3_000)])
     with path.open("ab") as file:
         file.write("M\u00fcller".encode("latin-1"))
-    read = read_accounts(path)
-    assert len([next(read) for _ in range(2_999)]) == 2_999
+    # Before anything is given.
     with pytest.raises(FileInvalid, match="line 3002: not UTF-8"):
-        list(read)
+        read_accounts(path)
 
 
 def test_lines_of_commas_alone_are_skipped(tmp_path: Path) -> None:
@@ -360,14 +334,31 @@ def test_what_is_written_is_read_again(
     assert [cells for _, cells in TableReader(path, ("name", "count"), ())] == expected
 
 
-def test_a_file_is_read_as_far_as_it_is_needed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [b'"a quotation mark that is left open', b"three,cells,here\n", b"\x1a\n", b"\xd5\xcb\n"])
+def test_what_is_wrong_at_a_file_s_end_is_told_before_its_first_account(tmp_path: Path, end: bytes) -> None:
     path = write_csv(tmp_path / "a.csv", [{**ROW, "account_number": str(n)} for n in range(5_000)])
     with path.open("ab") as file:
-        file.write(b'"what is wrong here is not seen before it is reached')
-    read = read_accounts(path)
+        file.write(end)
+    with pytest.raises(FileInvalid, match=r"(row|line) 5002"):
+        read_accounts(path)
+
+
+def test_a_pipe_is_read_as_far_as_it_is_needed(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    source = write_csv(tmp_path / "a.csv", [{**ROW, "account_number": str(n)} for n in range(5_000)])
+
+    def fill() -> None:
+        with pipe.open("wb") as file, contextlib.suppress(BrokenPipeError):
+            file.write(source.read_bytes() + b'"left open')
+
+    filling = threading.Thread(target=fill)
+    filling.start()
+    read = read_accounts(pipe)
     assert [next(read).rows for _ in range(1_000)] == [(n,) for n in range(2, 1_002)]
     with pytest.raises(FileInvalid):
         list(read)
+    filling.join()
 
 
 def test_the_examples_of_the_documentation_are_read(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -135,14 +136,18 @@ class ReceiptFile:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._file is not None:
-            with self._naming_file():
-                self._file.close()
+            with self._naming_file(), self._file:
+                self._file.flush()
+                if self._path is not None and self._path.is_file():
+                    os.fsync(self._file.fileno())
 
     def keep(self, receipt: KeptReceipt | None) -> None:
         """Adds a receipt. The results of one batch share theirs, and come one after the other."""
         if self._file is not None and receipt is not None and receipt != self._last:
             with self._naming_file():
+                # At once: what a run counts as done has its receipt, whatever ends the run.
                 self._file.write(receipt.to_json() + "\n")
+                self._file.flush()
             self._last = receipt
 
     @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterator
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,15 +13,19 @@ import click
 from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
 from tallystick.client.cli.history import print_history
-from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity
+from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity, standard_input
 from tallystick.client.cli.policy import load_policy
+from tallystick.client.cli.runs import Run
+from tallystick.client.exceptions import AnswerMalformed
 from tallystick.client.files import cells
 from tallystick.client.files.applicants import Applicant, DecisionWriter, problem_of, read_applicants
-from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome
+from tallystick.client.flows.inquiries import InquiryOutcome, NumberedInquiries, QueriedBatch
+from tallystick.contract.limits import MAX_INQUIRIES
 from tallystick.credit.enums import Purpose
 from tallystick.credit.screening import ScreeningPolicy
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_INPUT = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -69,70 +74,93 @@ def query(
 
 
 @click.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=_INPUT, callback=standard_input)
 @click.option("--out", required=True, type=_NEW_FILE, help="Write the decisions here (CSV or Parquet).")
 @click.option("--policy", "policy_file", type=_FILE, help="Screen by this policy. [default: the built-in one]")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipts here.")
+@click.option("--encoding", help="Of a CSV file that is not UTF-8 or UTF-16: gb18030, big5, cp1252 …")
+@click.option("--resume", is_flag=True, help="Go on with an earlier run of this file that ended early.")
 @command
-def screen(tool: Tool, file: Path, out: Path, policy_file: Path | None, keep_receipts: Path | None) -> int:
-    """Query and screen the applicants of FILE (CSV or Parquet; docs/files.md has both layouts).
+def screen(
+    tool: Tool,
+    file: Path,
+    out: Path,
+    policy_file: Path | None,
+    keep_receipts: Path | None,
+    encoding: str | None,
+    resume: bool,
+) -> int:
+    """Query and screen the applicants of FILE (CSV or Parquet, "-" is standard input; docs/files.md has both layouts).
 
-    Each applicant gets a row in the output, in the same order, under the applicant_id of the input and no other identifier.
+    Each applicant gets a row in the output, in the same order, under the applicant_id of the input and no other identifier. What
+    ends a run early leaves what was done: --resume goes on from there.
     """
     keep_apart({"FILE": file, "--policy": policy_file}, {"--out": out, "--keep-receipts": keep_receipts})
     policy = load_policy(policy_file)
+    applicants = read_applicants(file, encoding)
     with ExitStack() as stack:
         exchange = stack.enter_context(tool.exchange())
-        run = _Run(policy, stack.enter_context(DecisionWriter(out)))
+        run = Run(tool, exchange.profile.state_folder, "screen", file, (encoding,), resume=resume)
+        writer = stack.enter_context(DecisionWriter(out, resume_at=run.progress.output_bytes if resume else None))
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
+        stack.enter_context(run)
+        screened = _Screened(policy, writer, run)
         shown = stack.enter_context(output.progress(tool.remarks, "applicants screened"))
-        for outcome in exchange.query_many(run.inquiries(file)):
-            if outcome.result is not None:
-                receipts.keep(outcome.result.receipt)
-            run.take(outcome)
-            shown.add()
+        for batch in exchange.query_batches(screened.batches(run.input(applicants)), run=run.run):
+            for outcome in batch.outcomes:
+                receipts.keep(outcome.result.receipt if outcome.result is not None else None)
+            shown.add(screened.take(batch))
+        screened.show(tool)
         run.finish()
-    if tool.as_json:
-        output.write_json({"applicants": run.counts.total(), **run.counts})
-    else:
-        counts = ", ".join(f"{count} {what}" for what, count in sorted(run.counts.items()))
-        tool.results.print(f"{run.counts.total()} applicants: {counts or 'none'}")
-    return 1 if run.counts["error"] else 0
+    return 1 if run.progress.counts["error"] else 0
 
 
-class _Run:
-    """Keeps the applicants that are under way, and writes a row for each in the order of the file."""
+class _Screened:
+    """Keeps the applicants of the batches that are under way, and writes a row for each in the order of the file."""
 
-    def __init__(self, policy: ScreeningPolicy, writer: DecisionWriter) -> None:
+    def __init__(self, policy: ScreeningPolicy, writer: DecisionWriter, run: Run) -> None:
         self._policy = policy
         self._writer = writer
-        self._under_way: deque[Applicant] = deque()
-        self.counts: Counter[str] = Counter()
+        self._run = run
+        self._under_way: deque[list[Applicant]] = deque()
 
-    def inquiries(self, file: Path) -> Iterator[Inquiry]:
-        """The inquiries of the file; rows that are no inquiries wait for their turn in the output."""
-        for applicant in read_applicants(file):
-            self._under_way.append(applicant)
-            if applicant.inquiry is not None:
-                yield applicant.inquiry
+    def batches(self, applicants: Iterable[Applicant]) -> Iterator[NumberedInquiries]:
+        """The applicants in batches; rows that are no inquiries go with the batch that they stand in, and are not sent."""
+        iterator, number = iter(applicants), self._run.progress.batches
+        while rows := list(itertools.islice(iterator, MAX_INQUIRIES)):
+            if len(rows) < MAX_INQUIRIES and not self._run.complete:
+                return  # cut short because the run ends, it would be another than the next run makes of this number
+            self._under_way.append(rows)
+            yield number, [row.inquiry for row in rows if row.inquiry is not None]
+            number += 1
 
-    def take(self, outcome: InquiryOutcome) -> None:
-        self._write_problems()
-        applicant = self._under_way.popleft()
-        if outcome.result is not None:
-            screening = self._policy.evaluate(outcome.result.history)
-            self._writer.decided(applicant.applicant_id, outcome.result, screening)
-            self.counts[screening.decision.value] += 1
-        elif outcome.error is not None:
-            self._writer.failed(applicant.applicant_id, *problem_of(outcome.error))
-            self.counts["error"] += 1
+    def take(self, batch: QueriedBatch) -> int:
+        """Writes the rows of a batch; returns how many applicants it had."""
+        rows, outcomes = self._under_way.popleft(), iter(batch.outcomes)
+        for applicant in rows:
+            self._run.progress.counts[self._write(applicant, outcomes)] += 1
+        self._run.batch_done(len(rows), self._writer.written())
+        return len(rows)
 
-    def finish(self) -> None:
-        """Writes the rows that come after the last inquiry."""
-        self._write_problems()
-
-    def _write_problems(self) -> None:
-        while self._under_way and (problem := self._under_way[0].problem) is not None:
-            applicant = self._under_way.popleft()
+    def _write(self, applicant: Applicant, outcomes: Iterator[InquiryOutcome]) -> str:
+        """Writes an applicant's row; returns the decision, or "error"."""
+        if (problem := applicant.problem) is not None:
             self._writer.failed(applicant.applicant_id, problem.column, problem.reason, problem.description)
-            self.counts["error"] += 1
+            return "error"
+        outcome = next(outcomes)
+        if outcome.result is None:
+            self._writer.failed(applicant.applicant_id, *problem_of(outcome.error or AnswerMalformed("no outcome")))
+            return "error"
+        screening = self._policy.evaluate(outcome.result.history)
+        self._writer.decided(applicant.applicant_id, outcome.result, screening)
+        return screening.decision.value
+
+    def show(self, tool: Tool) -> None:
+        """Prints the decisions: all, or those until the run ended early."""
+        counts, complete = self._run.progress.counts, self._run.complete
+        if tool.as_json:
+            output.write_json({"applicants": counts.total(), **counts, "complete": complete})
+            return
+        shown = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+        until = "" if complete else "until the run ended early: "
+        tool.results.print(f"{until}{counts.total()} applicants: {shown or 'none'}")

@@ -128,9 +128,9 @@ class Counter:
     def __init__(self) -> None:
         self.done = 0
 
-    def add(self) -> None:
-        """One more."""
-        self.done += 1
+    def add(self, count: int = 1) -> None:
+        """So many more."""
+        self.done += count
 
 
 @contextmanager
@@ -158,8 +158,8 @@ class _Live(Counter):
         self._shown, self._what = shown, what
         self._task = shown.add_task(what)
 
-    def add(self) -> None:
-        super().add()
+    def add(self, count: int = 1) -> None:
+        super().add(count)
         self._shown.update(self._task, description=f"{self.done:,} {self._what}")
 
 
@@ -168,8 +168,8 @@ class _Lines(Counter):
         super().__init__()
         self._console, self._what, self._next = console, what, time.monotonic() + _PLAIN_INTERVAL
 
-    def add(self) -> None:
-        super().add()
+    def add(self, count: int = 1) -> None:
+        super().add(count)
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _PLAIN_INTERVAL
             self._console.print(f"{self.done} {self._what}", markup=False)

@@ -76,6 +76,11 @@ def _read_number() -> str:
     return sys.stdin.readline().strip()
 
 
+def standard_input(_context: click.Context, _parameter: click.Parameter, file: Path) -> Path:
+    """A file argument; "-" is standard input."""
+    return Path("/dev/stdin") if str(file) == "-" else file
+
+
 def keep_apart(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path | None]) -> None:
     """Refuses an output that is an input or another output, by whatever name or link, before anything is opened."""
     known = [(name, path) for name, path in inputs.items() if path is not None]

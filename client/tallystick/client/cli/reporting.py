@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -13,69 +13,115 @@ import click
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
-from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity
+from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity, standard_input
+from tallystick.client.cli.runs import Run
 from tallystick.client.files import cells
 from tallystick.client.files.accounts import AccountRows, Reject, read_accounts
+from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.tables import TableWriter
-from tallystick.client.flows.reporting import Report, ReportResult, SubmissionDetails
+from tallystick.client.flows.reporting import Batch, NumberedReports, ReportedBatch, SubmissionDetails
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 
 _SHOWN_REJECTS = 10
-_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+MAX_ROWS_UNDER_WAY = 2_000
+"""Accounts that go with one batch at the most, be they fit to be sent or not."""
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=_FILE, callback=standard_input)
 @click.option("--rejects", type=_NEW_FILE, help="Write what was rejected here: row, field, reason, description.")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipts here.")
+@click.option(
+    "--amounts",
+    type=click.Choice([each.value for each in Amounts]),
+    help="Whether 123.45 CNY is 12345 (minor) or 123.45 (major). [default: minor, and no decimals]",
+)
+@click.option("--encoding", help="Of a CSV file that is not UTF-8 or UTF-16: gb18030, big5, cp1252 …")
+@click.option("--resume", is_flag=True, help="Go on with an earlier run of this file that ended early.")
 @command
-def report(tool: Tool, file: Path, rejects: Path | None, keep_receipts: Path | None) -> int:
-    """Report the accounts of FILE (CSV or Parquet; docs/files.md has the layout).
+def report(
+    tool: Tool,
+    file: Path,
+    rejects: Path | None,
+    keep_receipts: Path | None,
+    amounts: str | None,
+    encoding: str | None,
+    resume: bool,
+) -> int:
+    """Report the accounts of FILE (CSV or Parquet, "-" is standard input; docs/files.md has the layout).
 
-    Each account is accepted or rejected by itself. Running it again is safe: what is known already changes nothing.
+    Each account is accepted or rejected by itself. Running it again is safe: what is known already changes nothing. What ends a run
+    early leaves what was done: --resume goes on from there.
     """
     keep_apart({"FILE": file}, {"--rejects": rejects, "--keep-receipts": keep_receipts})
+    said = Amounts(amounts) if amounts else None
+    accounts = read_accounts(file, said, encoding)
     with ExitStack() as stack:
         exchange = stack.enter_context(tool.exchange())
-        tally = _Tally(tool, stack, rejects)
+        run = Run(tool, exchange.profile.state_folder, "report", file, (amounts, encoding), resume=resume)
+        tally = _Tally(tool, stack, rejects, run)
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
+        stack.enter_context(run)
         shown = stack.enter_context(output.progress(tool.remarks, "accounts reported"))
-        for result in exchange.report_many(tally.reports(file)):
-            receipts.keep(result.receipt)
-            tally.take(result)
-            shown.add()
-    return tally.finish()
+        for batch in exchange.report_batches(tally.batches(run.input(accounts)), run=run.run):
+            for result in batch.results:
+                receipts.keep(result.receipt)
+            shown.add(tally.take(batch))
+        tally.show()
+        run.finish()
+    return 1 if tally.rejected else 0
 
 
 class _Tally:
-    """Keeps the rows of the reports that are under way, and counts what becomes of them."""
+    """Keeps the rows of the batches that are under way, and counts what becomes of them."""
 
-    def __init__(self, tool: Tool, stack: ExitStack, rejects: Path | None) -> None:
+    def __init__(self, tool: Tool, stack: ExitStack, rejects: Path | None, run: Run) -> None:
         self._tool = tool
-        self._under_way: deque[AccountRows] = deque()
-        self._outcomes: Counter[ReportOutcome] = Counter()
-        self._submissions: dict[uuid.UUID, None] = {}
+        self._run = run
+        self._under_way: deque[list[AccountRows]] = deque()
         self._shown = 0
         columns = ("row", "field", "reason", "description")
-        self._writer = stack.enter_context(TableWriter(rejects, columns, ("row",))) if rejects else None
+        resume_at = run.progress.output_bytes if run.resumed else None
+        self._writer = stack.enter_context(TableWriter(rejects, columns, ("row",), resume_at=resume_at)) if rejects else None
 
-    def reports(self, file: Path) -> Iterator[Report]:
-        """The reports of the file; what cannot be read as one is rejected on the way."""
-        for account in read_accounts(file):
+    @property
+    def rejected(self) -> int:
+        """How many accounts were rejected."""
+        return self._run.progress.counts[ReportOutcome.REJECTED.name]
+
+    def batches(self, accounts: Iterable[AccountRows]) -> Iterator[NumberedReports]:
+        """The accounts in batches; those that cannot be read as reports go with the batch that they stand in, and are not sent."""
+        number, batch, rows = self._run.progress.batches, Batch(), list[AccountRows]()
+        for account in accounts:
+            full = batch.add(account.report) if account.report is not None else []
+            if full or len(rows) >= MAX_ROWS_UNDER_WAY:
+                self._under_way.append(rows)
+                yield number, full or batch.rest()
+                number, rows = number + 1, []
+            rows.append(account)
+        # A batch that is cut short because the run ends would be another than the next run makes of this number.
+        if rows and self._run.complete:
+            self._under_way.append(rows)
+            yield number, batch.rest()
+
+    def take(self, batch: ReportedBatch) -> int:
+        """Counts what became of a batch; returns how many accounts it had."""
+        rows, results = self._under_way.popleft(), iter(batch.results)
+        progress = self._run.progress
+        for account in rows:
             if account.report is None:
-                self._outcomes[ReportOutcome.REJECTED] += 1
+                progress.counts[ReportOutcome.REJECTED.name] += 1
                 self._reject(account.rejects)
-            else:
-                self._under_way.append(account)
-                yield account.report
-
-    def take(self, result: ReportResult) -> None:
-        account = self._under_way.popleft()
-        self._outcomes[result.outcome] += 1
-        if result.request_id is not None:
-            self._submissions[result.request_id] = None
-        self._reject(tuple(account.reject(violation) for violation in result.violations))
+                continue
+            result = next(results)
+            progress.counts[result.outcome.name] += 1
+            self._reject(tuple(account.reject(violation) for violation in result.violations))
+        for request_id in {str(result.request_id): None for result in batch.results if result.request_id is not None}:
+            progress.submissions.append(request_id)
+        self._run.batch_done(len(rows), self._writer.written() if self._writer is not None else 0)
+        return len(rows)
 
     def _reject(self, rejects: tuple[Reject, ...]) -> None:
         for each in rejects:
@@ -87,24 +133,19 @@ class _Tally:
                 self._tool.remark("there are more; give --rejects FILE to have them all")
             self._shown += 1
 
-    def finish(self) -> int:
-        rejected = self._outcomes[ReportOutcome.REJECTED]
-        summary = {
-            "accounts": self._outcomes.total(),
-            "accepted": self._outcomes[ReportOutcome.ACCEPTED],
-            "superseded": self._outcomes[ReportOutcome.SUPERSEDED],
-            "rejected": rejected,
-            "submissions": list(self._submissions),
-        }
+    def show(self) -> None:
+        """Prints what became of the accounts: of all, or of those until the run ended early."""
+        counts, complete = self._run.progress.counts, self._run.complete
+        accepted, superseded = counts[ReportOutcome.ACCEPTED.name], counts[ReportOutcome.SUPERSEDED.name]
         if self._tool.as_json:
-            output.write_json(summary)
+            summary = {"accounts": counts.total(), "accepted": accepted, "superseded": superseded, "rejected": self.rejected}
+            output.write_json({**summary, "submissions": self._run.progress.submissions, "complete": complete})
         else:
-            accounts, accepted, superseded = summary["accounts"], summary["accepted"], summary["superseded"]
+            until = "" if complete else "until the run ended early: "
             self._tool.results.print(
-                f"{accounts} accounts: {accepted} accepted, {superseded} superseded, {rejected} rejected",
+                f"{until}{counts.total()} accounts: {accepted} accepted, {superseded} superseded, {self.rejected} rejected",
                 highlight=False,
             )
-        return 1 if rejected else 0
 
 
 @click.command()

@@ -106,7 +106,7 @@ class TaskDriver:
             reraise=True,
         )
 
-    async def in_order(self, flow_for: Callable[[list[S]], Flow[list[T]]], chunks: AsyncIterator[list[S]]) -> AsyncGenerator[T]:
+    async def in_order(self, flow_for: Callable[[S], Flow[list[T]]], chunks: AsyncIterator[S]) -> AsyncGenerator[T]:
         """Drives a bounded number of flows at once and yields what they return, in their order."""
         limit = self._session.options.in_flight
         running: deque[asyncio.Task[list[T]]] = deque()
@@ -143,7 +143,8 @@ class TaskDriver:
         return transport
 
 
-async def _iterate(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+async def iterate(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    """Items, from wherever they come."""
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item
@@ -155,7 +156,7 @@ async def _iterate(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
 async def chunks(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncIterator[list[T]]:
     """Cuts items into lists of at most `size`, taking them as they are needed."""
     chunk: list[T] = []
-    async for item in _iterate(items):
+    async for item in iterate(items):
         chunk.append(item)
         if len(chunk) == size:
             yield chunk
@@ -164,10 +165,10 @@ async def chunks(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncItera
         yield chunk
 
 
-async def batches(reports: Iterable[Report] | AsyncIterable[Report]) -> AsyncIterator[list[Report]]:
+async def cut(reports: Iterable[Report] | AsyncIterable[Report]) -> AsyncIterator[list[Report]]:
     """Cuts reports into batches that one request can carry, taking them as they are needed."""
     batch = Batch()
-    async for report in _iterate(reports):
+    async for report in iterate(reports):
         if full := batch.add(report):
             yield full
     if rest := batch.rest():

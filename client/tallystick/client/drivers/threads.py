@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 import tenacity
 
 from tallystick.client.exceptions import NotUsable, TallystickError
-from tallystick.client.flows.reporting import batches
+from tallystick.client.flows.reporting import cut
 from tallystick.client.profile.servers import Server
 from tallystick.client.protocol.calls import Answered, Call, Finished, Flow, PageStream, RawFailure, advance
 from tallystick.client.protocol.retrying import is_retryable
 from tallystick.client.protocol.transport import Transport
 from tallystick.client.session import Session
 
-__all__ = ["ThreadDriver", "batches", "chunks"]
+__all__ = ["ThreadDriver", "chunks", "cut", "iterate"]
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -114,7 +114,7 @@ class ThreadDriver:
             reraise=True,
         )
 
-    def in_order(self, flow_for: Callable[[list[S]], Flow[list[T]]], chunks: Iterator[list[S]]) -> Iterator[T]:
+    def in_order(self, flow_for: Callable[[S], Flow[list[T]]], chunks: Iterator[S]) -> Iterator[T]:
         """Drives a bounded number of flows at once and yields what they return, in their order."""
         with self._lock:
             self.require_open()
@@ -157,3 +157,8 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk
+
+
+def iterate(items: Iterable[T]) -> Iterator[T]:
+    """Items, from wherever they come."""
+    return iter(items)

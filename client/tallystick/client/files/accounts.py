@@ -6,14 +6,18 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from tallystick.client.files import cells
+from tallystick.client.files import amounts, cells
+from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.cells import CellInvalid, Cells
-from tallystick.client.files.tables import Row, TableReader
+from tallystick.client.files.damage import damage, unwrapped
+from tallystick.client.files.reading import Row, TableReader
+from tallystick.client.files.survey import survey
 from tallystick.client.flows.reporting import Report
 from tallystick.client.identities import ORGANISATION, PERSON, Identity
 from tallystick.contract.violations import Violation
@@ -62,6 +66,8 @@ MAX_ROWS = 600
 
 SUBJECT_KINDS = {PERSON: SubjectKind.PERSON, ORGANISATION: SubjectKind.ORGANISATION}
 
+AmountReader = Callable[[str], int]
+
 _MONTH_FIELD = re.compile(r"account\.months\[(\d{1,4})\]\.?(.*)")
 _COLUMNS = {
     "identity.kind": "id_kind",
@@ -108,19 +114,34 @@ class AccountRows:
         return Reject(self.rows[0], column, violation.reason, description)
 
 
-def read_accounts(path: Path) -> Iterator[AccountRows]:
-    """The accounts of a file, in its order; one account's rows in memory at a time. Raises FileInvalid."""
-    table = TableReader(path, REQUIRED, (*ACCOUNT_OPTIONAL, *MONTH_COLUMNS))
+def read_accounts(path: Path, said: Amounts | None = None, encoding: str | None = None) -> Iterator[AccountRows]:
+    """The accounts of a file, in its order; one account's rows in memory at a time. Raises FileInvalid.
+
+    A regular file is read through once before its first account comes: see tallystick.client.files.survey. `said` is what the
+    caller says that its amounts are."""
+
+    def table() -> TableReader:
+        return TableReader(path, REQUIRED, (*ACCOUNT_OPTIONAL, *MONTH_COLUMNS), exact=amounts.COLUMNS, encoding=encoding)
+
+    if path.is_file():
+        survey(table(), amounts=amounts.COLUMNS, numbers=("account_number", "id_number"), said=said)
+    return _accounts(table(), said)
+
+
+def _accounts(table: TableReader, said: Amounts | None) -> Iterator[AccountRows]:
     positions = {name: position for position, name in enumerate(table.columns)}
     number_of = itemgetter(positions["account_number"])
     shared = itemgetter(*(positions[name] for name in (*REQUIRED, *ACCOUNT_OPTIONAL) if name in positions))
     for _, rows in groupby(table, key=lambda row: number_of(row[1])):
-        yield _account_rows(positions, shared, rows)
+        yield _account_rows(positions, shared, rows, said)
 
 
-def _account_rows(positions: dict[str, int], shared: Callable[[list[str]], Any], rows: Iterator[Row]) -> AccountRows:
+def _account_rows(
+    positions: dict[str, int], shared: Callable[[list[str]], Any], rows: Iterator[Row], said: Amounts | None
+) -> AccountRows:
     first_number, first = next(rows)
     common = shared(first)
+    amount = amounts.reader(said, Cells(positions, first).text("currency").upper())
     numbers = [first_number]
     rejects: list[Reject] = []
     months: list[AccountMonth] = []
@@ -132,7 +153,7 @@ def _account_rows(positions: dict[str, int], shared: Callable[[list[str]], Any],
                 _check_shared(numbers, common == shared(values))
                 if len(numbers) < MAX_ROWS:
                     numbers.append(number)
-            month = _month(Cells(positions, values), alone=values is first)
+            month = _month(Cells(positions, values), amount, alone=values is first)
             if month is not None and len(months) < MAX_ROWS:
                 months.append(month)
         except CellInvalid as error:
@@ -142,7 +163,7 @@ def _account_rows(positions: dict[str, int], shared: Callable[[list[str]], Any],
     if rejects:
         return AccountRows(tuple(numbers), None, tuple(rejects))
     try:
-        return AccountRows(tuple(numbers), _report(Cells(positions, first), tuple(months)))
+        return AccountRows(tuple(numbers), _report(Cells(positions, first), amount, tuple(months)))
     except CellInvalid as error:
         return AccountRows(tuple(numbers), None, (Reject(first_number, error.column, error.reason, error.description),))
 
@@ -158,7 +179,7 @@ def _check_shared(numbers: list[int], same: bool) -> None:
         raise CellInvalid("account_number", "FIELD_OUT_OF_RANGE", f"an account has at most {MAX_ROWS} rows")
 
 
-def _month(row: Cells, *, alone: bool) -> AccountMonth | None:
+def _month(row: Cells, amount: AmountReader, *, alone: bool) -> AccountMonth | None:
     """The month of a row; None for an account's first row when its month's columns are empty: an account without months."""
     if alone and not any(row.text(column) for column in MONTH_COLUMNS):
         return None
@@ -166,13 +187,13 @@ def _month(row: Cells, *, alone: bool) -> AccountMonth | None:
         month=row.read("month", cells.month),
         disposition=row.read("disposition", disposition_from_code),
         days_past_due=row.optional("days_past_due", cells.count),
-        overdue_amount=row.optional("overdue_amount", cells.whole),
-        billed_amount=row.optional("billed_amount", cells.whole),
-        paid_amount=row.optional("paid_amount", cells.whole),
+        overdue_amount=row.optional("overdue_amount", amount),
+        billed_amount=row.optional("billed_amount", amount),
+        paid_amount=row.optional("paid_amount", amount),
     )
 
 
-def _report(row: Cells, months: tuple[AccountMonth, ...]) -> Report:
+def _report(row: Cells, amount: AmountReader, months: tuple[AccountMonth, ...]) -> Report:
     identity = read_identity(row)
     account = Account(
         as_of=row.read("as_of", cells.instant),
@@ -183,55 +204,64 @@ def _report(row: Cells, months: tuple[AccountMonth, ...]) -> Report:
         subject_kind=SUBJECT_KINDS[identity.kind],
         role=row.optional("role", _ROLE) or ObligorRole.BORROWER,
         asset_quality=row.optional("asset_quality", _ASSET_QUALITY) or AssetQuality.UNSPECIFIED,
-        credit_limit=row.optional("credit_limit", cells.whole),
-        balance=row.optional("balance", cells.whole),
+        credit_limit=row.optional("credit_limit", amount),
+        balance=row.optional("balance", amount),
         closed_date=row.optional("closed_date", cells.day),
-        liability_amount=row.optional("liability_amount", cells.whole),
+        liability_amount=row.optional("liability_amount", amount),
         months=months,
-        running_overdue=_running_overdue(row),
-        special_transactions=tuple(row.optional("special_transactions", _special_transactions) or ()),
-        related_obligors=tuple(row.optional("related_obligors", _related_obligors) or ()),
+        running_overdue=_running_overdue(row, amount),
+        special_transactions=tuple(row.optional("special_transactions", partial(_special_transactions, amount)) or ()),
+        related_obligors=tuple(row.optional("related_obligors", partial(_related_obligors, amount)) or ()),
         annotations=tuple(row.optional("annotations", _annotations) or ()),
     )
-    return Report(identity, row.text("account_number"), account)
+    return Report(identity, row.read("account_number", _undamaged), account)
 
 
 def read_identity(row: Cells) -> Identity:
     """The identity columns of any file."""
     kind = row.read("id_kind", _subject_kind)
-    return Identity(kind, row.read("id_type", str), row.text("id_country").upper(), row.text("id_number"))
+    number = row.read("id_number", _undamaged) if row.text("id_number") else ""
+    return Identity(kind, row.read("id_type", str), row.text("id_country").upper(), number)
 
 
-def _running_overdue(row: Cells) -> RunningOverdue | None:
+def _undamaged(text: str) -> str:
+    """A number as somebody's system has it."""
+    number = unwrapped(text)
+    if told := damage(number):
+        raise ValueError(told)
+    return number
+
+
+def _running_overdue(row: Cells, amount: AmountReader) -> RunningOverdue | None:
     columns = ("running_since_date", "running_days_past_due", "running_amount", "collection_stage")
     if not any(row.text(column) for column in columns):
         return None
     return RunningOverdue(
         since_date=row.read("running_since_date", cells.day),
         days_past_due=row.read("running_days_past_due", cells.count),
-        amount=row.optional("running_amount", cells.whole),
+        amount=row.optional("running_amount", amount),
         collection_stage=row.optional("collection_stage", _COLLECTION_STAGE) or CollectionStage.UNSPECIFIED,
     )
 
 
-def _special_transactions(text: str) -> list[SpecialTransaction]:
+def _special_transactions(amount: AmountReader, text: str) -> list[SpecialTransaction]:
     return [
         SpecialTransaction(
             type=_SPECIAL_TRANSACTION(str(value.get("type", ""))),
             date=_item(value, "date", cells.day) or dt.date.min,
-            amount=_item(value, "amount", cells.whole),
+            amount=_item(value, "amount", amount),
             months_changed=_item(value, "months_changed", cells.whole) or 0,
         )
         for value in map(_only(("type", "date", "amount", "months_changed"), ("type", "date")), cells.objects(text))
     ]
 
 
-def _related_obligors(text: str) -> list[RelatedObligor]:
+def _related_obligors(amount: AmountReader, text: str) -> list[RelatedObligor]:
     return [
         RelatedObligor(
             role=_ROLE(str(value.get("role", ""))),
             kind=SUBJECT_KINDS[_subject_kind(str(value.get("kind", "")))],
-            liability_amount=_item(value, "liability_amount", cells.whole),
+            liability_amount=_item(value, "liability_amount", amount),
         )
         for value in map(_only(("role", "kind", "liability_amount"), ("role", "kind")), cells.objects(text))
     ]

@@ -10,7 +10,9 @@ from tallystick.client.exceptions import IdentityInvalid, InputInvalid, Refused,
 from tallystick.client.files import cells
 from tallystick.client.files.accounts import read_identity
 from tallystick.client.files.cells import CellInvalid, Cells
-from tallystick.client.files.tables import TableReader, TableWriter
+from tallystick.client.files.reading import TableReader
+from tallystick.client.files.survey import survey
+from tallystick.client.files.tables import TableWriter
 from tallystick.client.flows.inquiries import Inquiry, QueryResult
 from tallystick.credit.codes import disposition_code
 from tallystick.credit.enums import Purpose
@@ -47,9 +49,16 @@ class Applicant:
     problem: CellInvalid | None = None
 
 
-def read_applicants(path: Path) -> Iterator[Applicant]:
-    """The applicants of a file, in its order, a row at a time. Raises FileInvalid."""
-    table = TableReader(path, REQUIRED, ())
+def read_applicants(path: Path, encoding: str | None = None) -> Iterator[Applicant]:
+    """The applicants of a file, in its order, a row at a time. Raises FileInvalid.
+
+    A regular file is read through once before its first applicant comes: see tallystick.client.files.survey."""
+    if path.is_file():
+        survey(TableReader(path, REQUIRED, (), encoding=encoding), numbers=("id_number",))
+    return _applicants(TableReader(path, REQUIRED, (), encoding=encoding))
+
+
+def _applicants(table: TableReader) -> Iterator[Applicant]:
     positions = {name: position for position, name in enumerate(table.columns)}
     for number, values in table:
         row = Cells(positions, values)
@@ -70,8 +79,8 @@ def read_applicants(path: Path) -> Iterator[Applicant]:
 class DecisionWriter(TableWriter):
     """Writes a decisions file. Of the applicant it holds the caller's own reference and nothing else."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, DECISION_COLUMNS, _NUMBERS)
+    def __init__(self, path: Path, *, resume_at: int | None = None) -> None:
+        super().__init__(path, DECISION_COLUMNS, _NUMBERS, resume_at=resume_at)
 
     def decided(self, applicant_id: str, result: QueryResult, screening: Screening) -> None:
         """A row for an applicant who was screened."""

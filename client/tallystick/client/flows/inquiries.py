@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,20 @@ class InquiryOutcome:
         return self.result
 
 
+@dataclass(frozen=True, slots=True)
+class QueriedBatch:
+    """What became of one batch of a run."""
+
+    number: int
+    """Counted from where the run began."""
+    outcomes: tuple[InquiryOutcome, ...]
+    """In the order of the inquiries."""
+
+
+NumberedInquiries = tuple[int, list[Inquiry]]
+"""A batch of a run, with its number."""
+
+
 class Inquiries:
     """The flows of InquiryService."""
 
@@ -81,7 +96,20 @@ class Inquiries:
         answered = yield from ask(call)
         return QueryResult(read_history(answered.message.credit_history), receipt_of(answered), request_id)
 
-    def query_batch(self, inquiries: Sequence[Inquiry]) -> Flow[list[InquiryOutcome]]:
+    def query_numbered(self, run: uuid.UUID) -> Callable[[NumberedInquiries], Flow[list[QueriedBatch]]]:
+        """How a numbered batch of a run is queried: under request_ids that follow from both."""
+
+        def query(numbered: NumberedInquiries) -> Flow[list[QueriedBatch]]:
+            number, inquiries = numbered
+            parts = itertools.count()
+            outcomes = yield from self.query_batch(inquiries, lambda: uuid.uuid5(run, f"{number}.{next(parts)}"))
+            return [QueriedBatch(number, tuple(outcomes))]
+
+        return query
+
+    def query_batch(
+        self, inquiries: Sequence[Inquiry], new_request_id: Callable[[], uuid.UUID] = uuid.uuid4
+    ) -> Flow[list[InquiryOutcome]]:
         """At most MAX_INQUIRIES subjects; what is wrong with one of them is in its outcome and stops no other."""
         outcomes: list[InquiryOutcome | None] = [None] * len(inquiries)
         places, identities = [], []
@@ -97,14 +125,13 @@ class Inquiries:
         while waiting:
             items = waiting.pop()
             if items:
-                waiting.extend((yield from self._send(items, outcomes)))
+                waiting.extend((yield from self._send(items, outcomes, new_request_id())))
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _send(
-        self, items: list[tuple[int, Inquiry, bytes]], outcomes: list[InquiryOutcome | None]
+        self, items: list[tuple[int, Inquiry, bytes]], outcomes: list[InquiryOutcome | None], request_id: uuid.UUID
     ) -> Flow[list[list[tuple[int, Inquiry, bytes]]]]:
         """Sends one batch and fills the outcomes in; returns what must be sent again, as batches."""
-        request_id = uuid.uuid4()
         request = inquiry_service_pb2.BatchQueryCreditHistoriesRequest(
             request_id=request_id.bytes, inquiries=[self._message(inquiry, element) for _, inquiry, element in items]
         )

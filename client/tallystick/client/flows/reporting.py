@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -65,11 +65,21 @@ class ReportResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedBatch:
+    """What became of one batch of a run."""
+
+    number: int
+    """Counted from where the run began."""
+    results: tuple[ReportResult, ...]
+    """In the order of the reports."""
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawal:
     """What a withdrawal did."""
 
     withdrawn: bool
-    """Whether an account that was visible has gone; False when there was none, and the withdrawal remains all the same."""
+    """Whether an account that was visible has gone; False when there was none that was."""
     receipt: KeptReceipt
     request_id: uuid.UUID
 
@@ -113,6 +123,10 @@ class _Prepared:
     account: account_pb2.Account
 
 
+NumberedReports = tuple[int, list[Report]]
+"""A batch of a run, with its number."""
+
+
 class Reporting:
     """The flows of ReportingService."""
 
@@ -120,8 +134,9 @@ class Reporting:
         self._tokeniser = tokeniser
         self._account_secret = account_secret
 
-    def submit(self, reports: Sequence[Report]) -> Flow[list[ReportResult]]:
-        """One batch, within the limits of `batches`; each report is accepted or rejected by itself."""
+    def submit(self, reports: Sequence[Report], request_id: uuid.UUID | None = None) -> Flow[list[ReportResult]]:
+        """One batch, within the limits of `cut`; each report is accepted or rejected by itself. A batch that was sent before, under
+        the same `request_id`, is answered as it was then."""
         results: list[ReportResult | None] = [None] * len(reports)
         prepared = []
         for place, report in enumerate(reports):
@@ -130,12 +145,27 @@ class Reporting:
             except InputInvalid as error:
                 results[place] = _rejected_here(report, error)
         if prepared:
-            yield from self._send(reports, prepared, results)
+            yield from self._send(reports, prepared, results, request_id or uuid.uuid4())
         return [result for result in results if result is not None]
 
-    def _send(self, reports: Sequence[Report], prepared: Sequence[_Prepared], results: list[ReportResult | None]) -> Flow[None]:
+    def submit_numbered(self, run: uuid.UUID) -> Callable[[NumberedReports], Flow[list[ReportedBatch]]]:
+        """How a numbered batch of a run is submitted: under a request_id that follows from both."""
+
+        def submit(numbered: NumberedReports) -> Flow[list[ReportedBatch]]:
+            number, reports = numbered
+            results = yield from self.submit(reports, request_id_of(run, number))
+            return [ReportedBatch(number, tuple(results))]
+
+        return submit
+
+    def _send(
+        self,
+        reports: Sequence[Report],
+        prepared: Sequence[_Prepared],
+        results: list[ReportResult | None],
+        request_id: uuid.UUID,
+    ) -> Flow[None]:
         elements = yield from self._tokeniser.tokens([each.identity for each in prepared])
-        request_id = uuid.uuid4()
         request = reporting_service_pb2.SubmitReportsRequest(request_id=request_id.bytes)
         for each, element in zip(prepared, elements, strict=True):
             request.reports.add(subject=self._tokeniser.subject(element), account_reference=each.reference, account=each.account)
@@ -198,6 +228,11 @@ class Reporting:
         return [_submission(each) for each in answered.message.submissions], answered.message.next_page_token
 
 
+def request_id_of(run: uuid.UUID, number: int) -> uuid.UUID:
+    """The request_id of the number-th batch of a run: whoever goes on with the run sends it under the same."""
+    return uuid.uuid5(run, str(number))
+
+
 class Batch:
     """Cuts a sequence of reports into batches that one request can carry."""
 
@@ -221,7 +256,7 @@ class Batch:
         return rest
 
 
-def batches(reports: Iterable[Report]) -> Iterator[list[Report]]:
+def cut(reports: Iterable[Report]) -> Iterator[list[Report]]:
     """Cuts reports into batches, taking them as they are needed."""
     batch = Batch()
     for report in reports:
