@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.contract import requests
-from tests.contract.conftest import NewDatabase, running
-from tests.contract.installation import Installation, public_bytes
+from tests.contract.installation import public_bytes
 from tests.contract.raw_caller import RawCaller, Reply
 from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT
 from tests.contract.system import INQUIRER, REPORTER, System, add_key, admit
@@ -191,28 +190,6 @@ def unauthorised(sdk: Callable[[str], Exchange], server: Server = Server.EXCHANG
 @pytest.mark.parametrize("server", Server)
 def test_every_entry_of_an_honest_log_is_authorised_by_it(sdk: Callable[[str], Exchange], server: Server) -> None:
     assert unauthorised(sdk, server) == []
-
-
-@pytest.fixture(scope="module")
-def own_system(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Servers of this module's own: what is smuggled in leaves entries for good."""
-    folder = tmp_path_factory.mktemp("own")
-    with new_database() as first, new_database() as second:
-        authority = Installation(folder / "authority", "token-authority", first)
-        with (
-            running(authority) as tokens,
-            running(Installation(folder / "exchange", "exchange", second, authority.token_key)) as exchange,
-        ):
-            (folder / "profiles").mkdir()
-            everybody = System(tokens, exchange, folder / "profiles")
-            yield everybody
-            everybody.close()
-
-
-@pytest.fixture
-def own_sdk(own_system: System) -> Callable[[str], Exchange]:
-    """The SDK of a member there."""
-    return lambda member_id: Exchange.from_profile(own_system[member_id].folder)
 
 
 @contextmanager

@@ -231,7 +231,10 @@ def _log(connection: extensions.connection) -> str:
 
 
 def _examine_log(connection: extensions.connection) -> str:
-    ((size, hashes),) = _fetch(connection, "SELECT size, compact_range FROM log_head")
+    heads = _fetch(connection, "SELECT size, compact_range FROM log_head")
+    if not heads:
+        raise Problem("the head row is missing: restore the database from a backup, and tell the auditors")
+    ((size, hashes),) = heads
     try:
         head = CompactRange.from_bytes(size, bytes(hashes))
     except CryptoError:

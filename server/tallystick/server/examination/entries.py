@@ -16,6 +16,11 @@ from tallystick.server.examination.tree import Tree
 from tallystick.server.log.append import FORMAT_VERSION
 from tallystick.v1 import log_pb2
 
+MAX_HOLE = 100_000
+"""Longest stretch of missing entries after which the others are still compared with the tiles."""
+_NOTHING = bytes(32)
+"""Stands for the hash of an entry that is not there."""
+
 
 class Entries:
     """Takes the rows of audit_entry in the order of their index."""
@@ -33,8 +38,7 @@ class Entries:
         """One row; None when its leaf cannot be read."""
         index, leaf, stored_hash, create_time, member, method, outcome = row
         if index != self.next:
-            missing = str(self.next) if index == self.next + 1 else f"{self.next} to {index - 1}"
-            self._anomalies.add("audit_entry", missing, "missing: somebody deleted it")
+            self._hole(index, create_time)
         self.next = index + 1
         computed = leaf_hash(leaf)
         if computed != stored_hash:
@@ -47,15 +51,16 @@ class Entries:
         self._columns(entry, create_time, member, method, outcome)
         if entry.carried_out and entry.leaf.method in CHANGES:
             self._changes += 1
-        entry.member = self._rows.get(entry.leaf.member_id, member)
+        known = self._rows.get(entry.leaf.member_id)
+        entry.member = member if known is None else known
         return entry
 
     def finish(self, size: int, last_time: datetime, registry_version: int) -> None:
         """All rows were taken; the rest are the columns of the head."""
         if size > self.next:
-            self._anomalies.add("audit_entry", f"{self.next} to {size - 1}", "missing: the head of the log has them")
-        if size < self.next:
-            self._anomalies.add("log_head", "size", f"is {size}, and the last entry is {self.next - 1}")
+            self._anomalies.add("audit_entry", f"{self.next} to {size - 1}", "missing, unless the head was changed: it has them")
+        if size != self.next:
+            self._anomalies.add("log_head", "size", f"is {size}, and the last entry is number {self.next - 1}")
         if self._last_time is not None and last_time != self._last_time:
             self._anomalies.add("log_head", "last_time", "is not the time of the last entry")
         # The first two are one transaction; each one after them is a transaction of its own.
@@ -63,6 +68,14 @@ class Entries:
         if registry_version != expected:
             text = f"is {registry_version}, and members and keys were changed {expected} times"
             self._anomalies.add("log_head", "registry_version", text)
+
+    def _hole(self, index: int, create_time: datetime) -> None:
+        missing = str(self.next) if index == self.next + 1 else f"{self.next} to {index - 1}"
+        self._anomalies.add("audit_entry", missing, "missing: somebody deleted or moved it")
+        if index - self.next <= MAX_HOLE:
+            # What comes after it is compared in its place.
+            for _ in range(self.next, index):
+                self._tree.take(_NOTHING, create_time)
 
     def _order(self, index: int, create_time: datetime) -> None:
         if self._last_time is not None and create_time < self._last_time:

@@ -14,7 +14,9 @@ _SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE effect (member TEXT, request_id BLOB, time INTEGER, PRIMARY KEY (member, request_id)) WITHOUT ROWID;
-CREATE TABLE nonce (minute INTEGER, keyid BLOB, nonce BLOB, entry INTEGER, spent INTEGER, PRIMARY KEY (minute, keyid, nonce)) WITHOUT ROWID;
+CREATE TABLE nonce (
+  minute INTEGER, keyid BLOB, nonce BLOB, entry INTEGER, spent INTEGER, PRIMARY KEY (minute, keyid, nonce)
+) WITHOUT ROWID;
 CREATE TABLE report (
   subject BLOB, member INTEGER, reference BLOB, entry INTEGER, time INTEGER, as_of INTEGER, account BLOB, judged INTEGER
 );

@@ -15,6 +15,8 @@ from tallystick.server.examination.anomalies import Anomalies
 from tallystick.server.examination.streams import Rows
 from tallystick.server.log.tiles import HASH_LENGTH, TILE_WIDTH
 
+MAX_NAMED = 16
+"""Entries of a tile that are named: where more differ, the tile itself was exchanged, or everything."""
 LAG = timedelta(minutes=1)
 """How far tiles may lie behind: upkeep writes them every two seconds."""
 _TILES = "SELECT index, hashes, root FROM log_tile WHERE level = %s ORDER BY index"
@@ -32,7 +34,7 @@ class Tree:
         """The same tree with the hashes of the tiles, where there are tiles."""
         self._levels: list[_Level] = []
         self._differing: list[tuple[int, int]] = []
-        """Entries whose hash is not that of their tile, and the tile."""
+        """Entries whose hash is not that of their tile, and the tile; of each tile the first ones."""
 
     def take(self, computed: bytes, time: datetime) -> None:
         """The hash of the next entry, and when that was."""
@@ -93,7 +95,7 @@ class Tree:
             self._anomalies.add("log_tile", name, "its root is not the one of its hashes")
         differing = [at for at in range(TILE_WIDTH) if stored[at] != hashes[at]]
         if level.number == 0:
-            self._differing += [(level.full * TILE_WIDTH + at, level.full) for at in differing]
+            self._differing += [(level.full * TILE_WIDTH + at, level.full) for at in differing[:MAX_NAMED]]
         elif differing and not self._differing:
             self._anomalies.add("log_tile", name, f"its hash {differing[0]} is not that of the entries under it")
         self._note(level, stored)
