@@ -13,7 +13,9 @@ from psycopg2 import sql
 from sqlalchemy import Dialect, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql
 
+from tallystick.crypto import leaf_hash
 from tallystick.server.storage.tables import metadata
+from tallystick.v1.log_pb2 import AuditEntry
 
 DELETED, ADDED, EXCHANGED = "a row deleted", "a row added", "two rows exchanged"
 """Changes of whole rows; every other one is called by its column."""
@@ -77,6 +79,22 @@ class Database:
             yield (before or after)[0]
         finally:
             self._replace(table, after, before)
+
+    @contextmanager
+    def rewritten(self, index: int) -> Iterator[datetime]:
+        """An entry a microsecond later, in its leaf, leaf_hash and columns alike, for a while; yields that time."""
+        table = metadata.tables["audit_entry"]
+        (row,) = (row for row in self._rows(table) if row["index"] == index)
+        leaf = AuditEntry.FromString(row["leaf"])
+        later = row["create_time"] + timedelta(microseconds=1)
+        leaf.create_time.FromDatetime(later)
+        content = leaf.SerializeToString(deterministic=True)
+        after = {**row, "leaf": content, "leaf_hash": leaf_hash(content), "create_time": later}
+        self._replace(table, [row], [after])
+        try:
+            yield later
+        finally:
+            self._replace(table, [after], [row])
 
     def _changed(self, table: Table, change: str) -> tuple[list[Row], list[Row]]:
         """The rows to be taken away, and those to be put in their place."""

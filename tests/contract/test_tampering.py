@@ -19,7 +19,7 @@ from tests.contract.examined import examine
 from tests.contract.system import INQUIRER, Running, System, add_key, admit
 from tests.contract.tampering import ADDED, Database, Row, Tampering, Unchangeable, is_single, tamperings
 
-from tallystick.client import EntryFilter, Exchange, NotTrusted, Refused
+from tallystick.client import DifferenceKind, EntryFilter, Exchange, NotTrusted, Refused
 from tallystick.server.errors import Problem
 from tallystick.server.installation.identity import check_identity
 from tallystick.server.log.tiles import TILE_WIDTH, integrate
@@ -170,6 +170,19 @@ def test_every_change_is_named_or_written_down(populated: Populated, tampering: 
         # The one row of such a table can be neither doubled nor called otherwise.
         named = is_single(metadata.tables[tampering.table]) and tampering.change in (ADDED, "singleton")
     assert named == (tampering not in undetectable())
+
+
+@pytest.mark.parametrize("tile", [0, 1])
+def test_an_entry_changed_with_its_hash_is_told_from_its_tile(populated: Populated, tile: int) -> None:
+    exchange, database = populated.system.exchange, populated.databases["exchange"]
+    index = tile * TILE_WIDTH + 77
+    with database.rewritten(index) as time:
+        assert exchange.database_view.entry(index).create_time.ToDatetime(UTC) == time
+        found = [str(anomaly) for anomaly in examine(exchange).found]
+        with Exchange.from_profile(populated.system["auditor"].folder) as auditor:
+            report = auditor.audit_verify()
+    assert f"audit_entry {index}: was changed together with its hash: tile (0, {tile}) and the head have another" in found
+    assert [str(each) for each in report.differences if each.kind is not DifferenceKind.REWRITTEN] == [f"entry {index}: changed"]
 
 
 def test_what_is_written_down_exists_and_has_a_reason() -> None:

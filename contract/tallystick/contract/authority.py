@@ -50,6 +50,8 @@ class Registry:
         self._keys: dict[tuple[str, bytes], tuple[int, int | None]] = {}
         """From which entry on a key is the member's, and from which on it is revoked."""
         self._requests: set[tuple[str, bytes]] = set()
+        self.public_keys: dict[bytes, bytes] = {}
+        """Every key that was registered, revoked or not, by its keyid."""
 
     def take(self, act: Act, message: Any) -> bool:
         """One change that was carried out, in the order of the log; whether it had the authority, without which it gives nothing.
@@ -60,7 +62,9 @@ class Registry:
         if isinstance(message, membership.AddMemberKeyRequest):
             if not self._may_add(act, message.member_id):
                 return False
-            self._keys.setdefault((message.member_id, keyid(message.public_key)), (act.index, None))
+            key = keyid(message.public_key)
+            self._keys.setdefault((message.member_id, key), (act.index, None))
+            self.public_keys[key] = message.public_key
         elif isinstance(message, membership.RevokeMemberKeyRequest):
             added, revoked = self._keys.get((message.member_id, message.keyid), (act.index, None))
             self._keys[message.member_id, message.keyid] = (added, act.index if revoked is None else revoked)

@@ -109,7 +109,11 @@ class Verification:
             export = yield from export_log(server, checkpoint.size, acts.observe)
             differences += export.differences
             if export.root != checkpoint.root:
-                differences += yield from self._locate(server, checkpoint, export)
+                found = yield from self._locate(server, checkpoint, export)
+                spans = [(each.begin, each.end) for each in found if each.kind is DifferenceKind.UNPROVABLE]
+                differences += found
+                if spans:
+                    differences += yield from self._authority.contradicted(acts, spans, server, checkpoint.origin, now)
             else:
                 # Only in a log that is whole does no entry about membership lack.
                 unauthorised, replayed = yield from self._authority.unauthorised(acts, server, now)
