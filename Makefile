@@ -57,6 +57,10 @@ faults: $(VENV)/.installed ## Run the slow tests: load, and servers killed under
 bench: $(VENV)/.installed ## Measure, each figure beside its peer's
 	$(BIN)/python -m benchmarks.run
 
+.PHONY: fairness
+fairness: $(VENV)/.installed ## Measure what one member at full load takes from another
+	$(BIN)/python -m benchmarks.fairness
+
 # --- Checks ------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: check

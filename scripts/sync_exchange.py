@@ -22,7 +22,10 @@ SUBSTITUTIONS = (
         "The blocking exchange: the public interface of the SDK for ordinary code.",
     ),
     (r"import asyncio\n", ""),
-    (r"AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping", "Callable, Iterable, Iterator, Mapping"),
+    (
+        r"AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence",
+        "Callable, Iterable, Iterator, Mapping, Sequence",
+    ),
     (r"drivers\.tasks import TaskDriver", "drivers.threads import ThreadDriver"),
     (r"TaskDriver\(", "ThreadDriver("),
     (r"class AsyncExchange", "class Exchange"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
+from tests.client.fake_methods import METHODS, stated_of, subjects_of
 from tests.client.fake_refusal import FakeRefusal
 
 from tallystick.client import Server
@@ -39,6 +40,7 @@ from tallystick.v1 import (
     codes_pb2,
     inquiry_service_pb2,
     log_pb2,
+    membership_service_pb2,
     reporting_service_pb2,
     subject_token_service_pb2,
 )
@@ -86,6 +88,13 @@ class FakeServer:
     nonces: set[bytes] = field(default_factory=set)
     clock: int = START
     closed: bool = False
+    unopened: set[int] = field(default_factory=set)
+    """Entries whose evidence no list opens."""
+    counts: audit_service_pb2.CountAuditEntriesResponse = field(default_factory=audit_service_pb2.CountAuditEntriesResponse)
+    """What it counts; `counted_by` is what it was asked last."""
+    counted_by: Any = None
+    registered_as: str = MEMBER
+    """Whose the member's key is by the registry; empty for nobody's."""
 
     @property
     def origin(self) -> str:
@@ -99,12 +108,12 @@ class FakeServer:
         if self.faults and (failure := self.faults.pop(0)()):
             return failure
         handler = getattr(self, path.rpartition("/")[2])
-        request_type, public = _METHODS[path.rpartition("/")[2]]
+        request_type, public = METHODS[path.rpartition("/")[2]]
         if public:
             return self._public(handler, request_type, message)
         signed = self._authenticate(path, message, metadata)
         request = request_type.FromString(message)
-        subjects = _subjects(request)
+        subjects = subjects_of(request)
         try:
             if self.refuse:
                 self.refuse(path.rpartition("/")[2], request)
@@ -318,6 +327,7 @@ class FakeServer:
             (index, subject)
             for index, logged in reversed(list(enumerate(self.log)))
             for subject in ([each for each in logged.subjects if each[1] == element] if element else [None])
+            if request.consent_reference in ("", *(each[3] for each in logged.subjects))
         ]
         below = int(request.page_token) if request.page_token else len(self.log)
         rest = [each for each in found if each[0] < below]
@@ -327,7 +337,22 @@ class FakeServer:
             listed = answer.entries.add(logged_entry=log_pb2.LoggedEntry(index=index, entry=self.log[index].leaf))
             if subject:
                 listed.purpose, listed.consent_reference = codes_pb2.Purpose.ValueType(subject[2]), subject[3]
+            elif (
+                index not in self.unopened
+                and "/tallystick.v1.InquiryService/" in log_pb2.AuditEntry.FromString(self.log[index].leaf).method
+            ):
+                listed.inquiries.CopyFrom(stated_of(self.log[index].subjects))
         return answer
+
+    def CountAuditEntries(self, request: Any) -> Message:  # noqa: N802
+        self.counted_by = request
+        return self.counts
+
+    def ListMembers(self, _: Message) -> Message:  # noqa: N802
+        public = raw(self.member_key)
+        key = membership_service_pb2.MemberKey(keyid=hashlib.sha256(public).digest(), public_key=public)
+        member = membership_service_pb2.Member(member_id=self.registered_as, keys=[key])
+        return membership_service_pb2.ListMembersResponse(members=[member] if self.registered_as else [])
 
     def GetAuditEntry(self, request: Any) -> Message:  # noqa: N802
         if request.index >= len(self.log):
@@ -366,34 +391,6 @@ class FakeServer:
     def GetConsistencyProof(self, request: Any) -> Message:  # noqa: N802
         proof = consistency_proof(request.old_size, self.hashes(request.new_size))
         return audit_service_pb2.GetConsistencyProofResponse(hashes=proof)
-
-
-_METHODS: dict[str, tuple[type[Message], bool]] = {
-    "GetTokenKey": (subject_token_service_pb2.GetTokenKeyRequest, True),
-    "EvaluateTokens": (subject_token_service_pb2.EvaluateTokensRequest, False),
-    "SubmitReports": (reporting_service_pb2.SubmitReportsRequest, False),
-    "WithdrawAccount": (reporting_service_pb2.WithdrawAccountRequest, False),
-    "GetSubmission": (reporting_service_pb2.GetSubmissionRequest, False),
-    "ListSubmissions": (reporting_service_pb2.ListSubmissionsRequest, False),
-    "QueryCreditHistory": (inquiry_service_pb2.QueryCreditHistoryRequest, False),
-    "BatchQueryCreditHistories": (inquiry_service_pb2.BatchQueryCreditHistoriesRequest, False),
-    "ListAuditEntries": (audit_service_pb2.ListAuditEntriesRequest, False),
-    "GetAuditEntry": (audit_service_pb2.GetAuditEntryRequest, False),
-    "GetCheckpoint": (audit_service_pb2.GetCheckpointRequest, True),
-    "GetInclusionProof": (audit_service_pb2.GetInclusionProofRequest, True),
-    "GetConsistencyProof": (audit_service_pb2.GetConsistencyProofRequest, True),
-}
-
-
-def _subjects(request: Any) -> list[tuple[bytes, bytes, int, str]]:
-    """The subjects of a request, as docs/protocol.md lists them."""
-    inquiries = [request.inquiry] if hasattr(request, "inquiry") else getattr(request, "inquiries", [])
-    if inquiries:
-        return [(i.subject.epoch_id, i.subject.element, i.purpose, i.consent_reference) for i in inquiries]
-    tokens = [report.subject for report in getattr(request, "reports", [])]
-    if "subject" in request.DESCRIPTOR.fields_by_name and request.HasField("subject"):
-        tokens = [request.subject]
-    return [(token.epoch_id, token.element, 0, "") for token in tokens]
 
 
 def raw(key: Ed25519PrivateKey) -> bytes:

@@ -56,10 +56,10 @@ def test_an_answer_without_its_receipt_is_not_shown(system: Any) -> None:
 
 def test_a_refusal_without_its_receipt_is_not_believed(system: Any) -> None:
     def refuse(method: str, request: Any) -> None:
-        raise system.refusal("PERMISSION_DENIED", "ROLE_MISSING", logged=False)
+        raise system.refusal("PERMISSION_DENIED", "PURPOSE_NOT_ALLOWED", logged=False)
 
     system.exchange.refuse = refuse
-    with pytest.raises(ReceiptMissing, match="ROLE_MISSING"):
+    with pytest.raises(ReceiptMissing, match="PURPOSE_NOT_ALLOWED"):
         ask(system)
 
 

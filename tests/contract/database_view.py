@@ -12,11 +12,11 @@ from tallystick.crypto import CompactRange, leaf_hash
 from tallystick.v1 import log_pb2
 
 _STATE = {
-    "member": "SELECT member_id, display_name, roles, purposes, state, daily_evaluations FROM member",
+    "member": "SELECT member_id, display_name, roles, purposes, state, daily_evaluations, quotas FROM member",
     "member_key": "SELECT keyid, revoke_time FROM member_key",
     "request": "SELECT member, request_id, method, digest, entry_index, answer FROM request",
     "token_meter": "SELECT member, day, evaluations FROM token_meter",
-    "account": "SELECT subject, member, account_reference, record, versions, overdue FROM account",
+    "account": "SELECT subject, member, account_reference, record, versions, standing FROM account",
     "footprints": "SELECT subject, entry_index, ordinal FROM audit_subject WHERE footprint",
 }
 _DIGEST = "SELECT count(*), md5(string_agg(md5(row::text), '' ORDER BY md5(row::text))) FROM ({}) AS row"

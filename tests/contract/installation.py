@@ -49,7 +49,7 @@ class TlsIdentity:
 class Worker:
     """One worker process, serving once it is made. What it writes to standard error is kept in a file."""
 
-    def __init__(self, config: Path, port: int, database: str, log: Path) -> None:
+    def __init__(self, config: Path, port: int, database: str, log: Path, settings: Mapping[str, str]) -> None:
         self.address = f"localhost:{port}"
         self.log = log
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TALLYSTICK_")}
@@ -57,7 +57,7 @@ class Worker:
         with log.open("ab") as errors, os.fdopen(ready, "rb") as ready_pipe:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tallystick.server.process.worker", "--config", str(config), "--ready-fd", str(write_end)],
-                env={**inherited, "TALLYSTICK_LISTEN": f"127.0.0.1:{port}", "TALLYSTICK_DATABASE": database},
+                env={**inherited, "TALLYSTICK_LISTEN": f"127.0.0.1:{port}", "TALLYSTICK_DATABASE": database, **settings},
                 pass_fds=[write_end],
                 stdin=subprocess.PIPE,
                 stderr=errors,
@@ -117,10 +117,11 @@ class Installation:
         assert self.keys.token_key is not None
         return self.keys.token_key
 
-    def start(self, database: str | None = None) -> Worker:
-        """A further worker process on a port of its own, over the same database unless another way to it is given."""
+    def start(self, database: str | None = None, **settings: str) -> Worker:
+        """A further worker process on a port of its own, over the same database unless another way to it is given; `settings` are
+        variables of its environment."""
         port = free_port()
-        return Worker(self._config, port, database or self.database, self.folder / f"worker-{port}.log")
+        return Worker(self._config, port, database or self.database, self.folder / f"worker-{port}.log", settings)
 
     def issue(self, member_id: str) -> TlsIdentity:
         """A client certificate that names the member."""

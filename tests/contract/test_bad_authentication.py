@@ -73,7 +73,10 @@ def test_one_of_many_equal_requests_is_carried_out(system: System, second_worker
         replies = list(pool.map(lambda i: (caller, elsewhere)[i % 2].send(QUERY, data, metadata), range(16)))
     elsewhere.close()
     assert sorted(reply.reason for reply in replies) == ["", *["NONCE_REPLAYED"] * 15]
-    assert sorted(reply.logged.index for reply in replies) == list(range(size, size + 16))
+    # Each of the two servers logs a refusal of the kind once a minute at most.
+    logged = sorted(reply.logged.index for reply in replies if reply.receipt is not None)
+    assert logged == list(range(size, size + len(logged)))
+    assert 1 <= len(logged) <= 3
 
 
 # --- Addressee, key, certificate ------------------------------------------------------------------------------------------------

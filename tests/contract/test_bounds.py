@@ -19,7 +19,6 @@ from tallystick.v1 import subject_pb2
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 MAX_OWN_ACCOUNTS = 50
-MAX_SCANNED = 5000
 ACCEPTED, SUPERSEDED, REJECTED = 1, 2, 3
 
 
@@ -117,14 +116,16 @@ def test_subject_that_a_batch_names_twice(system: System) -> None:
 
 def test_who_asks_for_too_much_does_not_keep_others_from_their_answers(system: System) -> None:
     """Far more than a run may read, in the same batch as what others ask."""
-    stored, large, small = system.exchange.database_view, system.mint.stranger(), system.mint.stranger()
-    reference = known_accounts(system, large, 40)
-    # Twice the same message, one after the other, is a message still; ten thousand times it is a large one.
-    stored.rows(
-        "UPDATE account SET record = decode(repeat(encode(record, 'hex'), 30000), 'hex') WHERE account_reference = %s", (reference,)
-    )
-    ((total,),) = stored.rows("SELECT sum(octet_length(record)) FROM account WHERE account_reference = %s", (reference,))
-    assert total > 32 * 1024 * 1024
+    stored, large, other, small = system.exchange.database_view, *(system.mint.stranger() for _ in range(3))
+    references = [known_accounts(system, subject, 40) for subject in (large, other)]
+    for reference in references:
+        # Twice the same message, one after the other, is a message still; ten thousand times it is a large one.
+        stored.rows(
+            "UPDATE account SET record = decode(repeat(encode(record, 'hex'), 30000), 'hex') WHERE account_reference = %s",
+            (reference,),
+        )
+        ((total,),) = stored.rows("SELECT sum(octet_length(record)) FROM account WHERE account_reference = %s", (reference,))
+        assert total > 32 * 1024 * 1024
     known_accounts(system, small, 2)
 
     callers = [system["bank-a"].exchange, system["bank-b"].exchange]
@@ -137,43 +138,101 @@ def test_who_asks_for_too_much_does_not_keep_others_from_their_answers(system: S
                 )
             )
             asked = [pool.submit(callers[i % 2].call, QUERY, requests.query(small)) for i in range(4)]
-            too_much = pool.submit(callers[0].call, BATCH_QUERY, requests.batch_query(map(requests.inquiry, (small, large))))
+            too_much = pool.submit(callers[0].call, BATCH_QUERY, requests.batch_query(map(requests.inquiry, (large, other))))
         assert held.result() == 0
         assert [len(each.result().message.credit_history.accounts) for each in asked] == [2] * 4
         refused = too_much.result()
     assert (refused.code, refused.reason) == (EXHAUSTED, "ANSWER_TOO_LARGE")
     callers[0].verified_receipt(refused)
-    system.expect_refusal(callers[0], QUERY, requests.query(large), EXHAUSTED, "ANSWER_TOO_LARGE")
-    stored.rows("DELETE FROM account WHERE account_reference = %s", (reference,))
+    # One subject by itself is answered, as far as there is room.
+    for subject in (large, other):
+        history = callers[0].call(QUERY, requests.query(subject)).message.credit_history
+        assert history.truncated
+        assert 0 < len(history.accounts) < 40
+    for reference in references:
+        stored.rows("DELETE FROM account WHERE account_reference = %s", (reference,))
+
+
+def test_a_subject_with_too_many_accounts_is_answered_with_those_overdue_first(system: System) -> None:
+    subject, stored = system.mint.stranger(), system.exchange.database_view
+    paid = known_accounts(system, subject, 520)
+    late = requests.account(months=[requests.month(20250801, 7)])
+    overdue = known_accounts(system, subject, 7, late)
+    history = system["bank-a"].exchange.call(QUERY, requests.query(subject)).message.credit_history
+    assert (history.truncated, len(history.accounts)) == (True, 500)
+    assert sum(account.account.months[0].disposition == 7 for account in history.accounts if account.account.months) == 7
+    stored.rows("DELETE FROM account WHERE account_reference = ANY(%s)", ([paid, overdue],))
+    known_accounts(system, subject, 500)
+    history = system["bank-a"].exchange.call(QUERY, requests.query(subject)).message.credit_history
+    assert (history.truncated, len(history.accounts)) == (False, 500)
+
+
+# --- Accounts that never were ---------------------------------------------------------------------------------------------------
+
+
+def test_withdrawing_what_was_never_reported_leaves_no_row(system: System) -> None:
+    caller, subject, stored = system["bank-a"].exchange, system.mint.stranger(), system.exchange.database_view
+    count = "SELECT count(*) FROM account"
+    before = stored.rows(count)
+    for _ in range(3):
+        reply = caller.call(WITHDRAW, requests.withdrawal(subject, requests.reference(), datetime.now(UTC)))
+        assert (reply.ok, reply.message.withdrawn) == (True, False)
+    assert stored.rows(count) == before
+
+
+def test_withdrawn_accounts_are_passed_over_by_an_index(system: System) -> None:
+    """However many a member has withdrawn of a subject: a query does not look at them."""
+    caller, subject, stored = system["bank-a"].exchange, system.mint.stranger(), system.exchange.database_view
+    reference = known_accounts(system, subject, 1)
+    stored.rows(
+        """INSERT INTO account SELECT subject, member, account_reference || int4send(number), NULL, versions, update_time, 0
+           FROM (SELECT subject, member, account_reference, versions, update_time FROM account WHERE account_reference = %s) AS one,
+                generate_series(1, 20000) AS number""",
+        (reference,),
+    )
+    ((key,),) = stored.rows("SELECT subject FROM account WHERE account_reference = %s", (reference,))
+    plan = stored.rows(
+        """EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF, FORMAT JSON)
+           SELECT member, record, standing FROM account WHERE subject = %s AND standing > 0 ORDER BY standing DESC LIMIT 501""",
+        (bytes(key),),
+    )
+    ((read,),) = plan
+    assert read[0]["Plan"]["Shared Hit Blocks"] + read[0]["Plan"]["Shared Read Blocks"] < 20
+    assert len(caller.call(QUERY, requests.query(subject)).message.credit_history.accounts) == 1
+    stored.rows("DELETE FROM account WHERE subject = %s", (bytes(key),))
 
 
 # --- Footprints -----------------------------------------------------------------------------------------------------------------
 
 
-def test_footprints_of_others_are_looked_for_among_the_newest_alone(system: System) -> None:
+def test_one_institution_s_inquiries_hide_nobody_else_s(system: System) -> None:
     caller, stored, subject = system["bank-a"].exchange, system.exchange.database_view, system.mint.stranger()
-    asked = caller.call(QUERY, requests.query(subject))
-    index = caller.verified_receipt(asked).index
+    flooding = system["lender-c"].exchange
+    index = flooding.verified_receipt(flooding.call(QUERY, requests.query(subject))).index
     system["bank-b"].exchange.call(QUERY, requests.query(subject))
 
-    def summary() -> tuple[int, int, int, int]:
+    def summary() -> tuple[int, int, int, int, bool]:
         told = caller.call(QUERY, requests.query(subject)).message.credit_history.inquiry_summary
-        return len(told.inquiries), told.count_1_month, told.count_6_months, told.institutions_6_months
+        return len(told.inquiries), told.count_1_month, told.count_6_months, told.institutions_6_months, told.truncated
 
     def ask_often(first: int, last: int) -> None:
-        """As if bank-a had, long after: these entries exist in no log."""
+        """As if that institution had, long after: these entries exist in no log."""
         stored.rows(
-            """INSERT INTO audit_subject SELECT subject, 1000000000 + number, 1, member, purpose, consent_reference, now(), true
+            """INSERT INTO audit_subject SELECT subject, 1000000000 + number, 1, member, 3, consent_reference, now(), true
                FROM audit_subject, generate_series(%s::int, %s) AS number WHERE entry_index = %s""",
             (first, last, index),
         )
 
-    assert summary() == (1, 1, 1, 1)
-    # One place is bank-b's, one more that of the query just now.
-    ask_often(1, MAX_SCANNED - 2)
-    assert summary() == (1, 1, 1, 1)
-    ask_often(MAX_SCANNED - 1, MAX_SCANNED)
-    assert summary() == (0, 0, 0, 0)
+    assert summary() == (2, 2, 2, 2, False)
+    ask_often(1, 250)
+    # All are counted; listed are as many as there is room for, that of the other institution among them.
+    assert summary() == (100, 252, 252, 2, False)
+    ask_often(251, 20_000)
+    # bank-b's one, and the share of the other; the caller's own are not told.
+    assert summary() == (21, 21, 21, 2, True)
+    told = caller.call(QUERY, requests.query(subject)).message.credit_history.inquiry_summary
+    assert sorted({each.purpose for each in told.inquiries}) == sorted({requests.query(subject).inquiry.purpose, 3})
+    stored.rows("DELETE FROM audit_subject WHERE entry_index > 1000000000")
 
 
 def test_footprints_are_listed_newest_first_and_counted_by_window(system: System) -> None:

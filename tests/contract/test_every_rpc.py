@@ -126,6 +126,11 @@ class Examples:
         request.member_id = self._created()
         request.keyid = add_key(self.operator, request.member_id, Ed25519PrivateKey.generate())
 
+    def CountAuditEntries(self, request: Any) -> None:  # noqa: N802
+        request.dimensions.append(audit_service_pb2.COUNT_DIMENSION_MEMBER)
+        request.start_time.FromDatetime(datetime.now(UTC) - timedelta(days=1))
+        request.end_time.FromDatetime(datetime.now(UTC))
+
     def EraseSubject(self, request: Any) -> None:  # noqa: N802
         request.subject.CopyFrom(self._world.mint.stranger())
 

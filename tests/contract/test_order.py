@@ -1,4 +1,4 @@
-"""An account's state depends on what was reported and on nothing else: neither order nor batches, neither server nor moment."""
+"""A known account's state depends on what was reported and on nothing else: not on order or batches, server or moment."""
 
 from __future__ import annotations
 
@@ -94,6 +94,9 @@ def _state_after(
 ) -> list[bytes]:
     """What another bank is told of an account after all this was sent about it."""
     subject, account = system.mint.stranger(), requests.reference()
+    # A withdrawal of what is not known leaves nothing behind: what is put in disorder here is an account that is.
+    known = State(-1, 0, ())
+    assert sent[0][0].call(SUBMIT, requests.submission([requests.report(subject, known.account(), account)])).ok
 
     def send(caller: RawCaller, events: Sequence[State | Removal]) -> None:
         for event in events:

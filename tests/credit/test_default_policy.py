@@ -1,5 +1,7 @@
 """The default screening policy: what it decides, and that it never likes a worse month better."""
 
+from dataclasses import replace
+
 import pytest
 from tests.credit.histories import account, asked, history, running
 
@@ -22,6 +24,7 @@ from tallystick.credit.screening import ScreeningPolicy
     [
         (history(), Decision.REFER, {"no-record"}),
         (history(account("NNNNNN")), Decision.APPROVE, set()),
+        (replace(history(account("NNNNNN")), truncated=True), Decision.REFER, {"not-the-whole-history"}),
         (history(account("N*MN1N")), Decision.APPROVE, set()),
         (history(account("N1N1NN")), Decision.REFER, {"late-twice-lately"}),
         (history(account("NN2NNN")), Decision.REFER, {"late-a-month-this-year"}),

@@ -71,6 +71,7 @@ MALFORMED: list[tuple[str, str]] = [
     (rule('kind = "asset_quality"', 'at_least = "unclassified"'), "rules[0].at_least"),
     (rule('kind = "asset_quality"', "at_least = 3"), "rules[0].at_least"),
     (rule('kind = "collection_account"', "months = 3"), "rules[0].months"),
+    (rule('kind = "truncated"', "count = 3"), "rules[0].count"),
     (rule('kind = "special_transactions"', 'types = ["windfall"]'), "rules[0].types"),
     (rule('kind = "special_transactions"', "types = [1]"), "rules[0].types"),
     (rule('kind = "annotations"', 'types = ["unspecified"]'), "rules[0].types"),

@@ -17,7 +17,7 @@ account_reference account_secret_id blind check_element commitment_from_hashes c
 consistency_ranges content_digest derive_key_pair details_commitment epoch_id epoch_sequence evaluate finalize fold
 framed generate_private_key inclusion_proof inclusion_ranges is_origin is_signed key_statement keyid leaf_hash new_seed
 node_hash normalise open_checkpoint open_note parse_request_signature public_key receipt_statement region_is_known
-resident_id_check_digit root salt salted_leaf_hash sign_checkpoint sign_note sign_receipt sign_request subject_key
+request_metadata resident_id_check_digit root salt salted_leaf_hash sign_checkpoint sign_note sign_receipt sign_request subject_key
 subject_leaf unblind verify_consistency verify_evaluation verify_inclusion verify_receipt_signature verify_request
 """
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tallystick.client.flows.auditing import AuditEntry, DisclosedSubject, EntryFilter, OpenedEntry
     from tallystick.client.flows.checkpoints import SignedCheckpoint
     from tallystick.client.flows.completeness import CompleteList
+    from tallystick.client.flows.counting import CountFilter, Dimension, EntryCount, EntryCounts
     from tallystick.client.flows.differences import Difference, DifferenceKind
     from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueryResult
     from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
         Verdict,
         Withdrawal,
     )
+    from tallystick.client.flows.signatures import SignatureCheck, SignatureState
+    from tallystick.client.flows.stated import StatedInquiries
     from tallystick.client.flows.verification import InclusionReport, LogReport
     from tallystick.client.identities import Identity
     from tallystick.client.profile.profile import PinnedTokenKey, Profile
@@ -80,11 +83,15 @@ __all__ = [
     "CompleteList",
     "Conflict",
     "ConnectionNotSecure",
+    "CountFilter",
     "DeadlineExceeded",
     "DetailsFalse",
     "Difference",
     "DifferenceKind",
+    "Dimension",
     "DisclosedSubject",
+    "EntryCount",
+    "EntryCounts",
     "EntryFilter",
     "EpochRolledBack",
     "Exchange",
@@ -126,7 +133,10 @@ __all__ = [
     "ReportResult",
     "Server",
     "ServerFault",
+    "SignatureCheck",
+    "SignatureState",
     "SignedCheckpoint",
+    "StatedInquiries",
     "Submission",
     "SubmissionDetails",
     "TallystickError",
@@ -206,6 +216,9 @@ _HOMES = {
     "tallystick.client.session": ("Options",),
     "tallystick.client.identities": ("Identity",),
     "tallystick.client.flows.completeness": ("CompleteList",),
+    "tallystick.client.flows.counting": ("CountFilter", "Dimension", "EntryCount", "EntryCounts"),
+    "tallystick.client.flows.signatures": ("SignatureCheck", "SignatureState"),
+    "tallystick.client.flows.stated": ("StatedInquiries",),
     "tallystick.client.flows.differences": ("Difference", "DifferenceKind"),
     "tallystick.client.flows.verification": (
         "InclusionReport",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from tallystick.client.drivers.tasks import TaskDriver, batches, chunks
 from tallystick.client.flows.auditing import AuditEntry, EntryFilter, OpenedEntry
 from tallystick.client.flows.checkpoints import SignedCheckpoint
 from tallystick.client.flows.completeness import CompleteList
+from tallystick.client.flows.counting import CountFilter, Dimension, EntryCounts
 from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueryResult
 from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
 from tallystick.client.flows.reporting import (
@@ -139,8 +140,21 @@ class AsyncExchange:
         """
         return await self._driver.run(self._session.completeness.complete_list(wanted or EntryFilter(), server, datetime.now(UTC)))
 
+    async def audit_count(
+        self, dimensions: Sequence[Dimension], wanted: CountFilter, *, server: Server = Server.EXCHANGE
+    ) -> EntryCounts:
+        """Counts of requests and of distinct subjects, in groups by these dimensions; for auditors.
+
+        They come from the server's index, which it could cut. Raises LimitExceeded when the period is too much to count at once.
+        """
+        return await self._driver.run(self._session.counting.count(dimensions, wanted, server))
+
     async def audit_show(self, index: int, *, server: Server = Server.EXCHANGE) -> OpenedEntry:
-        """One entry, its details opened; raises DetailsFalse unless they are what the entry commits to."""
+        """One entry, its details opened; raises DetailsFalse unless they are what the entry commits to.
+
+        Where the request is shown, its own signature is verified too: look at `signature_check`. The registry of members is read
+        for that, when a key is not known yet.
+        """
         return await self._driver.run(self._session.auditing.open_entry(index, server))
 
     async def audit_verify(

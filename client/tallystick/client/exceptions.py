@@ -105,7 +105,7 @@ class DeadlineExceeded(NotReached):
 
 
 class Overloaded(NotReached):
-    """The server's queue is full."""
+    """The server's queue is full, or a quota of this member is used up; `retry_after` says when to come again."""
 
 
 class NotAnExchange(NotReached):

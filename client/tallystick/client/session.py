@@ -10,9 +10,11 @@ from tallystick.client.flows.auditing import Auditing
 from tallystick.client.flows.authority import Authority
 from tallystick.client.flows.checkpoints import Checkpoints
 from tallystick.client.flows.completeness import Completeness
+from tallystick.client.flows.counting import Counting
 from tallystick.client.flows.inquiries import Inquiries
 from tallystick.client.flows.member_keys import MemberKeys
 from tallystick.client.flows.reporting import Reporting
+from tallystick.client.flows.signatures import RequestSignatures
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.flows.verification import Verification
 from tallystick.client.profile.profile import Endpoint, Profile
@@ -52,7 +54,8 @@ class Session:
         counterparts: dict[Server, Counterpart] = {server: each.counterpart for server, each in endpoints.items()}
         self.member_keys = MemberKeys(profile.signer, counterparts)
         self.checkpoints = Checkpoints(counterparts, folder)
-        self.auditing = Auditing(self.tokeniser, self.checkpoints)
+        self.auditing = Auditing(self.tokeniser, self.checkpoints, RequestSignatures(counterparts))
+        self.counting = Counting()
         self.completeness = Completeness(self.auditing, self.checkpoints)
         self.verification = Verification(self.checkpoints, counterparts, Authority(self.auditing))
         self._endpoints = endpoints

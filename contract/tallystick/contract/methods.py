@@ -105,6 +105,7 @@ ADD_MEMBER_KEY: Final = Method(_M, "AddMemberKey", membership.AddMemberKeyReques
 REVOKE_MEMBER_KEY: Final = Method(_M, "RevokeMemberKey", membership.RevokeMemberKeyRequest, membership.RevokeMemberKeyResponse, _OPERATOR)  # noqa: E501
 
 LIST_AUDIT_ENTRIES: Final = Method(_A, "ListAuditEntries", audit.ListAuditEntriesRequest, audit.ListAuditEntriesResponse, about=subjects.of_list)  # noqa: E501
+COUNT_AUDIT_ENTRIES: Final = Method(_A, "CountAuditEntries", audit.CountAuditEntriesRequest, audit.CountAuditEntriesResponse, _roles(ROLE_AUDITOR))  # noqa: E501
 GET_AUDIT_ENTRY: Final = Method(_A, "GetAuditEntry", audit.GetAuditEntryRequest, audit.GetAuditEntryResponse)
 EXPORT_AUDIT_ENTRIES: Final = Method(_A, "ExportAuditEntries", audit.ExportAuditEntriesRequest, log.SignedPage, _roles(ROLE_AUDITOR), paged=True)  # noqa: E501
 # The record of an erasure must not name whom it erased: it is about nobody.
@@ -121,7 +122,7 @@ METHODS: Final[dict[str, Method[Any, Any]]] = {
         *(QUERY_CREDIT_HISTORY, BATCH_QUERY_CREDIT_HISTORIES),
         *(GET_TOKEN_KEY, EVALUATE_TOKENS),
         *(CREATE_MEMBER, UPDATE_MEMBER, LIST_MEMBERS, ADD_MEMBER_KEY, REVOKE_MEMBER_KEY),
-        *(LIST_AUDIT_ENTRIES, GET_AUDIT_ENTRY, EXPORT_AUDIT_ENTRIES, ERASE_SUBJECT),
+        *(LIST_AUDIT_ENTRIES, COUNT_AUDIT_ENTRIES, GET_AUDIT_ENTRY, EXPORT_AUDIT_ENTRIES, ERASE_SUBJECT),
         *(GET_CHECKPOINT, GET_INCLUSION_PROOF, GET_CONSISTENCY_PROOF),
     )
 }

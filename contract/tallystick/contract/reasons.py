@@ -40,7 +40,7 @@ class Logged(Enum):
     IF_POSSIBLE = "if possible"
     """A fault of the server is logged, unless logging it fails too."""
     SPARINGLY = "once a minute"
-    """Of a caller that is shut out, each server process logs one a minute and key; the others carry no receipt."""
+    """Of a caller that may not do this at all, a server process logs one a minute and key; the others carry no receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,14 @@ REASONS: Final = (
     Reason(errors_pb2.ERROR_REASON_SIGNATURE_INVALID, _U, Family.NOT_AUTHENTICATED, _NEVER),
     Reason(errors_pb2.ERROR_REASON_KEY_UNKNOWN, _U, Family.NOT_AUTHENTICATED, _NEVER),
     Reason(errors_pb2.ERROR_REASON_KEY_REVOKED, _U, Family.NOT_AUTHENTICATED, Logged.SPARINGLY),
-    Reason(errors_pb2.ERROR_REASON_SIGNATURE_STALE, _U, Family.NOT_AUTHENTICATED),
-    Reason(errors_pb2.ERROR_REASON_NONCE_REPLAYED, _U, Family.NOT_AUTHENTICATED),
+    Reason(errors_pb2.ERROR_REASON_SIGNATURE_STALE, _U, Family.NOT_AUTHENTICATED, Logged.SPARINGLY),
+    Reason(errors_pb2.ERROR_REASON_NONCE_REPLAYED, _U, Family.NOT_AUTHENTICATED, Logged.SPARINGLY),
     Reason(errors_pb2.ERROR_REASON_AUDIENCE_MISMATCH, _U, Family.NOT_AUTHENTICATED, _NEVER),
-    Reason(errors_pb2.ERROR_REASON_CERTIFICATE_MISMATCH, _U, Family.NOT_AUTHENTICATED),
-    Reason(errors_pb2.ERROR_REASON_ROLE_MISSING, _P, Family.NOT_ALLOWED),
+    Reason(errors_pb2.ERROR_REASON_CERTIFICATE_MISMATCH, _U, Family.NOT_AUTHENTICATED, Logged.SPARINGLY),
+    Reason(errors_pb2.ERROR_REASON_ROLE_MISSING, _P, Family.NOT_ALLOWED, Logged.SPARINGLY),
     Reason(errors_pb2.ERROR_REASON_PURPOSE_NOT_ALLOWED, _P, Family.NOT_ALLOWED),
     Reason(errors_pb2.ERROR_REASON_MEMBER_SUSPENDED, _P, Family.NOT_ALLOWED, Logged.SPARINGLY),
+    Reason(errors_pb2.ERROR_REASON_RECIPROCITY_REQUIRED, _P, Family.NOT_ALLOWED),
     Reason(errors_pb2.ERROR_REASON_MESSAGE_MALFORMED, _I, Family.INVALID),
     Reason(errors_pb2.ERROR_REASON_FIELD_REQUIRED, _I, Family.INVALID),
     Reason(errors_pb2.ERROR_REASON_FIELD_MALFORMED, _I, Family.INVALID),
@@ -100,6 +101,7 @@ REASONS: Final = (
     Reason(errors_pb2.ERROR_REASON_ANSWER_TOO_LARGE, _R, Family.LIMIT_EXCEEDED),
     Reason(errors_pb2.ERROR_REASON_QUEUE_FULL, _R, Family.OVERLOADED, _NEVER, retry=True),
     Reason(errors_pb2.ERROR_REASON_EVALUATION_QUOTA_EXCEEDED, _R, Family.LIMIT_EXCEEDED),
+    Reason(errors_pb2.ERROR_REASON_QUOTA_EXCEEDED, _R, Family.OVERLOADED, _NEVER, retry=True),
     Reason(errors_pb2.ERROR_REASON_DATABASE_UNAVAILABLE, code_pb2.UNAVAILABLE, Family.UNAVAILABLE, _NEVER, retry=True),
     Reason(errors_pb2.ERROR_REASON_SHUTTING_DOWN, code_pb2.UNAVAILABLE, Family.UNAVAILABLE, _NEVER, retry=True),
     Reason(errors_pb2.ERROR_REASON_DEADLINE_PASSED, code_pb2.DEADLINE_EXCEEDED, Family.DEADLINE_EXCEEDED, _NEVER, retry=True),

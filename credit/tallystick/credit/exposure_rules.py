@@ -37,6 +37,20 @@ class NoRecordRule(PolicyRule):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TruncatedRule(PolicyRule):
+    """The answer does not hold all accounts of the subject."""
+
+    kind = "truncated"
+
+    def __call__(self, history: CreditHistory) -> Reason | None:
+        """Speaks if accounts were left out."""
+        if not history.truncated:
+            return None
+        told = len(history.accounts)
+        return self.reason(f"more accounts are reported than the {told} of this answer: it is not the whole history")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InquiriesRule(PolicyRule):
     """Others asked so often within so many months, for one of these purposes if any are named."""
 

@@ -108,6 +108,8 @@ class InquirySummary:
     """Within 182 days."""
     institutions_6_months: int = 0
     """How many distinct institutions asked within 182 days."""
+    truncated: bool = False
+    """Whether only the newest of each institution are counted: there are at least so many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,8 @@ class CreditHistory:
     accounts: tuple[ReportedAccount, ...] = ()
     overdue: OverdueSummary = OverdueSummary()
     inquiries: InquirySummary = InquirySummary()
+    truncated: bool = False
+    """Whether the subject has more accounts than these; those with overdue come first, and `overdue` is that of these."""
 
 
 def credit_history_from_message(message: inquiry_service_pb2.CreditHistory) -> CreditHistory:
@@ -130,6 +134,7 @@ def credit_history_from_message(message: inquiry_service_pb2.CreditHistory) -> C
         accounts=tuple(map(_reported_account, message.accounts)),
         overdue=_overdue_summary(message.overdue_summary),
         inquiries=_inquiry_summary(message.inquiry_summary),
+        truncated=message.truncated,
     )
 
 
@@ -171,6 +176,7 @@ def _inquiry_summary(message: inquiry_service_pb2.InquirySummary) -> InquirySumm
         count_1_month=message.count_1_month,
         count_6_months=message.count_6_months,
         institutions_6_months=message.institutions_6_months,
+        truncated=message.truncated,
     )
 
 

@@ -26,6 +26,7 @@ RULE_KINDS: Final[dict[str, type[PolicyRule]]] = {
     kind.kind: kind
     for kind in (
         exposure_rules.NoRecordRule,
+        exposure_rules.TruncatedRule,
         repayment_rules.RunningOverdueRule,
         repayment_rules.OverdueMonthsRule,
         repayment_rules.WorstDispositionRule,

@@ -78,6 +78,7 @@ from tallystick.crypto.signatures import (
     content_digest,
     keyid,
     parse_request_signature,
+    request_metadata,
     sign_request,
     verify_request,
 )
@@ -143,6 +144,7 @@ __all__ = [
     "public_key",
     "receipt_statement",
     "region_is_known",
+    "request_metadata",
     "resident_id_check_digit",
     "root",
     "salt",

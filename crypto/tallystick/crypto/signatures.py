@@ -117,13 +117,18 @@ def sign_request(
     digest = content_digest(message)
     params = _signature_params(created, created + lifetime, nonce, keyid(raw_public_key(private_key)))
     signature = private_key.sign(_request_base(path, digest, audience, params))
-    metadata = (
-        (DIGEST_KEY, digest),
+    metadata = request_metadata(message=message, audience=audience, signature_params=params, signature=signature)
+    return SignedRequest(metadata, params, signature)
+
+
+def request_metadata(*, message: bytes, audience: str, signature_params: str, signature: bytes) -> tuple[tuple[str, str], ...]:
+    """Returns the four metadata entries of a call: those to send, or those that were sent of a request that a log has kept."""
+    return (
+        (DIGEST_KEY, content_digest(message)),
         (AUDIENCE_KEY, audience),
-        (INPUT_KEY, f"{_LABEL}={params}"),
+        (INPUT_KEY, f"{_LABEL}={signature_params}"),
         (SIGNATURE_KEY, _signature_value(signature)),
     )
-    return SignedRequest(metadata, params, signature)
 
 
 def parse_request_signature(metadata: Sequence[tuple[str, str | bytes]]) -> RequestSignature:

@@ -28,43 +28,53 @@ from tallystick.v1 import log_pb2 as tallystick_dot_v1_dot_log__pb2
 from tallystick.v1 import subject_pb2 as tallystick_dot_v1_dot_subject__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tallystick/v1/audit_service.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tallystick/v1/codes.proto\x1a\x17tallystick/v1/log.proto\x1a\x1btallystick/v1/subject.proto\"\xb6\x02\n\x17ListAuditEntriesRequest\x12,\n\x07subject\x18\x01 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\'\n\x07purpose\x18\x03 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12,\n\x07outcome\x18\x04 \x01(\x0e\x32\x1b.tallystick.v1.EntryOutcome\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\r\x12\x12\n\npage_token\x18\x08 \x01(\t\"`\n\x18ListAuditEntriesResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.tallystick.v1.ListedEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x01\n\x0bListedEntry\x12\x30\n\x0clogged_entry\x18\x01 \x01(\x0b\x32\x1a.tallystick.v1.LoggedEntry\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12\x19\n\x11\x63onsent_reference\x18\x03 \x01(\t\"%\n\x14GetAuditEntryRequest\x12\r\n\x05index\x18\x01 \x01(\x04\"\xb8\x01\n\x15GetAuditEntryResponse\x12\x30\n\x0clogged_entry\x18\x01 \x01(\x0b\x32\x1a.tallystick.v1.LoggedEntry\x12*\n\x07\x64\x65tails\x18\x02 \x03(\x0b\x32\x19.tallystick.v1.DetailLeaf\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12\x17\n\x0frequest_omitted\x18\x04 \x01(\x08\x12\x17\n\x0f\x65vidence_months\x18\x05 \x01(\r\"C\n\x19\x45xportAuditEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\tend_index\x18\x02 \x01(\x04\"P\n\x0e\x41uditEntryPage\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.tallystick.v1.LoggedEntry\x12\x11\n\tend_index\x18\x02 \x01(\x04\"n\n\x13\x45raseSubjectRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12,\n\x07subject\x18\x02 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12\x15\n\rkeep_accounts\x18\x03 \x01(\x08\"~\n\x14\x45raseSubjectResponse\x12\x18\n\x10\x65ntries_resealed\x18\x01 \x01(\r\x12 \n\x18\x65ntries_without_evidence\x18\x02 \x01(\r\x12\x18\n\x10\x61\x63\x63ounts_deleted\x18\x03 \x01(\r\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\"<\n\x18GetInclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\">\n\x19GetInclusionProofResponse\x12\x11\n\tleaf_hash\x18\x01 \x01(\x0c\x12\x0e\n\x06hashes\x18\x02 \x03(\x0c\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x32\xb7\x05\n\x0c\x41uditService\x12\x63\n\x10ListAuditEntries\x12&.tallystick.v1.ListAuditEntriesRequest\x1a\'.tallystick.v1.ListAuditEntriesResponse\x12Z\n\rGetAuditEntry\x12#.tallystick.v1.GetAuditEntryRequest\x1a$.tallystick.v1.GetAuditEntryResponse\x12[\n\x12\x45xportAuditEntries\x12(.tallystick.v1.ExportAuditEntriesRequest\x1a\x19.tallystick.v1.SignedPage0\x01\x12W\n\x0c\x45raseSubject\x12\".tallystick.v1.EraseSubjectRequest\x1a#.tallystick.v1.EraseSubjectResponse\x12Z\n\rGetCheckpoint\x12#.tallystick.v1.GetCheckpointRequest\x1a$.tallystick.v1.GetCheckpointResponse\x12\x66\n\x11GetInclusionProof\x12\'.tallystick.v1.GetInclusionProofRequest\x1a(.tallystick.v1.GetInclusionProofResponse\x12l\n\x13GetConsistencyProof\x12).tallystick.v1.GetConsistencyProofRequest\x1a*.tallystick.v1.GetConsistencyProofResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tallystick/v1/audit_service.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tallystick/v1/codes.proto\x1a\x17tallystick/v1/log.proto\x1a\x1btallystick/v1/subject.proto\"\xd1\x02\n\x17ListAuditEntriesRequest\x12,\n\x07subject\x18\x01 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\'\n\x07purpose\x18\x03 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12,\n\x07outcome\x18\x04 \x01(\x0e\x32\x1b.tallystick.v1.EntryOutcome\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\r\x12\x12\n\npage_token\x18\x08 \x01(\t\x12\x19\n\x11\x63onsent_reference\x18\t \x01(\t\"`\n\x18ListAuditEntriesResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.tallystick.v1.ListedEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb6\x01\n\x0bListedEntry\x12\x30\n\x0clogged_entry\x18\x01 \x01(\x0b\x32\x1a.tallystick.v1.LoggedEntry\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12\x19\n\x11\x63onsent_reference\x18\x03 \x01(\t\x12\x31\n\tinquiries\x18\x04 \x01(\x0b\x32\x1e.tallystick.v1.StatedInquiries\"\xb2\x01\n\x0fStatedInquiries\x12\x15\n\rsubject_count\x18\x01 \x01(\r\x12\x14\n\x0chidden_count\x18\x02 \x01(\r\x12(\n\x08purposes\x18\x03 \x03(\x0e\x32\x16.tallystick.v1.Purpose\x12\x15\n\rpurpose_count\x18\x04 \x01(\r\x12\x1a\n\x12\x63onsent_references\x18\x05 \x03(\t\x12\x15\n\rconsent_count\x18\x06 \x01(\r\"\xfc\x02\n\x18\x43ountAuditEntriesRequest\x12\x31\n\ndimensions\x18\x01 \x03(\x0e\x32\x1d.tallystick.v1.CountDimension\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tmember_id\x18\x04 \x01(\t\x12,\n\x07outcome\x18\x05 \x01(\x0e\x32\x1b.tallystick.v1.EntryOutcome\x12\'\n\x07purpose\x18\x06 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12\x19\n\x11\x63onsent_reference\x18\x07 \x01(\t\x12\r\n\x05hours\x18\x08 \x03(\r\x12\x11\n\ttime_zone\x18\t \x01(\t\x12\x14\n\x0cmin_subjects\x18\n \x01(\r\x12\x12\n\nmax_groups\x18\x0b \x01(\r\"`\n\x19\x43ountAuditEntriesResponse\x12.\n\x06\x63ounts\x18\x01 \x03(\x0b\x32\x1e.tallystick.v1.AuditEntryCount\x12\x13\n\x0bgroup_count\x18\x02 \x01(\x04\"\xef\x01\n\x0f\x41uditEntryCount\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0c\n\x04hour\x18\x02 \x01(\r\x12\x0b\n\x03\x64\x61y\x18\x03 \x01(\r\x12\x0e\n\x06method\x18\x04 \x01(\t\x12,\n\x07outcome\x18\x05 \x01(\x0e\x32\x1b.tallystick.v1.EntryOutcome\x12\'\n\x07purpose\x18\x06 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12\x19\n\x11\x63onsent_reference\x18\x07 \x01(\t\x12\x15\n\rrequest_count\x18\x08 \x01(\x04\x12\x15\n\rsubject_count\x18\t \x01(\x04\"%\n\x14GetAuditEntryRequest\x12\r\n\x05index\x18\x01 \x01(\x04\"\xb8\x01\n\x15GetAuditEntryResponse\x12\x30\n\x0clogged_entry\x18\x01 \x01(\x0b\x32\x1a.tallystick.v1.LoggedEntry\x12*\n\x07\x64\x65tails\x18\x02 \x03(\x0b\x32\x19.tallystick.v1.DetailLeaf\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12\x17\n\x0frequest_omitted\x18\x04 \x01(\x08\x12\x17\n\x0f\x65vidence_months\x18\x05 \x01(\r\"C\n\x19\x45xportAuditEntriesRequest\x12\x13\n\x0bstart_index\x18\x01 \x01(\x04\x12\x11\n\tend_index\x18\x02 \x01(\x04\"P\n\x0e\x41uditEntryPage\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.tallystick.v1.LoggedEntry\x12\x11\n\tend_index\x18\x02 \x01(\x04\"n\n\x13\x45raseSubjectRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12,\n\x07subject\x18\x02 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12\x15\n\rkeep_accounts\x18\x03 \x01(\x08\"~\n\x14\x45raseSubjectResponse\x12\x18\n\x10\x65ntries_resealed\x18\x01 \x01(\r\x12 \n\x18\x65ntries_without_evidence\x18\x02 \x01(\r\x12\x18\n\x10\x61\x63\x63ounts_deleted\x18\x03 \x01(\r\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\"<\n\x18GetInclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\">\n\x19GetInclusionProofResponse\x12\x11\n\tleaf_hash\x18\x01 \x01(\x0c\x12\x0e\n\x06hashes\x18\x02 \x03(\x0c\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c*\xf3\x01\n\x0e\x43ountDimension\x12\x1f\n\x1b\x43OUNT_DIMENSION_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43OUNT_DIMENSION_MEMBER\x10\x01\x12\x18\n\x14\x43OUNT_DIMENSION_HOUR\x10\x02\x12\x17\n\x13\x43OUNT_DIMENSION_DAY\x10\x03\x12\x1a\n\x16\x43OUNT_DIMENSION_METHOD\x10\x04\x12\x1b\n\x17\x43OUNT_DIMENSION_OUTCOME\x10\x05\x12\x1b\n\x17\x43OUNT_DIMENSION_PURPOSE\x10\x06\x12\x1b\n\x17\x43OUNT_DIMENSION_CONSENT\x10\x07\x32\x9f\x06\n\x0c\x41uditService\x12\x63\n\x10ListAuditEntries\x12&.tallystick.v1.ListAuditEntriesRequest\x1a\'.tallystick.v1.ListAuditEntriesResponse\x12\x66\n\x11\x43ountAuditEntries\x12\'.tallystick.v1.CountAuditEntriesRequest\x1a(.tallystick.v1.CountAuditEntriesResponse\x12Z\n\rGetAuditEntry\x12#.tallystick.v1.GetAuditEntryRequest\x1a$.tallystick.v1.GetAuditEntryResponse\x12[\n\x12\x45xportAuditEntries\x12(.tallystick.v1.ExportAuditEntriesRequest\x1a\x19.tallystick.v1.SignedPage0\x01\x12W\n\x0c\x45raseSubject\x12\".tallystick.v1.EraseSubjectRequest\x1a#.tallystick.v1.EraseSubjectResponse\x12Z\n\rGetCheckpoint\x12#.tallystick.v1.GetCheckpointRequest\x1a$.tallystick.v1.GetCheckpointResponse\x12\x66\n\x11GetInclusionProof\x12\'.tallystick.v1.GetInclusionProofRequest\x1a(.tallystick.v1.GetInclusionProofResponse\x12l\n\x13GetConsistencyProof\x12).tallystick.v1.GetConsistencyProofRequest\x1a*.tallystick.v1.GetConsistencyProofResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallystick.v1.audit_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_COUNTDIMENSION']._serialized_start=2619
+  _globals['_COUNTDIMENSION']._serialized_end=2862
   _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=167
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=477
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=479
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=575
-  _globals['_LISTEDENTRY']._serialized_start=578
-  _globals['_LISTEDENTRY']._serialized_end=709
-  _globals['_GETAUDITENTRYREQUEST']._serialized_start=711
-  _globals['_GETAUDITENTRYREQUEST']._serialized_end=748
-  _globals['_GETAUDITENTRYRESPONSE']._serialized_start=751
-  _globals['_GETAUDITENTRYRESPONSE']._serialized_end=935
-  _globals['_EXPORTAUDITENTRIESREQUEST']._serialized_start=937
-  _globals['_EXPORTAUDITENTRIESREQUEST']._serialized_end=1004
-  _globals['_AUDITENTRYPAGE']._serialized_start=1006
-  _globals['_AUDITENTRYPAGE']._serialized_end=1086
-  _globals['_ERASESUBJECTREQUEST']._serialized_start=1088
-  _globals['_ERASESUBJECTREQUEST']._serialized_end=1198
-  _globals['_ERASESUBJECTRESPONSE']._serialized_start=1200
-  _globals['_ERASESUBJECTRESPONSE']._serialized_end=1326
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1328
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1350
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1352
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1395
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1397
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1457
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1459
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1521
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1523
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1587
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=1589
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=1634
-  _globals['_AUDITSERVICE']._serialized_start=1637
-  _globals['_AUDITSERVICE']._serialized_end=2332
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=504
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=506
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=602
+  _globals['_LISTEDENTRY']._serialized_start=605
+  _globals['_LISTEDENTRY']._serialized_end=787
+  _globals['_STATEDINQUIRIES']._serialized_start=790
+  _globals['_STATEDINQUIRIES']._serialized_end=968
+  _globals['_COUNTAUDITENTRIESREQUEST']._serialized_start=971
+  _globals['_COUNTAUDITENTRIESREQUEST']._serialized_end=1351
+  _globals['_COUNTAUDITENTRIESRESPONSE']._serialized_start=1353
+  _globals['_COUNTAUDITENTRIESRESPONSE']._serialized_end=1449
+  _globals['_AUDITENTRYCOUNT']._serialized_start=1452
+  _globals['_AUDITENTRYCOUNT']._serialized_end=1691
+  _globals['_GETAUDITENTRYREQUEST']._serialized_start=1693
+  _globals['_GETAUDITENTRYREQUEST']._serialized_end=1730
+  _globals['_GETAUDITENTRYRESPONSE']._serialized_start=1733
+  _globals['_GETAUDITENTRYRESPONSE']._serialized_end=1917
+  _globals['_EXPORTAUDITENTRIESREQUEST']._serialized_start=1919
+  _globals['_EXPORTAUDITENTRIESREQUEST']._serialized_end=1986
+  _globals['_AUDITENTRYPAGE']._serialized_start=1988
+  _globals['_AUDITENTRYPAGE']._serialized_end=2068
+  _globals['_ERASESUBJECTREQUEST']._serialized_start=2070
+  _globals['_ERASESUBJECTREQUEST']._serialized_end=2180
+  _globals['_ERASESUBJECTRESPONSE']._serialized_start=2182
+  _globals['_ERASESUBJECTRESPONSE']._serialized_end=2308
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=2310
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=2332
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=2334
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=2377
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=2379
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=2439
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=2441
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=2503
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=2505
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=2569
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=2571
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=2616
+  _globals['_AUDITSERVICE']._serialized_start=2865
+  _globals['_AUDITSERVICE']._serialized_end=3664
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tallystick.v1 import codes_pb2 as _codes_pb2
 from tallystick.v1 import log_pb2 as _log_pb2
 from tallystick.v1 import subject_pb2 as _subject_pb2
@@ -21,6 +22,50 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CountDimension:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CountDimensionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CountDimension.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COUNT_DIMENSION_UNSPECIFIED: _CountDimension.ValueType  # 0
+    """Not a dimension; refused."""
+    COUNT_DIMENSION_MEMBER: _CountDimension.ValueType  # 1
+    """By the member that asked."""
+    COUNT_DIMENSION_HOUR: _CountDimension.ValueType  # 2
+    """By the hour of the day, in the request's time zone."""
+    COUNT_DIMENSION_DAY: _CountDimension.ValueType  # 3
+    """By the day, in the request's time zone."""
+    COUNT_DIMENSION_METHOD: _CountDimension.ValueType  # 4
+    """By the method."""
+    COUNT_DIMENSION_OUTCOME: _CountDimension.ValueType  # 5
+    """By whether it was carried out."""
+    COUNT_DIMENSION_PURPOSE: _CountDimension.ValueType  # 6
+    """By the purpose of its queries. An entry with several purposes counts once in the group of each."""
+    COUNT_DIMENSION_CONSENT: _CountDimension.ValueType  # 7
+    """By the consent reference of its queries. Entries that state none are left out."""
+
+class CountDimension(_CountDimension, metaclass=_CountDimensionEnumTypeWrapper):
+    """By what entries are counted."""
+
+COUNT_DIMENSION_UNSPECIFIED: CountDimension.ValueType  # 0
+"""Not a dimension; refused."""
+COUNT_DIMENSION_MEMBER: CountDimension.ValueType  # 1
+"""By the member that asked."""
+COUNT_DIMENSION_HOUR: CountDimension.ValueType  # 2
+"""By the hour of the day, in the request's time zone."""
+COUNT_DIMENSION_DAY: CountDimension.ValueType  # 3
+"""By the day, in the request's time zone."""
+COUNT_DIMENSION_METHOD: CountDimension.ValueType  # 4
+"""By the method."""
+COUNT_DIMENSION_OUTCOME: CountDimension.ValueType  # 5
+"""By whether it was carried out."""
+COUNT_DIMENSION_PURPOSE: CountDimension.ValueType  # 6
+"""By the purpose of its queries. An entry with several purposes counts once in the group of each."""
+COUNT_DIMENSION_CONSENT: CountDimension.ValueType  # 7
+"""By the consent reference of its queries. Entries that state none are left out."""
+Global___CountDimension: _TypeAlias = CountDimension  # noqa: Y015
 
 @_typing.final
 class ListAuditEntriesRequest(_message.Message):
@@ -36,16 +81,19 @@ class ListAuditEntriesRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSENT_REFERENCE_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
     """Entries of this member."""
     purpose: _codes_pb2.Purpose.ValueType
-    """Entries of queries with this purpose; needs subject."""
+    """Entries of queries with this purpose; needs subject or consent_reference."""
     outcome: _log_pb2.EntryOutcome.ValueType
     """Entries with this outcome."""
     page_size: _builtins.int
     """How many at the most; 0 is 100, the limit is 1,000."""
     page_token: _builtins.str
     """Empty, or the next_page_token of the page before."""
+    consent_reference: _builtins.str
+    """Entries of queries that stated this consent, each entry once; with subject, of queries about it under this consent. Auditors only."""
     @_builtins.property
     def subject(self) -> _subject_pb2.SubjectToken:
         """Entries about this subject; auditors only."""
@@ -69,10 +117,11 @@ class ListAuditEntriesRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consent_reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "member_id", b"member_id", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_reference", b"consent_reference", "end_time", b"end_time", "member_id", b"member_id", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -115,6 +164,7 @@ class ListedEntry(_message.Message):
     LOGGED_ENTRY_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     CONSENT_REFERENCE_FIELD_NUMBER: _builtins.int
+    INQUIRIES_FIELD_NUMBER: _builtins.int
     purpose: _codes_pb2.Purpose.ValueType
     """When the list was asked for by subject: for what purpose that subject was queried; otherwise unspecified."""
     consent_reference: _builtins.str
@@ -123,20 +173,227 @@ class ListedEntry(_message.Message):
     def logged_entry(self) -> _log_pb2.LoggedEntry:
         """The entry."""
 
+    @_builtins.property
+    def inquiries(self) -> Global___StatedInquiries:
+        """When the list was not asked for by subject and the entry is one of InquiryService: what its evidence says of its queries. Absent
+        where nothing opens the evidence any more. The server's word: GetAuditEntry shows what the entry commits to.
+        """
+
     def __init__(
         self,
         *,
         logged_entry: _log_pb2.LoggedEntry | None = ...,
         purpose: _codes_pb2.Purpose.ValueType = ...,
         consent_reference: _builtins.str = ...,
+        inquiries: Global___StatedInquiries | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["logged_entry", b"logged_entry"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inquiries", b"inquiries", "logged_entry", b"logged_entry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_reference", b"consent_reference", "logged_entry", b"logged_entry", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_reference", b"consent_reference", "inquiries", b"inquiries", "logged_entry", b"logged_entry", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListedEntry: _TypeAlias = ListedEntry  # noqa: Y015
+
+@_typing.final
+class StatedInquiries(_message.Message):
+    """Why, and with whose consent, an entry of InquiryService asked, summed up over its subjects."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_COUNT_FIELD_NUMBER: _builtins.int
+    HIDDEN_COUNT_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    PURPOSE_COUNT_FIELD_NUMBER: _builtins.int
+    CONSENT_REFERENCES_FIELD_NUMBER: _builtins.int
+    CONSENT_COUNT_FIELD_NUMBER: _builtins.int
+    subject_count: _builtins.int
+    """Of how many subjects it is."""
+    hidden_count: _builtins.int
+    """For how many of them purpose and consent cannot be told: they were erased, or the request was not kept."""
+    purpose_count: _builtins.int
+    """How many distinct purposes there are, listed or not."""
+    consent_count: _builtins.int
+    """How many distinct consent references there are, listed or not."""
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_codes_pb2.Purpose.ValueType]:
+        """The distinct purposes of the others, in the order of the request, 10 at the most. A refused request may state any number."""
+
+    @_builtins.property
+    def consent_references(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The distinct consent references of the others, in the order of the request, 5 at the most. One that is too long or not printable,
+        as a refused request may state it, is counted and not listed; an empty one is neither.
+        """
+
+    def __init__(
+        self,
+        *,
+        subject_count: _builtins.int = ...,
+        hidden_count: _builtins.int = ...,
+        purposes: _abc.Iterable[_codes_pb2.Purpose.ValueType] | None = ...,
+        purpose_count: _builtins.int = ...,
+        consent_references: _abc.Iterable[_builtins.str] | None = ...,
+        consent_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_count", b"consent_count", "consent_references", b"consent_references", "hidden_count", b"hidden_count", "purpose_count", b"purpose_count", "purposes", b"purposes", "subject_count", b"subject_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatedInquiries: _TypeAlias = StatedInquiries  # noqa: Y015
+
+@_typing.final
+class CountAuditEntriesRequest(_message.Message):
+    """Asks for counts. All filters that are set must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    CONSENT_REFERENCE_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    MIN_SUBJECTS_FIELD_NUMBER: _builtins.int
+    MAX_GROUPS_FIELD_NUMBER: _builtins.int
+    member_id: _builtins.str
+    """Entries of this member."""
+    outcome: _log_pb2.EntryOutcome.ValueType
+    """Entries with this outcome."""
+    purpose: _codes_pb2.Purpose.ValueType
+    """Queries with this purpose."""
+    consent_reference: _builtins.str
+    """Queries under this consent."""
+    time_zone: _builtins.str
+    """The IANA time zone of hours and days, such as "Asia/Taipei"; empty is UTC."""
+    min_subjects: _builtins.int
+    """Groups with at least this many distinct subjects alone; then those with most subjects come first."""
+    max_groups: _builtins.int
+    """How many groups at the most; 0 is 100, the limit is 1,000."""
+    @_builtins.property
+    def dimensions(self) -> _containers.RepeatedScalarFieldContainer[Global___CountDimension.ValueType]:
+        """By what; each once. Without any, all entries are one group."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Entries at or after this instant; required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Entries before this instant; required, and at most 366 days after start_time."""
+
+    @_builtins.property
+    def hours(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Entries of these hours of the day, 0 to 23, each once; without any, of all."""
+
+    def __init__(
+        self,
+        *,
+        dimensions: _abc.Iterable[Global___CountDimension.ValueType] | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        member_id: _builtins.str = ...,
+        outcome: _log_pb2.EntryOutcome.ValueType = ...,
+        purpose: _codes_pb2.Purpose.ValueType = ...,
+        consent_reference: _builtins.str = ...,
+        hours: _abc.Iterable[_builtins.int] | None = ...,
+        time_zone: _builtins.str = ...,
+        min_subjects: _builtins.int = ...,
+        max_groups: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_reference", b"consent_reference", "dimensions", b"dimensions", "end_time", b"end_time", "hours", b"hours", "max_groups", b"max_groups", "member_id", b"member_id", "min_subjects", b"min_subjects", "outcome", b"outcome", "purpose", b"purpose", "start_time", b"start_time", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountAuditEntriesRequest: _TypeAlias = CountAuditEntriesRequest  # noqa: Y015
+
+@_typing.final
+class CountAuditEntriesResponse(_message.Message):
+    """Counts, made from the search rows, which are not in the log: the operator could cut them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    GROUP_COUNT_FIELD_NUMBER: _builtins.int
+    group_count: _builtins.int
+    """How many groups there are, listed or not."""
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntryCount]:
+        """The groups with most requests first, or with min_subjects those with most subjects."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[Global___AuditEntryCount] | None = ...,
+        group_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "group_count", b"group_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountAuditEntriesResponse: _TypeAlias = CountAuditEntriesResponse  # noqa: Y015
+
+@_typing.final
+class AuditEntryCount(_message.Message):
+    """One group. Of the fields 1 to 7 those of the request's dimensions are set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    HOUR_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    CONSENT_REFERENCE_FIELD_NUMBER: _builtins.int
+    REQUEST_COUNT_FIELD_NUMBER: _builtins.int
+    SUBJECT_COUNT_FIELD_NUMBER: _builtins.int
+    member_id: _builtins.str
+    """The member that asked."""
+    hour: _builtins.int
+    """The hour of the day, 0 to 23."""
+    day: _builtins.int
+    """The day: year * 10000 + month * 100 + day."""
+    method: _builtins.str
+    """The full method."""
+    outcome: _log_pb2.EntryOutcome.ValueType
+    """Whether it was carried out."""
+    purpose: _codes_pb2.Purpose.ValueType
+    """The purpose; unspecified for entries that state none."""
+    consent_reference: _builtins.str
+    """The consent reference."""
+    request_count: _builtins.int
+    """How many entries, each request being one."""
+    subject_count: _builtins.int
+    """How many distinct subjects they are about; erased ones are not counted."""
+    def __init__(
+        self,
+        *,
+        member_id: _builtins.str = ...,
+        hour: _builtins.int = ...,
+        day: _builtins.int = ...,
+        method: _builtins.str = ...,
+        outcome: _log_pb2.EntryOutcome.ValueType = ...,
+        purpose: _codes_pb2.Purpose.ValueType = ...,
+        consent_reference: _builtins.str = ...,
+        request_count: _builtins.int = ...,
+        subject_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_reference", b"consent_reference", "day", b"day", "hour", b"hour", "member_id", b"member_id", "method", b"method", "outcome", b"outcome", "purpose", b"purpose", "request_count", b"request_count", "subject_count", b"subject_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditEntryCount: _TypeAlias = AuditEntryCount  # noqa: Y015
 
 @_typing.final
 class GetAuditEntryRequest(_message.Message):

@@ -41,6 +41,11 @@ class AuditServiceStub:
                 request_serializer=tallystick_dot_v1_dot_audit__service__pb2.ListAuditEntriesRequest.SerializeToString,
                 response_deserializer=tallystick_dot_v1_dot_audit__service__pb2.ListAuditEntriesResponse.FromString,
                 _registered_method=True)
+        self.CountAuditEntries = channel.unary_unary(
+                '/tallystick.v1.AuditService/CountAuditEntries',
+                request_serializer=tallystick_dot_v1_dot_audit__service__pb2.CountAuditEntriesRequest.SerializeToString,
+                response_deserializer=tallystick_dot_v1_dot_audit__service__pb2.CountAuditEntriesResponse.FromString,
+                _registered_method=True)
         self.GetAuditEntry = channel.unary_unary(
                 '/tallystick.v1.AuditService/GetAuditEntry',
                 request_serializer=tallystick_dot_v1_dot_audit__service__pb2.GetAuditEntryRequest.SerializeToString,
@@ -79,6 +84,13 @@ class AuditServiceServicer:
 
     def ListAuditEntries(self, request, context):
         """Lists entries, newest first: all for an auditor; for another member its own, and those about membership and keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountAuditEntries(self, request, context):
+        """Counts entries and the subjects that they are about, in groups, from the search rows alone. Role: auditor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,6 +149,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEntries,
                     request_deserializer=tallystick_dot_v1_dot_audit__service__pb2.ListAuditEntriesRequest.FromString,
                     response_serializer=tallystick_dot_v1_dot_audit__service__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'CountAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountAuditEntries,
+                    request_deserializer=tallystick_dot_v1_dot_audit__service__pb2.CountAuditEntriesRequest.FromString,
+                    response_serializer=tallystick_dot_v1_dot_audit__service__pb2.CountAuditEntriesResponse.SerializeToString,
             ),
             'GetAuditEntry': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAuditEntry,
@@ -197,6 +214,33 @@ class AuditService:
             '/tallystick.v1.AuditService/ListAuditEntries',
             tallystick_dot_v1_dot_audit__service__pb2.ListAuditEntriesRequest.SerializeToString,
             tallystick_dot_v1_dot_audit__service__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tallystick.v1.AuditService/CountAuditEntries',
+            tallystick_dot_v1_dot_audit__service__pb2.CountAuditEntriesRequest.SerializeToString,
+            tallystick_dot_v1_dot_audit__service__pb2.CountAuditEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,8 @@ class AuditServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditEntriesRequest, _audit_service_pb2.ListAuditEntriesResponse]
     """Lists entries, newest first: all for an auditor; for another member its own, and those about membership and keys."""
+    CountAuditEntries: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.CountAuditEntriesRequest, _audit_service_pb2.CountAuditEntriesResponse]
+    """Counts entries and the subjects that they are about, in groups, from the search rows alone. Role: auditor."""
     GetAuditEntry: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetAuditEntryRequest, _audit_service_pb2.GetAuditEntryResponse]
     """Returns one entry with its details opened. Role: auditor, or the member whose entry it is."""
     ExportAuditEntries: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.ExportAuditEntriesRequest, _log_pb2.SignedPage]
@@ -62,6 +64,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditEntriesRequest, _audit_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """Lists entries, newest first: all for an auditor; for another member its own, and those about membership and keys."""
+    CountAuditEntries: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.CountAuditEntriesRequest, _audit_service_pb2.CountAuditEntriesResponse]  # type: ignore[assignment]
+    """Counts entries and the subjects that they are about, in groups, from the search rows alone. Role: auditor."""
     GetAuditEntry: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetAuditEntryRequest, _audit_service_pb2.GetAuditEntryResponse]  # type: ignore[assignment]
     """Returns one entry with its details opened. Role: auditor, or the member whose entry it is."""
     ExportAuditEntries: _aio.UnaryStreamMultiCallable[_audit_service_pb2.ExportAuditEntriesRequest, _log_pb2.SignedPage]  # type: ignore[assignment]
@@ -91,6 +95,14 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_audit_service_pb2.ListAuditEntriesResponse]]:
         """Lists entries, newest first: all for an auditor; for another member its own, and those about membership and keys."""
+
+    @_abc_1.abstractmethod
+    def CountAuditEntries(
+        self,
+        request: _audit_service_pb2.CountAuditEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.CountAuditEntriesResponse, _abc.Awaitable[_audit_service_pb2.CountAuditEntriesResponse]]:
+        """Counts entries and the subjects that they are about, in groups, from the search rows alone. Role: auditor."""
 
     @_abc_1.abstractmethod
     def GetAuditEntry(

@@ -36,19 +36,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_KEY_REVOKED: _ErrorReason.ValueType  # 4
     """UNAUTHENTICATED: the key was revoked. Logged once a minute."""
     ERROR_REASON_SIGNATURE_STALE: _ErrorReason.ValueType  # 5
-    """UNAUTHENTICATED: created or expires lies outside the window, by the database's clock."""
+    """UNAUTHENTICATED: created or expires lies outside the window, by the database's clock. Logged once a minute."""
     ERROR_REASON_NONCE_REPLAYED: _ErrorReason.ValueType  # 6
-    """UNAUTHENTICATED: this key used this nonce before."""
+    """UNAUTHENTICATED: this key used this nonce before. Logged once a minute."""
     ERROR_REASON_AUDIENCE_MISMATCH: _ErrorReason.ValueType  # 7
     """UNAUTHENTICATED: the request is addressed to another exchange. Not logged."""
     ERROR_REASON_CERTIFICATE_MISMATCH: _ErrorReason.ValueType  # 8
-    """UNAUTHENTICATED: the client certificate names another member than the signing key's."""
+    """UNAUTHENTICATED: the client certificate names another member than the signing key's. Logged once a minute."""
     ERROR_REASON_ROLE_MISSING: _ErrorReason.ValueType  # 20
-    """PERMISSION_DENIED: the member's roles do not allow this method."""
+    """PERMISSION_DENIED: the member's roles do not allow this method. Logged once a minute."""
     ERROR_REASON_PURPOSE_NOT_ALLOWED: _ErrorReason.ValueType  # 21
     """PERMISSION_DENIED: the member may not query for this purpose."""
     ERROR_REASON_MEMBER_SUSPENDED: _ErrorReason.ValueType  # 22
     """PERMISSION_DENIED: the member is suspended. Logged once a minute."""
+    ERROR_REASON_RECIPROCITY_REQUIRED: _ErrorReason.ValueType  # 23
+    """PERMISSION_DENIED: who queries must report, and the member has not done so lately."""
     ERROR_REASON_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 40
     """INVALID_ARGUMENT: the bytes are not a message of the method's type, or hold unknown fields, or say the same more than once."""
     ERROR_REASON_FIELD_REQUIRED: _ErrorReason.ValueType  # 41
@@ -80,11 +82,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 80
     """RESOURCE_EXHAUSTED: the message is larger than its method takes. Not logged."""
     ERROR_REASON_ANSWER_TOO_LARGE: _ErrorReason.ValueType  # 81
-    """RESOURCE_EXHAUSTED: the answer would be larger than 4 MiB; ask for less."""
+    """RESOURCE_EXHAUSTED: the answer would be larger than 4 MiB, or take too long to make; ask for less."""
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 82
     """RESOURCE_EXHAUSTED, with google.rpc.RetryInfo: the server's queue is full. Not logged."""
     ERROR_REASON_EVALUATION_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 83
     """RESOURCE_EXHAUSTED: the member's daily evaluations are used up."""
+    ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 84
+    """RESOURCE_EXHAUSTED, with google.rpc.RetryInfo: a quota of the member is used up until its period ends. Not logged."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 100
     """UNAVAILABLE: the database cannot be reached; retry with the same request_id. Not logged."""
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 101
@@ -108,19 +112,21 @@ ERROR_REASON_KEY_UNKNOWN: ErrorReason.ValueType  # 3
 ERROR_REASON_KEY_REVOKED: ErrorReason.ValueType  # 4
 """UNAUTHENTICATED: the key was revoked. Logged once a minute."""
 ERROR_REASON_SIGNATURE_STALE: ErrorReason.ValueType  # 5
-"""UNAUTHENTICATED: created or expires lies outside the window, by the database's clock."""
+"""UNAUTHENTICATED: created or expires lies outside the window, by the database's clock. Logged once a minute."""
 ERROR_REASON_NONCE_REPLAYED: ErrorReason.ValueType  # 6
-"""UNAUTHENTICATED: this key used this nonce before."""
+"""UNAUTHENTICATED: this key used this nonce before. Logged once a minute."""
 ERROR_REASON_AUDIENCE_MISMATCH: ErrorReason.ValueType  # 7
 """UNAUTHENTICATED: the request is addressed to another exchange. Not logged."""
 ERROR_REASON_CERTIFICATE_MISMATCH: ErrorReason.ValueType  # 8
-"""UNAUTHENTICATED: the client certificate names another member than the signing key's."""
+"""UNAUTHENTICATED: the client certificate names another member than the signing key's. Logged once a minute."""
 ERROR_REASON_ROLE_MISSING: ErrorReason.ValueType  # 20
-"""PERMISSION_DENIED: the member's roles do not allow this method."""
+"""PERMISSION_DENIED: the member's roles do not allow this method. Logged once a minute."""
 ERROR_REASON_PURPOSE_NOT_ALLOWED: ErrorReason.ValueType  # 21
 """PERMISSION_DENIED: the member may not query for this purpose."""
 ERROR_REASON_MEMBER_SUSPENDED: ErrorReason.ValueType  # 22
 """PERMISSION_DENIED: the member is suspended. Logged once a minute."""
+ERROR_REASON_RECIPROCITY_REQUIRED: ErrorReason.ValueType  # 23
+"""PERMISSION_DENIED: who queries must report, and the member has not done so lately."""
 ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 40
 """INVALID_ARGUMENT: the bytes are not a message of the method's type, or hold unknown fields, or say the same more than once."""
 ERROR_REASON_FIELD_REQUIRED: ErrorReason.ValueType  # 41
@@ -152,11 +158,13 @@ ERROR_REASON_STATE_CONFLICT: ErrorReason.ValueType  # 64
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 80
 """RESOURCE_EXHAUSTED: the message is larger than its method takes. Not logged."""
 ERROR_REASON_ANSWER_TOO_LARGE: ErrorReason.ValueType  # 81
-"""RESOURCE_EXHAUSTED: the answer would be larger than 4 MiB; ask for less."""
+"""RESOURCE_EXHAUSTED: the answer would be larger than 4 MiB, or take too long to make; ask for less."""
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 82
 """RESOURCE_EXHAUSTED, with google.rpc.RetryInfo: the server's queue is full. Not logged."""
 ERROR_REASON_EVALUATION_QUOTA_EXCEEDED: ErrorReason.ValueType  # 83
 """RESOURCE_EXHAUSTED: the member's daily evaluations are used up."""
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 84
+"""RESOURCE_EXHAUSTED, with google.rpc.RetryInfo: a quota of the member is used up until its period ends. Not logged."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 100
 """UNAVAILABLE: the database cannot be reached; retry with the same request_id. Not logged."""
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 101

@@ -196,15 +196,20 @@ class CreditHistory(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     OVERDUE_SUMMARY_FIELD_NUMBER: _builtins.int
     INQUIRY_SUMMARY_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
     outcome: Global___HistoryOutcome.ValueType
     """Whether anything is known."""
+    truncated: _builtins.bool
+    """Whether the subject has more accounts than this answer holds. The overdue summary is then that of those it holds."""
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """When it was answered, by the database's clock; UTC."""
 
     @_builtins.property
     def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportedAccount]:
-        """The accounts, in no particular order; 500 at the most (a subject with more is refused with ANSWER_TOO_LARGE)."""
+        """The accounts, in no particular order; 500 at the most, and no more than fit into one answer. Of a subject with more, those with any
+        overdue come before the others, and truncated says that some were left out.
+        """
 
     @_builtins.property
     def overdue_summary(self) -> Global___OverdueSummary:
@@ -222,10 +227,11 @@ class CreditHistory(_message.Message):
         accounts: _abc.Iterable[Global___ReportedAccount] | None = ...,
         overdue_summary: Global___OverdueSummary | None = ...,
         inquiry_summary: Global___InquirySummary | None = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "inquiry_summary", b"inquiry_summary", "overdue_summary", b"overdue_summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "as_of", b"as_of", "inquiry_summary", b"inquiry_summary", "outcome", b"outcome", "overdue_summary", b"overdue_summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "as_of", b"as_of", "inquiry_summary", b"inquiry_summary", "outcome", b"outcome", "overdue_summary", b"overdue_summary", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,8 +389,8 @@ Global___CurrencyAmount: _TypeAlias = CurrencyAmount  # noqa: Y015
 
 @_typing.final
 class InquirySummary(_message.Message):
-    """Inquiries by other members than the caller, the newest 1,000 of them. They are looked for among the newest 5,000 inquiries about the
-    subject, the caller's own included.
+    """Inquiries by other members than the caller. Of a subject that was asked about more than 300 times, only the newest 20 of each institution
+    are counted and listed, so that nobody's are hidden by another's; truncated says so.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -393,15 +399,20 @@ class InquirySummary(_message.Message):
     COUNT_1_MONTH_FIELD_NUMBER: _builtins.int
     COUNT_6_MONTHS_FIELD_NUMBER: _builtins.int
     INSTITUTIONS_6_MONTHS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
     count_1_month: _builtins.int
     """How many inquiries by others there were within the last month (30 days)."""
     count_6_months: _builtins.int
     """How many inquiries by others there were within the last 6 months (182 days)."""
     institutions_6_months: _builtins.int
     """How many distinct other institutions asked within the last 6 months (182 days)."""
+    truncated: _builtins.bool
+    """Whether inquiries were left out of the counts: they are then at least so many."""
     @_builtins.property
     def inquiries(self) -> _containers.RepeatedCompositeFieldContainer[Global___PastInquiry]:
-        """Inquiries by others within the last 24 months, newest first; 100 at the most."""
+        """Inquiries by others within the last 24 months, newest first; 100 at the most, the newest of each institution before the second
+        newest of any.
+        """
 
     def __init__(
         self,
@@ -410,10 +421,11 @@ class InquirySummary(_message.Message):
         count_1_month: _builtins.int = ...,
         count_6_months: _builtins.int = ...,
         institutions_6_months: _builtins.int = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_1_month", b"count_1_month", "count_6_months", b"count_6_months", "inquiries", b"inquiries", "institutions_6_months", b"institutions_6_months"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_1_month", b"count_1_month", "count_6_months", b"count_6_months", "inquiries", b"inquiries", "institutions_6_months", b"institutions_6_months", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

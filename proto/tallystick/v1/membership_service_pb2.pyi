@@ -81,6 +81,62 @@ MEMBER_STATE_SUSPENDED: MemberState.ValueType  # 2
 """Is refused everything until it is made active again."""
 Global___MemberState: _TypeAlias = MemberState  # noqa: Y015
 
+class _QuotaUnit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QuotaUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuotaUnit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUOTA_UNIT_UNSPECIFIED: _QuotaUnit.ValueType  # 0
+    """Not stated; refused."""
+    QUOTA_UNIT_CALLS: _QuotaUnit.ValueType  # 1
+    """Signed calls."""
+    QUOTA_UNIT_SUBJECTS: _QuotaUnit.ValueType  # 2
+    """Subjects asked about or reported; for evaluations the elements."""
+    QUOTA_UNIT_BYTES: _QuotaUnit.ValueType  # 3
+    """Bytes of request messages."""
+    QUOTA_UNIT_KEPT_BYTES: _QuotaUnit.ValueType  # 4
+    """Bytes of request messages that are kept as evidence."""
+
+class QuotaUnit(_QuotaUnit, metaclass=_QuotaUnitEnumTypeWrapper):
+    """What a quota counts."""
+
+QUOTA_UNIT_UNSPECIFIED: QuotaUnit.ValueType  # 0
+"""Not stated; refused."""
+QUOTA_UNIT_CALLS: QuotaUnit.ValueType  # 1
+"""Signed calls."""
+QUOTA_UNIT_SUBJECTS: QuotaUnit.ValueType  # 2
+"""Subjects asked about or reported; for evaluations the elements."""
+QUOTA_UNIT_BYTES: QuotaUnit.ValueType  # 3
+"""Bytes of request messages."""
+QUOTA_UNIT_KEPT_BYTES: QuotaUnit.ValueType  # 4
+"""Bytes of request messages that are kept as evidence."""
+Global___QuotaUnit: _TypeAlias = QuotaUnit  # noqa: Y015
+
+class _QuotaPeriod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QuotaPeriodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuotaPeriod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUOTA_PERIOD_UNSPECIFIED: _QuotaPeriod.ValueType  # 0
+    """Not stated; refused."""
+    QUOTA_PERIOD_MINUTE: _QuotaPeriod.ValueType  # 1
+    """A minute of the clock."""
+    QUOTA_PERIOD_DAY: _QuotaPeriod.ValueType  # 2
+    """A day of the calendar."""
+
+class QuotaPeriod(_QuotaPeriod, metaclass=_QuotaPeriodEnumTypeWrapper):
+    """From when to when a quota counts; UTC."""
+
+QUOTA_PERIOD_UNSPECIFIED: QuotaPeriod.ValueType  # 0
+"""Not stated; refused."""
+QUOTA_PERIOD_MINUTE: QuotaPeriod.ValueType  # 1
+"""A minute of the clock."""
+QUOTA_PERIOD_DAY: QuotaPeriod.ValueType  # 2
+"""A day of the calendar."""
+Global___QuotaPeriod: _TypeAlias = QuotaPeriod  # noqa: Y015
+
 @_typing.final
 class Member(_message.Message):
     """An institution that takes part."""
@@ -95,6 +151,7 @@ class Member(_message.Message):
     DAILY_EVALUATIONS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
     """Its identifier for good: 3 to 32 characters of a–z, 0–9 and "-", beginning with a letter. Stands in certificates and log entries."""
     display_name: _builtins.str
@@ -119,6 +176,10 @@ class Member(_message.Message):
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberKey]:
         """Its keys, oldest first."""
 
+    @_builtins.property
+    def quotas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quota]:
+        """Its quotas, 50 at the most. Each takes the place of the server's default for the same method, purpose, unit and period."""
+
     def __init__(
         self,
         *,
@@ -130,14 +191,53 @@ class Member(_message.Message):
         daily_evaluations: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         keys: _abc.Iterable[Global___MemberKey] | None = ...,
+        quotas: _abc.Iterable[Global___Quota] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "daily_evaluations", b"daily_evaluations", "display_name", b"display_name", "keys", b"keys", "member_id", b"member_id", "purposes", b"purposes", "roles", b"roles", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "daily_evaluations", b"daily_evaluations", "display_name", b"display_name", "keys", b"keys", "member_id", b"member_id", "purposes", b"purposes", "quotas", b"quotas", "roles", b"roles", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Member: _TypeAlias = Member  # noqa: Y015
+
+@_typing.final
+class Quota(_message.Message):
+    """How much a member may send. Beyond it a call is refused with QUOTA_EXCEEDED until the period ends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """The method's name without its service, such as "QueryCreditHistory"; empty is all methods together."""
+    purpose: _codes_pb2.Purpose.ValueType
+    """Only what is asked for this purpose; unspecified is all purposes together, and what is no query."""
+    unit: Global___QuotaUnit.ValueType
+    """What is counted."""
+    period: Global___QuotaPeriod.ValueType
+    """Within what time."""
+    limit: _builtins.int
+    """So much; 0 is no limit."""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        purpose: _codes_pb2.Purpose.ValueType = ...,
+        unit: Global___QuotaUnit.ValueType = ...,
+        period: Global___QuotaPeriod.ValueType = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "method", b"method", "period", b"period", "purpose", b"purpose", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quota: _TypeAlias = Quota  # noqa: Y015
 
 @_typing.final
 class MemberKey(_message.Message):

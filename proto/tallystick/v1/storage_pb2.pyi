@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from tallystick.v1 import log_pb2 as _log_pb2
+from tallystick.v1 import membership_service_pb2 as _membership_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -86,6 +87,30 @@ class MonthVersion(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MonthVersion: _TypeAlias = MonthVersion  # noqa: Y015
+
+@_typing.final
+class MemberQuotas(_message.Message):
+    """The quotas of a member, as its row holds them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTAS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def quotas(self) -> _containers.RepeatedCompositeFieldContainer[_membership_service_pb2.Quota]:
+        """In the order in which they were given."""
+
+    def __init__(
+        self,
+        *,
+        quotas: _abc.Iterable[_membership_service_pb2.Quota] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quotas", b"quotas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberQuotas: _TypeAlias = MemberQuotas  # noqa: Y015
 
 @_typing.final
 class Evidence(_message.Message):

@@ -6,10 +6,12 @@ from typing import Any
 
 from tallystick.server.errors import Refusal
 from tallystick.server.installation.key_folder import ServerKeys
+from tallystick.server.installation.quota_texts import parse_quota
 from tallystick.server.installation.settings import Settings
 from tallystick.server.ledger.authentication import Authenticator
 from tallystick.server.ledger.ledger import Ledger
 from tallystick.server.ledger.queue import RequestQueue
+from tallystick.server.ledger.quotas import Quotas
 from tallystick.server.ledger.transaction import Transactor
 from tallystick.server.log.append import LogWriter
 from tallystick.server.requests.operation import FULL_BATCH
@@ -52,6 +54,7 @@ def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
         },
         subject_secret=keys.subject_secret,
         epoch_id=foundation.epoch_id,
+        quotas=Quotas([parse_quota(each) for each in settings.quotas]),
     )
 
 

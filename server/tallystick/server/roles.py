@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallystick.server.ledger.retention import purge_nonces, purge_requests
+from tallystick.server.ledger.retention import purge_nonces, purge_requests, purge_usage
 from tallystick.server.services.audit import audit
 from tallystick.server.services.capability import Capability, Foundation
 from tallystick.server.services.inquiries import inquiries
@@ -30,6 +30,7 @@ def upkeep_steps(foundation: Foundation) -> list[Step]:
     days = {"request_days": settings.request_days, "submission_days": settings.submission_days}
     return [
         Step("nonces", 30.0, purge_nonces),
+        Step("quotas", 3600.0, purge_usage),
         Step("requests", 600.0, lambda connection: purge_requests(connection, **days)),
         *(step for capability in capabilities(foundation) for step in capability.upkeep),
     ]

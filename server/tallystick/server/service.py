@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from tallystick.crypto import RequestSignature
+from tallystick.server.errors import Refusal
 from tallystick.server.ledger.authentication import Authenticator, RegisteredKey
 from tallystick.server.ledger.ledger import Ledger
+from tallystick.server.ledger.quotas import Quotas
 from tallystick.server.requests.calls import Answer, Call
 from tallystick.server.requests.operation import Operation, Request
 from tallystick.server.requests.reading import read_request
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.reader import Reader
+
+REFUSAL_SECONDS = 1.0
+"""How long a call beyond its member's quota waits for its refusal."""
 
 PublicMethod = Callable[[bytes], Awaitable[bytes]]
 """A method that is neither signed nor logged: bytes in, bytes out; raises Refusal or DecodeError."""
@@ -33,6 +39,7 @@ class Service:
     subject_secret: bytes
     epoch_id: bytes
     """The key epoch whose tokens are good here; empty at a token authority, where there are none."""
+    quotas: Quotas
 
     async def handle(self, call: Call) -> Answer:
         """Carries one call out; raises Refusal for what is not logged."""
@@ -58,7 +65,18 @@ class Service:
         signature, key = await self.authenticator.authenticate(call)
         # Parsed, a message takes many times the room of its bytes: not before there is a place for it.
         self.ledger.require_room(len(call.message))
-        return self.request(call, signature, key.member_id)
+        request = self.request(call, signature, key.member_id)
+        try:
+            self.quotas.charge(request)
+        except Refusal:
+            # Who does not wait is made to: a refusal a second for each place that it has.
+            await asyncio.sleep(REFUSAL_SECONDS)
+            raise
+        return request
+
+    async def settle_quotas(self) -> None:
+        """Brings what this process counted and what all counted together; raises Refusal when the database is away."""
+        await self.reader.read(self.quotas.settle)
 
     def request(self, call: Call, signature: RequestSignature, member_id: str) -> Request:
         """An authenticated call as the ledger takes it."""

@@ -96,6 +96,14 @@ def test_the_server_is_not_asked_sooner_than_it_said(system: Any) -> None:
     assert min(system.waits) >= 7.5
 
 
+def test_a_wait_beyond_all_patience_is_not_begun(system: Any) -> None:
+    refusing(system, 9, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", retry_after=40_000.0)
+    with system.open() as exchange, pytest.raises(Overloaded) as caught:
+        query(exchange)
+    assert caught.value.retry_after == 40_000.0
+    assert (len(system.exchange.calls), system.waits) == (1, [])
+
+
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [

@@ -51,10 +51,18 @@ def test_members(server: Path, tallystickd: Run, empty_database: str) -> None:
     assert tallystickd("member", "suspend", "bank-a", "--config", server)[0] == 0
     assert listed()["bank-a"]["state"] == "suspended"
     assert tallystickd("member", "activate", "bank-a", "--config", server)[0] == 0
+    limit = ("member", "update", "bank-a", "--quota", "calls=10/minute", "--quota", "ListAuditEntries:bytes=unlimited/day")
+    assert tallystickd(*limit, "--config", server)[0] == 0
     output = tallystickd("member", "list", "--config", server)[1]
     assert "bank-a  active  Bank A" in output
+    assert "quotas: calls=10/minute, ListAuditEntries:bytes=unlimited/day" in output
+    assert tallystickd("member", "update", "bank-a", "--quota", "none", "--config", server)[0] == 0
+    assert listed()["bank-a"]["quotas"] == []
+    for wrong in ("calls=10", "calls=10/hour", "Quest:calls=10/minute"):
+        code, _, errors = tallystickd("member", "update", "bank-a", "--quota", wrong, "--config", server)
+        assert (code, "give" in errors) == (2, True)
     logged = [method for method in entries(empty_database)[2:] if method != "ListMembers"]
-    assert logged == ["CreateMember", "UpdateMember", "UpdateMember", "UpdateMember"]
+    assert logged == ["CreateMember", *["UpdateMember"] * 5]
 
 
 def test_a_subject_is_erased_by_a_token_from_standard_input(

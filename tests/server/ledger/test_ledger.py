@@ -27,6 +27,7 @@ from tallystick.server.requests.operation import FULL_BATCH
 class FakeOperation:
     method: str = "/tallystick.v1.InquiryService/QueryCreditHistory"
     cost: int = 0
+    item_cost: int = 0
     locks: str = ""
 
 
@@ -35,10 +36,12 @@ class FakeRequest:
     """What the ledger and its queue look at."""
 
     name: str
+    member_id: str = "bank-a"
     invalid: Refusal | None = None
     call: Call = field(default_factory=lambda: Call("", (), b"message", None))
     identity: None = None
     operation: FakeOperation = field(default_factory=FakeOperation)
+    items: int = 0
 
 
 @dataclass
@@ -212,7 +215,16 @@ async def test_a_commit_that_failed_on_a_standing_connection_is_certain_and_the_
     assert [result.message for result in results if isinstance(result, Answer)] == [b"good", b"bad", b"fine"]
     assert [result.refusal.reason_name for result in results if isinstance(result, Answer) and result.refusal] == ["INTERNAL"]
     assert made.transactor.batches[0] == ["good", "bad", "fine"]
-    assert made.transactor.batches[1:] == [["good"], ["bad"], ["bad"], ["fine"]]
+    assert made.transactor.batches[1:] == [["good"], ["bad", "fine"], ["bad"], ["bad"], ["fine"]]
+
+
+async def test_of_a_large_batch_that_fails_few_requests_run_more_than_a_few_times() -> None:
+    fault = raising(ValueError("a fault of the program"), of="7")
+    names = [str(number) for number in range(8)]
+    async with bench(faults=[fault] * 100) as made:
+        results = await made.ask(*names)
+    assert [result.message.decode() for result in results if isinstance(result, Answer)] == names
+    assert [len(batch) for batch in made.transactor.batches] == [8, 4, 4, 2, 2, 1, 1, 1]
 
 
 async def test_one_request_s_fault_fails_no_neighbour() -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 START = datetime.fromisoformat("2026-01-31T23:59:58+00:00")
 EPOCH = (1).to_bytes(4, "big") + b"e" * 16
-BATCH = BatchQueryCreditHistories(InquiryAnswers(EPOCH))
+BATCH = BatchQueryCreditHistories(InquiryAnswers(EPOCH, timedelta()))
 ERASED, KEPT, OTHER = (Subject(EPOCH, blind(bytes([number])).element, 2, f"C-{number}") for number in range(3))
 
 
@@ -63,7 +63,7 @@ def eraser(log: WrittenLog) -> SubjectEraser:
 
 
 def add_account(log: WrittenLog, subject: Subject, reference: bytes) -> None:
-    log.execute("INSERT INTO account VALUES (%s, 1, %s, '', '', false, %s)", (log.key_of(subject), reference, START))
+    log.execute("INSERT INTO account VALUES (%s, 1, %s, '', '', %s, 1)", (log.key_of(subject), reference, START))
 
 
 def stored_evidence(log: WrittenLog, index: int) -> tuple[storage_pb2.Evidence, bytes]:

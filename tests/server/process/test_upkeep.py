@@ -16,6 +16,7 @@ from tallystick.server.installation.key_folder import EvidenceKeys, KeyFolder
 from tallystick.server.ledger.retention import purge_nonces, purge_requests
 from tallystick.server.log.retention import rotate_evidence
 from tallystick.server.process.upkeep import Upkeep
+from tallystick.server.services.reporting.account_changes import purge_withdrawn
 from tallystick.server.storage import partitions
 from tallystick.server.storage import upkeep as upkeep_steps
 from tallystick.server.storage.upkeep import Step, prepare, try_lock
@@ -286,3 +287,11 @@ def test_upkeep_comes_back_after_the_database(fresh_database: str, monkeypatch: 
         assert eventually(lambda: len(backends) == 2)
     finally:
         upkeep.stop()
+
+
+def test_withdrawn_accounts_are_forgotten_by_age_and_live_ones_are_not(connection: extensions.connection) -> None:
+    insert = "INSERT INTO account VALUES (%s, 1, %s, %s, '', now() - %s * interval '1 day', %s)"
+    for number, (record, age, standing) in enumerate([(None, 100, 0), (None, 98, 0), ("r", 500, 1), ("r", 500, 2)]):
+        run(connection, insert, b"s", bytes([number]), record and record.encode(), age, standing)
+    assert purge_withdrawn(connection, days=99) == 1
+    assert run(connection, "SELECT standing FROM account ORDER BY account_reference") == [(0,), (1,), (2,)]

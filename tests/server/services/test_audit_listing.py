@@ -49,8 +49,8 @@ def timestamp(time: datetime) -> Timestamp:
 
 
 @pytest.fixture
-def listing() -> ListAuditEntries:
-    return ListAuditEntries(b"s" * 32)
+def listing(written_log: WrittenLog) -> ListAuditEntries:
+    return ListAuditEntries(b"s" * 32, written_log.box)
 
 
 async def list_page(
@@ -229,7 +229,7 @@ async def test_a_page_token_is_bound_to_its_filters_and_caller(
         (auditor, listing, {"member_id": "bank-a"}),
         (auditor, listing, {"outcome": 2}),
         (auditor, listing, {"subject": token(new_subject())}),
-        (auditor, ListAuditEntries(b"t" * 32), {}),
+        (auditor, ListAuditEntries(b"t" * 32, mixed_log.box), {}),
     ]
     for caller, operation, filters in misuses:
         with pytest.raises(Refusal) as refused:
@@ -242,10 +242,10 @@ async def test_a_page_token_is_bound_to_its_filters_and_caller(
 
 @given(st.text(max_size=120))
 async def test_no_text_passes_for_a_page_token(text: str) -> None:
-    listing, caller = ListAuditEntries(b"s" * 32), Caller(1, "auditor", frozenset({3}), frozenset(), 0)
+    unconnected: Any = None
+    listing, caller = ListAuditEntries(b"s" * 32, unconnected), Caller(1, "auditor", frozenset({3}), frozenset(), 0)
     if not text:
         return
-    unconnected: Any = None
     work = Work(cast("Any", SimpleNamespace(message=pb.ListAuditEntriesRequest(page_token=text), subject_keys=())), caller)
     await listing.run(unconnected, [work], START)
     assert work.refusal
@@ -258,6 +258,8 @@ async def test_no_text_passes_for_a_page_token(text: str) -> None:
         ({"page_size": 1001}, "page_size", "FIELD_OUT_OF_RANGE"),
         ({"purpose": 2}, "purpose", "FIELDS_INCONSISTENT"),
         ({"outcome": 9}, "outcome", "CODE_UNKNOWN"),
+        ({"consent_reference": "c" * 65}, "consent_reference", "FIELD_MALFORMED"),
+        ({"consent_reference": "a\nb"}, "consent_reference", "FIELD_MALFORMED"),
         ({"member_id": "No Such"}, "member_id", "FIELD_MALFORMED"),
         ({"start_time": Timestamp(nanos=-1)}, "start_time", "FIELD_OUT_OF_RANGE"),
         ({"end_time": Timestamp(seconds=253_402_300_800)}, "end_time", "FIELD_OUT_OF_RANGE"),

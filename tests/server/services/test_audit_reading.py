@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 START = datetime.fromisoformat("2026-01-31T23:59:58+00:00")
 EPOCH = (1).to_bytes(4, "big") + b"e" * 16
-BATCH = BatchQueryCreditHistories(InquiryAnswers(EPOCH))
+BATCH = BatchQueryCreditHistories(InquiryAnswers(EPOCH, timedelta()))
 SUBJECTS = [Subject(EPOCH, blind(bytes([number])).element, number + 1, f"C-{number}") for number in range(3)]
 
 

@@ -24,8 +24,8 @@ INSERT INTO member (member_id, display_name, roles, purposes, state, daily_evalu
 VALUES ('bank-a', 'Bank A', '{{1}}', '{{2}}', 1, 0, now());
 INSERT INTO request (member, request_id, method, digest, entry_index, create_time)
 SELECT 1, decode(lpad(to_hex(n), 32, '0'), 'hex'), 'm', '', n, now() FROM generate_series(1, {ROWS}) AS n;
-INSERT INTO account (subject, member, account_reference, record, versions, overdue, update_time)
-SELECT sha256(n::text::bytea), 1, sha256(n::text::bytea), '', '', false, now() FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO account (subject, member, account_reference, record, versions, standing, update_time)
+SELECT sha256(n::text::bytea), 1, sha256(n::text::bytea), '', '', 1, now() FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO audit_subject (subject, entry_index, ordinal, member, purpose, consent_reference, create_time, footprint)
 SELECT sha256(n::text::bytea), n, 1, 1, 2, 'c', now(), true FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO nonce SELECT n, 'key', 'nonce' FROM generate_series(1, {ROWS}) AS n;
@@ -38,12 +38,17 @@ def _admission(count: int) -> tuple[str, tuple[Any, ...]]:
 
 
 def _accounts(count: int) -> tuple[str, tuple[Any, ...]]:
-    return inquiries._ACCOUNTS, ([b"%032d" % n for n in range(count)], 501, 1 << 25)
+    return inquiries._ACCOUNTS, ([b"%032d" % n for n in range(count)], 501, 1 << 22, 1 << 25)
 
 
 def _footprints(count: int) -> tuple[str, tuple[Any, ...]]:
     asked = [b"%032d" % n for n in range(count)], [1] * count
-    return inquiries._FOOTPRINTS, (*asked, NOW, NOW, NOW, 100, 100, 5000, NOW, 1000)
+    return inquiries._FOOTPRINTS, (*asked, NOW, NOW, NOW, 100, 100, 100, NOW, 301)
+
+
+def _shares(count: int) -> tuple[str, tuple[Any, ...]]:
+    asked = [b"%032d" % n for n in range(count)], [1] * count
+    return inquiries._SHARES, (*asked, NOW, NOW, NOW, 100, 100, 100, NOW, 1000, 20)
 
 
 def _lock_head(_count: int) -> tuple[str, tuple[Any, ...]]:
@@ -57,7 +62,7 @@ def _lock_accounts(count: int) -> tuple[str, tuple[Any, ...]]:
 
 @pytest.mark.parametrize("analysed", [False, True])
 @pytest.mark.parametrize("count", [1, 64])
-@pytest.mark.parametrize("statement", [_admission, _accounts, _footprints, _lock_head, _lock_accounts])
+@pytest.mark.parametrize("statement", [_admission, _accounts, _footprints, _shares, _lock_head, _lock_accounts])
 def test_no_large_table_is_read_from_end_to_end(plans: Any, statement: Any, count: int, analysed: bool) -> None:
     if analysed:
         plans.execute("ANALYZE")

@@ -32,6 +32,8 @@ def print_history(console: Console, history: CreditHistory, screening: Screening
     else:
         columns = ("institution", "account", "status", "quality", "balance", "overdue now", "months, newest first")
         console.print(table("Accounts", columns, map(_account, history.accounts)))
+        if history.truncated:
+            console.print("More accounts are reported than these: those with overdue come first, and others were left out.")
         _print_overdue(console, history)
     _print_inquiries(console, history)
 
@@ -72,7 +74,8 @@ def _print_inquiries(console: Console, history: CreditHistory) -> None:
     inquiries = history.inquiries
     console.print(
         f"Inquiries by others: {inquiries.count_1_month} within a month, {inquiries.count_6_months} within six months "
-        f"by {inquiries.institutions_6_months} institutions",
+        f"by {inquiries.institutions_6_months} institutions"
+        + (" (at least: of so many inquiries only the newest of each institution are counted)" if inquiries.truncated else ""),
         highlight=False,
     )
     latest = [(each.date.isoformat(), describe_purpose(each.purpose)) for each in inquiries.inquiries[:_INQUIRIES_SHOWN]]

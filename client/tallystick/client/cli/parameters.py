@@ -17,11 +17,12 @@ from tallystick.client.identities import ORGANISATION, PERSON, Identity
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def moment(text: str) -> dt.datetime:
+def moment(text: str, zone: dt.tzinfo | None = None) -> dt.datetime:
     """An instant to the microsecond, or the beginning of a day: 2026-11-01, 2026-11-01T08:30, 2026-11-01T08:30:00.25Z. Without a
-    time zone it is this machine's local time."""
+    time zone it is that of `zone`, or else this machine's local time."""
     try:
-        return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+        given = dt.datetime.fromisoformat(text)
+        return (given.replace(tzinfo=zone) if given.tzinfo is None and zone is not None else given).astimezone(dt.UTC)
     except (ValueError, OverflowError):
         raise ValueError("must be a day or an instant, such as 2026-11-01 or 2026-11-01T08:30:00+08:00") from None
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import click
 
+from tallystick.client.cli.audit_counts import count
+from tallystick.client.cli.audit_lists import list_entries
 from tallystick.client.cli.auditing import audit
 from tallystick.client.cli.context import Interrupted, OutputClosed, Tool
 from tallystick.client.cli.inquiries import query, screen
@@ -49,6 +51,8 @@ def program(context: click.Context, profile: Path | None) -> None:
 
 for each in (report, query, screen, withdraw, submissions, audit, policy, key):
     program.add_command(each)
+for each in (list_entries, count):
+    audit.add_command(each)
 
 
 def main(arguments: Sequence[str] | None = None, tool: Tool | None = None) -> None:

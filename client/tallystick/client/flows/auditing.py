@@ -14,6 +14,8 @@ from tallystick.client.exceptions import AnswerMalformed, DetailsFalse
 from tallystick.client.flows.checkpoints import Checkpoints
 from tallystick.client.flows.inquiries import receipt_of
 from tallystick.client.flows.reporting import to_timestamp
+from tallystick.client.flows.signatures import RequestSignatures, SignatureCheck, SignedEntry, not_verifiable
+from tallystick.client.flows.stated import StatedInquiries, purpose_of, read_stated
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.identities import AnyIdentity, canonical
 from tallystick.client.profile.servers import Server
@@ -48,11 +50,15 @@ class AuditEntry:
     details_commitment: bytes
     leaf_hash: bytes
     """Computed from the entry's bytes as received."""
-    purpose: Purpose | int = Purpose.UNSPECIFIED
-    """In a list that was asked for by subject: why that subject was queried. A bare number is not on the list: such a request was
-    refused, and is in the log as it was sent."""
-    consent_reference: str = ""
-    """In a list that was asked for by subject: the consent that the query stated."""
+    purpose: Purpose | int | None = None
+    """Why a subject was queried: in a list by subject that one, in others the only one that the entry is about. UNSPECIFIED where
+    the request states none, and None where the list does not say. A bare number is not on the list: such a request was refused, and
+    is in the log as it was sent."""
+    consent_reference: str | None = None
+    """The consent that the query stated, likewise; None where the list does not say."""
+    inquiries: StatedInquiries | None = None
+    """In a list that was not asked for by subject: what the server says of the inquiries in the entry. None for entries of other
+    services, and where the evidence does not open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ class OpenedEntry:
     large to be shown."""
     receipt: KeptReceipt
     """For this reading of the entry, which is in the log as well."""
+    signature_check: SignatureCheck = field(default_factory=lambda: not_verifiable("its evidence was dropped"))
+    """Whether the member's own key signed the request."""
     request_kept: bool = True
     """False for a refused request that the exchange did not keep, since its caller was not admitted or it could not be read. The
     envelope still says who signed it, and why it was refused; whom it was about nobody can open."""
@@ -128,7 +136,9 @@ class EntryFilter:
     """Entries about the subject of this token; for auditors without the identity."""
     member_id: str = ""
     purpose: Purpose = Purpose.UNSPECIFIED
-    """Entries of queries with this purpose; needs a subject."""
+    """Entries of queries with this purpose; needs a subject or a consent."""
+    consent_reference: str = ""
+    """Entries of queries under this consent, each once; with a subject, of queries about it under this consent. For auditors."""
     refused: bool | None = None
     """True for refused requests alone, False for those carried out, None for both."""
     start: datetime | None = None
@@ -140,14 +150,16 @@ class EntryFilter:
 class Auditing:
     """The flows of AuditService that read entries, at the exchange or at the token authority."""
 
-    def __init__(self, tokeniser: Tokeniser, checkpoints: Checkpoints) -> None:
+    def __init__(self, tokeniser: Tokeniser, checkpoints: Checkpoints, signatures: RequestSignatures) -> None:
         self._tokeniser = tokeniser
         self._checkpoints = checkpoints
+        self._signatures = signatures
 
     def entries_page(self, wanted: EntryFilter, server: Server, page_token: str) -> Flow[tuple[list[AuditEntry], str]]:
         """A page of entries, newest first, and the token of the next."""
         request = audit_service_pb2.ListAuditEntriesRequest(member_id=wanted.member_id, page_size=_PAGE, page_token=page_token)
         request.purpose = codes_pb2.Purpose.ValueType(int(wanted.purpose))
+        request.consent_reference = wanted.consent_reference
         if wanted.refused is not None:
             request.outcome = log_pb2.ENTRY_OUTCOME_REFUSED if wanted.refused else log_pb2.ENTRY_OUTCOME_OK
         if wanted.start is not None:
@@ -161,7 +173,7 @@ class Auditing:
             leaves = (subject_leaf(self._tokeniser.epoch_id, element, 0, ""),)
         method = LIST_AUDIT_ENTRIES.at(server)
         answered = yield from ask(Call(method, request.SerializeToString(), leaves))
-        entries = [_listed(each) for each in answered.message.entries]
+        entries = [_listed(each, by_subject=bool(element)) for each in answered.message.entries]
         return entries, answered.message.next_page_token
 
     def element_of(self, wanted: EntryFilter) -> Flow[bytes]:
@@ -209,6 +221,15 @@ class Auditing:
         if shown:
             _check_request(entry, message.request, envelope, message.details[1:])
         opened = envelope or log_pb2.Envelope()
+        if envelope is None:
+            check = not_verifiable("the envelope was erased")
+        elif not shown:
+            check = not_verifiable("the request is not shown")
+        else:
+            signed_by = SignedEntry(
+                entry.member_id, entry.keyid, entry.method, message.request, opened.signature_params, opened.signature
+            )
+            check = yield from self._signatures.verify(signed_by, server)
         return OpenedEntry(
             entry,
             True,
@@ -220,6 +241,7 @@ class Auditing:
             subjects,
             message.request,
             receipt,
+            check,
             # An erasure takes the envelope too: where that is left and the request is not, there never was one in the evidence.
             request_kept=shown or message.request_omitted or envelope is None or not entry.refused,
         )
@@ -251,9 +273,15 @@ def read_entry(logged: log_pb2.LoggedEntry) -> AuditEntry:
     )
 
 
-def _listed(listed: audit_service_pb2.ListedEntry) -> AuditEntry:
+def _listed(listed: audit_service_pb2.ListedEntry, *, by_subject: bool) -> AuditEntry:
     entry = read_entry(listed.logged_entry)
-    return replace(entry, purpose=purpose_of(listed.purpose), consent_reference=listed.consent_reference)
+    if by_subject:
+        return replace(entry, purpose=purpose_of(listed.purpose), consent_reference=listed.consent_reference)
+    if not listed.HasField("inquiries"):
+        return entry
+    stated = read_stated(listed.inquiries)
+    purpose, consent = stated.only or (None, None)
+    return replace(entry, purpose=purpose, consent_reference=consent, inquiries=stated)
 
 
 def _open_details(
@@ -304,11 +332,3 @@ def _disclosed(leaf: log_pb2.DetailLeaf) -> DisclosedSubject:
         return DisclosedSubject(erased=True)
     token: subject_pb2.SubjectToken = leaf.subject.subject
     return DisclosedSubject(False, token.element, token.epoch_id, purpose_of(leaf.subject.purpose), leaf.subject.consent_reference)
-
-
-def purpose_of(number: int) -> Purpose | int:
-    """The purpose of a code; a code of no purpose as it is."""
-    try:
-        return Purpose(number)
-    except ValueError:
-        return number

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tallystick.client.exceptions import DetailsFalse, InputInvalid, ServerFault
-from tallystick.client.flows.auditing import AuditEntry, Auditing, DisclosedSubject, EntryFilter, purpose_of, read_entry
+from tallystick.client.flows.auditing import AuditEntry, Auditing, DisclosedSubject, EntryFilter, read_entry
 from tallystick.client.flows.checkpoints import Checkpoints
 from tallystick.client.flows.differences import Difference, DifferenceKind
 from tallystick.client.flows.log_export import export_log
+from tallystick.client.flows.stated import purpose_of
 from tallystick.client.profile.servers import Server
 from tallystick.client.protocol.calls import Flow
 from tallystick.contract.methods import METHODS
@@ -35,11 +36,12 @@ class CompleteList:
     note: str
     """Its signed note: evidence, whatever was found."""
     entries: tuple[AuditEntry, ...]
-    """What the log holds, newest first, with purpose and consent as the entries commit to them."""
+    """What the log holds, newest first. By subject, purpose and consent are those that the entries commit to; else what is said of
+    inquiries is the server's list's word."""
     left_out: tuple[AuditEntry, ...]
     """Those of `entries` that the server's list does not have: somebody hid them."""
     invented: tuple[AuditEntry, ...]
-    """What the server's list has, or says, and the log does not."""
+    """What the server's list has, or says, and the log does not; of entries that do not open nobody can tell."""
     opened: int
     """How many entries of the period were opened to find whom they are about."""
     missing: tuple[AuditEntry, ...]
@@ -66,9 +68,10 @@ class Completeness:
 
     def complete_list(self, wanted: EntryFilter, server: Server, now: datetime) -> Flow[CompleteList]:
         """See the module. Every entry opened is a call, and an entry itself. Raises NotAllowed for a member that is no auditor."""
-        if wanted.purpose and wanted.identity is None and not wanted.element:
-            raise InputInvalid("purpose", "FIELDS_INCONSISTENT", "needs a subject")
+        if wanted.purpose and wanted.identity is None and not wanted.element and not wanted.consent_reference:
+            raise InputInvalid("purpose", "FIELDS_INCONSISTENT", "needs a subject or a consent")
         element = yield from self._auditing.element_of(wanted)
+        wanted = replace(wanted, identity=None, element=element)
         signed = yield from self._checkpoints.fetch(server)
         period: list[AuditEntry] = []
 
@@ -81,14 +84,18 @@ class Completeness:
         differences = list(export.differences)
         if not differences and export.root != signed.checkpoint.root:
             differences.append(Difference(DifferenceKind.UNPROVABLE, 0, signed.checkpoint.size))
-        reading = _Reading(period) if not element else (yield from self._open(period, element, wanted.purpose, server, now))
-        listed = yield from self._listed(replace(wanted, identity=None, element=element), server, signed.checkpoint.size)
+        by_details = bool(element or wanted.consent_reference)
+        reading = (yield from self._open(period, wanted, server, now)) if by_details else _Reading(period)
+        told = yield from self._listed(wanted, server, signed.checkpoint.size)
+        # What a list that is not by subject says of inquiries is beyond what the entries themselves were read for.
+        listed = told if element else [_as_logged(entry) for entry in told]
+        said = {} if element else {_as_logged(entry): entry for entry in told}
         return CompleteList(
             signed.checkpoint,
             signed.note,
-            tuple(reversed(reading.found)),
+            tuple(said.get(entry, entry) for entry in reversed(reading.found)),
             tuple(reversed(_without(reading.found, listed))),
-            tuple(_without(listed, reading.found)),
+            tuple(entry for entry in _without(listed, reading.found) if entry.index not in reading.untold),
             reading.opened,
             tuple(reading.missing),
             tuple(reading.unopened),
@@ -106,7 +113,7 @@ class Completeness:
             if not token:
                 return listed
 
-    def _open(self, period: list[AuditEntry], element: bytes, purpose: Purpose, server: Server, now: datetime) -> Flow[_Reading]:
+    def _open(self, period: list[AuditEntry], wanted: EntryFilter, server: Server, now: datetime) -> Flow[_Reading]:
         reading = _Reading([])
         for entry in period:
             method = METHODS.get(entry.method)
@@ -123,7 +130,7 @@ class Completeness:
             if shown.subjects is None:
                 (reading.unopened if shown.is_dropped(now) else reading.missing).append(entry)
             else:
-                reading.take(entry, shown.subjects, element, purpose)
+                reading.take(entry, shown.subjects, wanted)
         return reading
 
 
@@ -137,18 +144,45 @@ class _Reading:
         self.unopened: list[AuditEntry] = []
         self.hidden: list[AuditEntry] = []
 
-    def take(self, entry: AuditEntry, subjects: Iterable[DisclosedSubject], element: bytes, purpose: Purpose) -> None:
-        """One entry, opened. It is found once for each time that it names the subject, as the server lists it."""
+    @property
+    def untold(self) -> set[int]:
+        """Entries of which nobody can tell what they name: what a list says of them cannot be called made up."""
+        return {entry.index for entry in (*self.missing, *self.unopened, *self.hidden)}
+
+    def take(self, entry: AuditEntry, subjects: Iterable[DisclosedSubject], wanted: EntryFilter) -> None:
+        """One entry, opened. It is found as the server lists it: by subject once for each time that it names it, else once."""
         self.opened += 1
-        erased = False
-        for subject in subjects:
-            erased = erased or subject.erased
-            if subject.element == element and purpose in (Purpose.UNSPECIFIED, subject.purpose):
-                # As the server can list it: a refused request may have stated anything.
-                stated = Subject(subject.epoch_id, element, int(subject.purpose), subject.consent_reference).searchable()
-                self.found.append(replace(entry, purpose=purpose_of(stated[0]), consent_reference=stated[1]))
-        if erased:
+        shown = list(subjects)
+        named = [stated for stated in map(_searchable, shown) if stated is not None and _is_named(stated, wanted)]
+        if wanted.element:
+            self.found += [
+                replace(entry, purpose=purpose_of(purpose), consent_reference=consent) for _, _, purpose, consent in named
+            ]
+        elif named:
+            self.found.append(entry)
+        if any(subject.erased for subject in shown):
             self.hidden.append(entry)
+
+
+def _searchable(subject: DisclosedSubject) -> Subject | None:
+    """A subject as the server can list it: a refused request may have stated anything. None for one that is not shown."""
+    if subject.erased:
+        return None
+    stated = Subject(subject.epoch_id, subject.element, int(subject.purpose), subject.consent_reference)
+    return Subject(stated.epoch_id, stated.element, *stated.searchable())
+
+
+def _is_named(subject: Subject, wanted: EntryFilter) -> bool:
+    return (
+        wanted.element in (b"", subject.element)
+        and wanted.purpose in (Purpose.UNSPECIFIED, subject.purpose)
+        and wanted.consent_reference in ("", subject.consent_reference)
+    )
+
+
+def _as_logged(entry: AuditEntry) -> AuditEntry:
+    """An entry of a list without what the list says beyond the entry itself."""
+    return replace(entry, purpose=None, consent_reference=None, inquiries=None)
 
 
 def _is_meant(entry: AuditEntry, wanted: EntryFilter) -> bool:

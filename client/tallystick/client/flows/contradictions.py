@@ -17,9 +17,7 @@ from tallystick.client.protocol.calls import Flow
 from tallystick.contract.authority import Act, Registry
 from tallystick.contract.instants import EPOCH
 from tallystick.contract.methods import METHODS
-from tallystick.crypto import CryptoError, parse_request_signature, verify_request
-from tallystick.crypto.base64_canonical import encode
-from tallystick.crypto.signatures import AUDIENCE_KEY, DIGEST_KEY, INPUT_KEY, SIGNATURE_KEY, content_digest
+from tallystick.crypto import CryptoError, parse_request_signature, request_metadata, verify_request
 
 MAX_OPENED = 512
 """Most entries that are opened for it: each is a call, and an entry itself."""
@@ -60,13 +58,9 @@ def _fits(shown: Disclosed, registry: Registry | None, origin: str) -> bool:
     if bool(envelope.reason) != entry.refused:
         return False
     try:
+        params, signature = envelope.signature_params, envelope.signature
         signed = parse_request_signature(
-            [
-                (DIGEST_KEY, content_digest(shown.request)),
-                (AUDIENCE_KEY, origin),
-                (INPUT_KEY, f"tallystick={envelope.signature_params}"),
-                (SIGNATURE_KEY, f"tallystick=:{encode(envelope.signature)}:"),
-            ]
+            request_metadata(message=shown.request, audience=origin, signature_params=params, signature=signature)
         )
         if signed.keyid != entry.keyid:
             return False

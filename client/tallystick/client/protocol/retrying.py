@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import tenacity
+from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
 from tallystick.client.exceptions import NotReached, Overloaded
@@ -32,13 +33,23 @@ class Patience:
     first_wait: float = 0.1
     """Seconds before the second attempt; doubled for each further one, with jitter."""
 
-    def stop(self) -> tenacity.stop.stop_base:
+    def stop(self) -> stop_base:
         """When to give up."""
-        return tenacity.stop_after_attempt(self.attempts) | tenacity.stop_after_delay(self.total)
+        return tenacity.stop_after_attempt(self.attempts) | tenacity.stop_after_delay(self.total) | _StopIfTooLong(self.total)
 
     def wait(self) -> wait_base:
         """How long to wait between two attempts."""
         return _WaitAsTold(self.first_wait)
+
+
+class _StopIfTooLong(stop_base):
+    """When the server asks for a longer wait than the caller has patience for: a quota of the day, say."""
+
+    def __init__(self, total: float) -> None:
+        self._total = total
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        return _told(retry_state) > self._total
 
 
 class _WaitAsTold(wait_base):
@@ -49,9 +60,13 @@ class _WaitAsTold(wait_base):
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> float:
         backoff = self._backoff(retry_state)
-        error = retry_state.outcome.exception() if retry_state.outcome else None
-        told = error.retry_after if isinstance(error, NotReached) and error.retry_after else 0.0
-        return min(max(backoff, told), LONGEST_WAIT)
+        return min(max(backoff, _told(retry_state)), LONGEST_WAIT)
+
+
+def _told(retry_state: tenacity.RetryCallState) -> float:
+    """For how many seconds the server asked the caller to wait."""
+    error = retry_state.outcome.exception() if retry_state.outcome else None
+    return error.retry_after if isinstance(error, NotReached) and error.retry_after else 0.0
 
 
 def is_retryable(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from tallystick.server.cli.keys import register_profile_key
 from tallystick.server.cli.profile import DevelopmentProfile
 from tallystick.server.cli.session import Session, json_option, new_request_id, open_session, print_json, takes_settings
 from tallystick.server.cli.vocabulary import PURPOSES, ROLES, STATES, spell, words
+from tallystick.server.installation.quota_texts import format_quota, parse_quota
 from tallystick.server.installation.settings import Settings
 from tallystick.v1 import membership_service_pb2 as pb
 
@@ -20,6 +21,29 @@ MAX_EVALUATIONS = 2**63 - 1
 _roles = words(ROLES)
 _purposes = words(PURPOSES)
 _evaluations = click.IntRange(0, MAX_EVALUATIONS)
+
+
+def _read_quotas(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> list[pb.Quota] | None:
+    """None when none is given; the word "none" is an empty list."""
+    if not texts:
+        return None
+    if "none" in texts:
+        if len(texts) > 1:
+            raise click.BadParameter('"none" stands alone')
+        return []
+    try:
+        return [parse_quota(text) for text in texts]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+_quota_option = click.option(
+    "--quota",
+    "quotas",
+    multiple=True,
+    callback=_read_quotas,
+    help='Such as calls=6000/minute or QueryCreditHistory/loan-approval:subjects=20000/day; repeatable. "none" is the defaults.',
+)
 
 
 @click.group("member")
@@ -34,6 +58,7 @@ def member_commands() -> None:
 @click.option("--roles", callback=_roles, required=True, help=f"Separated by commas, of: {', '.join(ROLES)}.")
 @click.option("--purposes", callback=_purposes, default="none", help='For which it may query: such as loan-approval, or "all".')
 @click.option("--daily-evaluations", type=_evaluations, default=0, show_default=True, help="0 is no limit.")
+@_quota_option
 @click.option("--dev-profile", type=click.Path(path_type=Path), help="Make a client's profile in this folder, keys and all.")
 @click.option("--address", help="The server's address for that profile.  [default: where it listens]")
 def create(
@@ -44,11 +69,12 @@ def create(
     roles: list[int],
     purposes: list[int],
     daily_evaluations: int,
+    quotas: list[pb.Quota] | None,
     dev_profile: Path | None,
     address: str | None,
 ) -> None:
     """Admits MEMBER_ID. With --dev-profile its keys are made here too, and registered."""
-    member = pb.Member(member_id=member_id, display_name=name, daily_evaluations=daily_evaluations)
+    member = pb.Member(member_id=member_id, display_name=name, daily_evaluations=daily_evaluations, quotas=quotas or ())
     _set(member, roles=roles, purposes=purposes, state=pb.MEMBER_STATE_ACTIVE)
     with open_session(settings) as session:
         # The profile first: what is wrong with the folder shows before anything is logged. Crash after it, or after the
@@ -71,6 +97,7 @@ def create(
 @click.option("--roles", callback=_roles, help="All its roles from now on.")
 @click.option("--purposes", callback=_purposes, help="All its purposes from now on.")
 @click.option("--daily-evaluations", type=_evaluations, help="0 is no limit.")
+@_quota_option
 def update(
     settings: Settings,
     member_id: str,
@@ -79,12 +106,16 @@ def update(
     roles: list[int] | None,
     purposes: list[int] | None,
     daily_evaluations: int | None,
+    quotas: list[pb.Quota] | None,
 ) -> None:
     """Changes what is given of MEMBER_ID, and leaves the rest."""
     with open_session(settings) as session:
         member = session.member(member_id)
         member.display_name = member.display_name if name is None else name
         member.daily_evaluations = member.daily_evaluations if daily_evaluations is None else daily_evaluations
+        if quotas is not None:
+            del member.quotas[:]
+            member.quotas.extend(quotas)
         _set(
             member,
             roles=list(member.roles) if roles is None else roles,
@@ -131,6 +162,8 @@ def list_members(settings: Settings, *, as_json: bool) -> None:
         click.echo(f"    roles: {', '.join(member['roles']) or 'none'}; {keys}{quota}")
         if member["purposes"]:
             click.echo(f"    purposes: {', '.join(member['purposes'])}")
+        if member["quotas"]:
+            click.echo(f"    quotas: {', '.join(member['quotas'])}")
 
 
 def _change_state(settings: Settings, member_id: str, state: int) -> None:
@@ -177,6 +210,7 @@ def _shown(member: pb.Member) -> dict[str, Any]:
         "roles": spell(ROLES, member.roles),
         "purposes": spell(PURPOSES, member.purposes),
         "daily_evaluations": member.daily_evaluations,
+        "quotas": [format_quota(quota) for quota in member.quotas],
         "create_time": member.create_time.ToDatetime(UTC).isoformat(),
         "keys": sum(not key.HasField("revoke_time") for key in member.keys),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby, permutations
 from typing import Any
 
@@ -13,12 +13,13 @@ from google.protobuf.message import DecodeError
 from tallystick.contract.instants import microseconds
 from tallystick.contract.methods import SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.contract.subjects import of_token
-from tallystick.credit.merging import AccountState, has_overdue, merge_report, merge_withdrawal
+from tallystick.credit.merging import AccountState, merge_report, merge_withdrawal
 from tallystick.server.examination.anomalies import Anomalies
 from tallystick.server.examination.examined import Examined
 from tallystick.server.examination.scratch import Scratch
 from tallystick.server.examination.streams import Rows
 from tallystick.server.examination.subjects import Subjects
+from tallystick.server.services.reporting.account_changes import standing_of
 from tallystick.server.services.reporting.account_limits import MAX_OWN_ACCOUNTS
 from tallystick.server.services.reporting.reports import SubmitReports
 from tallystick.v1 import account_pb2, reporting_service_pb2, storage_pb2
@@ -50,13 +51,23 @@ class Accounts:
     """Collects reports entry by entry, and merges them at the end."""
 
     def __init__(
-        self, anomalies: Anomalies, scratch: Scratch, subjects: Subjects, epoch_id: bytes, members: Mapping[int, str]
+        self,
+        anomalies: Anomalies,
+        scratch: Scratch,
+        subjects: Subjects,
+        epoch_id: bytes,
+        members: Mapping[int, str],
+        forgotten: datetime,
+        forgetting: timedelta,
     ) -> None:
+        """`forgotten` is before when withdrawn accounts may have been forgotten, `forgetting` after how long they are."""
         self._anomalies = anomalies
         self._scratch = scratch
         self._subjects = subjects
         self._submissions = SubmitReports(epoch_id)
         self._members = members
+        self._forgotten = microseconds(forgotten)
+        self._forgetting = forgetting // timedelta(microseconds=1)
         self._unseen = False
         """Whether the evidence of any report is gone."""
         self._erased: set[int] = set()
@@ -78,7 +89,7 @@ class Accounts:
             self._keep(entry, message.subject, message.account_reference, message.as_of.seconds, None, judged=True)
 
     def finish(self, stored: Rows) -> None:
-        """All entries were taken; the rows are (key), record, versions, overdue, update_time in the order of the key."""
+        """All entries were taken; the rows are (key), record, versions, standing, update_time in the order of the key."""
         if self._unseen:
             self._anomalies.untold["entries with reports whose evidence is gone: accounts"] += 1
             return
@@ -127,7 +138,8 @@ class Accounts:
             yield key, reports
 
     def _compare(self, key: Key, reports: Sequence[_Report], row: Sequence[Any] | None) -> None:
-        wrong = ["all"] if row is None else min((_differing(order, row) for order in _orders(reports)), key=len)
+        expected = (_merged(order, forgetting=forgetting) for order in _orders(reports) for forgetting in (None, self._forgetting))
+        wrong = min((_differing(each, row, self._forgotten) for each in expected), key=len)
         if not wrong:
             return
         if self._is_unread(key) or not self._certain(key, reports):
@@ -180,22 +192,51 @@ def _orders(reports: Sequence[_Report]) -> Iterator[Sequence[_Report]]:
                 yield moved
 
 
-def _differing(reports: Sequence[_Report], row: Sequence[Any]) -> list[str]:
-    """The columns that are not what the reports give in this order."""
-    record, versions, overdue, update_time = row
-    state = AccountState.empty()
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What an account must be."""
+
+    state: AccountState | None
+    """None where no row is to be."""
+    times: Sequence[int]
+    """Of the reports, by the numbers that stand for their arrival."""
+    changed: int
+    """When the last of them was."""
+
+
+def _merged(reports: Sequence[_Report], *, forgetting: int | None) -> _Expected:
+    """The reports merged in this order. `forgetting` says after how long what was withdrawn was forgotten before the next report
+    came; None that it was not, since upkeep may be late."""
+    state: AccountState | None = None
+    changed = 0
     for arrival, report in enumerate(reports):
-        if report.account is None:
-            state = merge_withdrawal(state, report.as_of, arrival).state
+        if state is not None and state.record is None and forgetting is not None and report.time - changed > forgetting:
+            state = None
+        if report.account is not None:
+            merged = merge_report(state or AccountState.empty(), report.account, arrival).state
+        elif state is not None:
+            merged = merge_withdrawal(state, report.as_of, arrival).state
         else:
-            state = merge_report(state, report.account, arrival).state
-    expected = None if state.record is None else state.record.SerializeToString(deterministic=True)
-    times = [report.time for report in reports]
+            # What can only end an account leaves no row where there was none.
+            continue
+        changed = changed if merged is state else report.time
+        state = merged
+    return _Expected(state, [report.time for report in reports], changed)
+
+
+def _differing(expected: _Expected, row: Sequence[Any] | None, forgotten: int) -> list[str]:
+    """The columns that are not as expected; one that was withdrawn before `forgotten` need not be there."""
+    state = expected.state
+    if row is None or state is None:
+        gone = state is None or (state.record is None and expected.changed < forgotten)
+        return [] if row is None and gone else ["whole row"]
+    record, versions, standing, update_time = row
+    merged = None if state.record is None else state.record.SerializeToString(deterministic=True)
     same = {
-        "record": record == expected,
-        "versions": _same_versions(versions, state.versions, times),
-        "overdue": overdue == (state.record is not None and has_overdue(state.record)),
-        "update_time": _is_about(microseconds(update_time), min(times), max(times)),
+        "record": record == merged,
+        "versions": _same_versions(versions, state.versions, expected.times),
+        "standing": standing == standing_of(state),
+        "update_time": _is_about(microseconds(update_time), min(expected.times), max(expected.times)),
     }
     return [name for name, equal in same.items() if not equal]
 

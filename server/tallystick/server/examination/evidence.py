@@ -9,15 +9,7 @@ from hashlib import sha256
 from google.protobuf.message import DecodeError
 
 from tallystick.contract.instants import EPOCH
-from tallystick.crypto import (
-    CryptoError,
-    RequestSignature,
-    content_digest,
-    parse_request_signature,
-    verify_request,
-)
-from tallystick.crypto.base64_canonical import encode
-from tallystick.crypto.signatures import AUDIENCE_KEY, DIGEST_KEY, INPUT_KEY, SIGNATURE_KEY
+from tallystick.crypto import CryptoError, RequestSignature, parse_request_signature, request_metadata, verify_request
 from tallystick.server.examination.anomalies import Anomalies
 from tallystick.server.examination.examined import Examined
 from tallystick.server.examination.streams import Row
@@ -133,11 +125,5 @@ class Evidence:
 
 def signature_of(envelope: log_pb2.Envelope, origin: str, request: bytes) -> RequestSignature:
     """The signature of a request, from its envelope. Raises SignatureFormatError."""
-    return parse_request_signature(
-        [
-            (DIGEST_KEY, content_digest(request)),
-            (AUDIENCE_KEY, origin),
-            (INPUT_KEY, f"tallystick={envelope.signature_params}"),
-            (SIGNATURE_KEY, f"tallystick=:{encode(envelope.signature)}:"),
-        ]
-    )
+    params, signature = envelope.signature_params, envelope.signature
+    return parse_request_signature(request_metadata(message=request, audience=origin, signature_params=params, signature=signature))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from psycopg2 import extensions
 
@@ -38,11 +38,13 @@ SELECT entry_index, member, request_id, method, digest, create_time, answer, acc
 FROM request ORDER BY entry_index, member, request_id
 """
 _ACCOUNTS = """
-SELECT subject, member, account_reference, record, versions, overdue, update_time
+SELECT subject, member, account_reference, record, versions, standing, update_time
 FROM account ORDER BY subject, member, account_reference
 """
 _NONCES = "SELECT minute, keyid, nonce FROM nonce WHERE minute > %s ORDER BY minute, keyid, nonce"
-_MEMBERS = "SELECT id, member_id, display_name, roles, purposes, state, daily_evaluations, create_time FROM member ORDER BY id"
+_MEMBERS = (
+    "SELECT id, member_id, display_name, roles, purposes, state, daily_evaluations, create_time, quotas FROM member ORDER BY id"
+)
 _KEYS = "SELECT keyid, member, public_key, create_time, revoke_time FROM member_key ORDER BY keyid"
 _HEAD = "SELECT size, compact_range, last_time, registry_version FROM log_head"
 
@@ -91,7 +93,8 @@ class _Examination:
         self._membership = Membership(anomalies)
         self._nonces = Nonces(anomalies, scratch, settings.origin, self._horizon, now)
         self._meter = Meter(anomalies, names)
-        self._accounts = Accounts(anomalies, scratch, self._subjects, foundation.epoch_id, names)
+        forgotten = now - timedelta(days=settings.withdrawn_days), timedelta(days=settings.withdrawn_days)
+        self._accounts = Accounts(anomalies, scratch, self._subjects, foundation.epoch_id, names, *forgotten)
 
     def run(self, progress: Progress) -> Anomalies:
         """The walk, and what remains after it."""

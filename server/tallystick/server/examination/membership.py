@@ -16,7 +16,7 @@ from tallystick.server.examination.examined import Examined
 from tallystick.server.services.membership.registry import KeyRow, MemberRow, key_message, member_message, settable
 from tallystick.v1 import membership_service_pb2 as pb
 
-_SETTABLE = ("display_name", "roles", "purposes", "state", "daily_evaluations")
+_SETTABLE = ("display_name", "roles", "purposes", "state", "daily_evaluations", "quotas")
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ class Membership:
             known.settable = [*before, settable(message.member)]
 
     def _compare_member(self, member: _Member, row: MemberRow) -> None:
-        stored = (row.display_name, list(row.roles), list(row.purposes), row.state, row.daily_evaluations)
+        stored = (row.display_name, list(row.roles), list(row.purposes), row.state, row.daily_evaluations, row.quotas)
         if stored not in member.settable:
             given = member.settable[-1]
             differing = [name for name, mine, other in zip(_SETTABLE, stored, given, strict=True) if mine != other]

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tallystick.crypto.key_registration import MEMBER_ID
 from tallystick.crypto.origins import is_origin
 from tallystick.server.errors import Problem
+from tallystick.server.installation.quota_texts import parse_quota
 
 ENVIRONMENT_PREFIX = "TALLYSTICK_"
 CONFIG_VARIABLE = "TALLYSTICK_CONFIG"
@@ -65,6 +66,12 @@ def _check_public_key(value: str) -> str:
     return value
 
 
+def _check_quotas(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:
+        parse_quota(each)
+    return value
+
+
 Listen = Annotated[str, AfterValidator(_check_listen)]
 
 
@@ -103,6 +110,16 @@ class Settings(BaseSettings):
     """How long a retry of a query is recognised by its request_id."""
     submission_days: int = Field(default=400, ge=1, le=3650)
     """The same for submitted reports, which can also be listed that long."""
+    quotas: Annotated[tuple[str, ...], AfterValidator(_check_quotas)] = (
+        "calls=120000/minute",
+        "bytes=2147483648/minute",
+        "kept-bytes=68719476736/day",
+    )
+    """What each member may send unless it has quotas of its own: far more than a bank does."""
+    reciprocity_days: int = Field(default=0, ge=0, le=3650)
+    """Within how many days a member must have reported in order to query; 0 asks for nothing."""
+    withdrawn_days: int = Field(default=400, ge=1, le=3650)
+    """How long a withdrawn account is remembered, so that an older report that comes late does not bring it back."""
     grace_seconds: float = Field(default=20.0, ge=0, le=600)
     """How long a worker may take to finish what it has begun when it is asked to stop."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import psycopg2
@@ -85,6 +86,7 @@ class Ledger:
         return await future
 
     async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
         last = 0
         while True:
             if not self._queue:
@@ -98,7 +100,18 @@ class Ledger:
             last = len(batch)
             if batch:
                 BATCH_SIZE.observe(len(batch))
+                began = loop.time()
                 await self._run(batch)
+                self._queue.charge(batch, loop.time() - began)
+            elif self._queue:
+                await self._wait(self._queue.ready_in())
+
+    async def _wait(self, seconds: float) -> None:
+        """Until something new arrives, or somebody's turn comes."""
+        self._arrived.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
 
     async def _gather(self, last: int) -> None:
         """Waits a moment for the callers that the batch before released, if there were several."""
@@ -109,15 +122,18 @@ class Ledger:
             await asyncio.sleep(min(left, self._linger / 4))
 
     async def _run(self, batch: Sequence[Ticket]) -> None:
-        """Runs a batch; if it fails for a reason of its own, runs each request by itself."""
+        """Runs a batch; if it fails for a reason of its own, runs each half by itself, down to the request that it fails for."""
         results = await self._attempt([ticket.request for ticket in batch])
         if results is not None:
             for ticket, result in zip(batch, results, strict=True):
                 ticket.settle(result)
             return
-        for ticket in batch:
-            alone = await self._attempt([ticket.request]) if len(batch) > 1 else None
-            ticket.settle(alone[0] if alone else await self._refuse(ticket.request, _internal()))
+        if len(batch) == 1:
+            batch[0].settle(await self._refuse(batch[0].request, _internal()))
+            return
+        half = len(batch) // 2
+        await self._run(batch[:half])
+        await self._run(batch[half:])
 
     async def _attempt(self, requests: Sequence[Request]) -> Sequence[Answer | Refusal] | None:
         """Answers of a batch, or the same refusal for all when the database is gone, or None when it fails for its own reason."""

@@ -31,6 +31,15 @@ def purge_nonces(connection: extensions.connection) -> int:
     )
 
 
+def purge_usage(connection: extensions.connection) -> int:
+    """Forgets what members used in periods that are over for two days; returns how many rows that were."""
+    return delete_in_steps(
+        connection,
+        "DELETE FROM member_usage WHERE ctid = ANY (ARRAY(SELECT ctid FROM member_usage"
+        " WHERE period IN (1, 2) AND start < extract(epoch FROM clock_timestamp()) - 172800 LIMIT %(limit)s))",
+    )
+
+
 def purge_requests(connection: extensions.connection, *, request_days: int, submission_days: int) -> int:
     """Forgets the effects of requests whose time is over, so that their request_id is free again; returns how many.
 

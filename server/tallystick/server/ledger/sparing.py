@@ -1,7 +1,8 @@
-"""Sparing the log: callers that are shut out for good leave one refusal a minute and key in it, however often they ask.
+"""Sparing the log: what a caller may not do at all leaves one refusal a minute and key in it, however often it is tried.
 
-A revoked key or a suspended member cannot be kept from asking. Logged each time, its refusals would fill the log, and the evidence
-beside it, at the rate of its network. The first of each minute says all that the log has to say; metrics count the others.
+A revoked key, a suspended member or one without the role cannot be kept from asking. Logged each time, its refusals would fill the
+log, and the evidence beside it, at the rate of its network. The first of each minute says all that the log has to say; metrics
+count the others.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tallystick.server.requests.operation import Work
 
 WINDOW = timedelta(minutes=1)
 MAX_REMEMBERED = 65_536
-"""Keys and reasons; past it the oldest is forgotten, and its next refusal is logged."""
+"""Kinds; past it the oldest is forgotten, and its next refusal is logged."""
 
 Kind = tuple[bytes, int]
 """A key, and the reason why it is refused."""

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from google.protobuf.message import DecodeError
 
-from tallystick.contract.details import detail_hash
+from tallystick.contract.details import detail_hash, subject_of
 from tallystick.contract.methods import METHODS
+from tallystick.contract.subjects import Subject
 from tallystick.crypto import CryptoError, commitment_from_hashes, salt
-from tallystick.server.log.evidence import EvidenceCorruptError
+from tallystick.server.log.entries import Entry
+from tallystick.server.log.evidence import EvidenceBox, EvidenceCorruptError, EvidenceKeyDestroyedError
 from tallystick.v1 import log_pb2, storage_pb2, subject_pb2
 from tallystick.v1.codes_pb2 import Purpose
 
@@ -20,6 +24,26 @@ def request_id_of(method: str, request: bytes) -> bytes | None:
         return None if contract is None else contract.request_id(contract.request.FromString(request))
     except DecodeError:
         return None
+
+
+def open_evidence(box: EvidenceBox, entry: Entry, sealed: bytes) -> storage_pb2.Evidence | None:
+    """The evidence of an entry; None once its month's key was destroyed. Raises EvidenceCorruptError."""
+    try:
+        plain = box.open(sealed, month=entry.month, details_commitment=entry.details_commitment)
+    except EvidenceKeyDestroyedError:
+        return None
+    return storage_pb2.Evidence.FromString(plain)
+
+
+def stated_subjects(evidence: storage_pb2.Evidence) -> Sequence[Subject | None]:
+    """The subjects of an entry, as its evidence says; None for one that was erased or never kept.
+
+    They are not held against the entry's commitment: who asks for that opens the entry.
+    """
+    if evidence.leaves:
+        return [subject_of(leaf.subject) if leaf.WhichOneof("content") == "subject" else None for leaf in list(evidence.leaves)[1:]]
+    contract = METHODS.get(evidence.method)
+    return (contract.logged_subjects(evidence.request, refused=True) or ()) if contract is not None else ()
 
 
 def open_details(evidence: storage_pb2.Evidence, details_commitment: bytes) -> list[log_pb2.DetailLeaf]:

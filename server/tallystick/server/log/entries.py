@@ -52,6 +52,12 @@ class Entry:
         return parsed.details_commitment if parsed else b""
 
     @property
+    def method(self) -> str:
+        """The full method; empty when the leaf cannot be read."""
+        parsed = _parse(self.leaf)
+        return parsed.method if parsed else ""
+
+    @property
     def month(self) -> date:
         """Under which month its evidence is stored."""
         return evidence_month(self.create_time)

@@ -41,6 +41,9 @@ from tallystick.server.transport.tls import server_credentials
 HEALTH_INTERVAL = 1.0
 """Seconds between two looks whether the database answers."""
 
+SETTLING_INTERVAL = 1.0
+"""Seconds between two looks at what all workers counted against the members' quotas."""
+
 events = structlog.get_logger()
 
 
@@ -62,6 +65,7 @@ async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int |
     server, health = _server(settings, service, reuse_port=reuse_port)
     ledger = service.ledger.start()
     watch = asyncio.create_task(_watch_database(service, health), name="health")
+    metering = asyncio.create_task(_settle_quotas(service), name="quotas")
     await server.start()
     gc.freeze()  # what is loaded now stays: the collector need not look at it again
     if ready_fd is not None:
@@ -72,6 +76,7 @@ async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int |
     await asyncio.wait({ledger, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     # A ledger that ended by itself has failed: closing it raises why, and the supervisor starts another worker.
     watch.cancel()
+    metering.cancel()
     health.stop()
     # Calls under way go on through the ledger; only then may it close.
     await server.stop(settings.grace_seconds)
@@ -134,6 +139,13 @@ async def _watch_database(service: Service, health: Health) -> None:
         except Refusal:
             health.status = health_pb2.HealthCheckResponse.NOT_SERVING
         await asyncio.sleep(HEALTH_INTERVAL)
+
+
+async def _settle_quotas(service: Service) -> None:
+    while True:
+        with suppress(Refusal):
+            await service.settle_quotas()
+        await asyncio.sleep(SETTLING_INTERVAL)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

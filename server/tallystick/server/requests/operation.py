@@ -46,6 +46,8 @@ class Request:
     """Where this page begins, for every page of a stream but the first: those have no nonce of their own to spend."""
     answer: bytes | None = None
     """An answer that is settled beforehand; set only for what bootstraps the registry."""
+    items: int = 0
+    """How many items a batch holds; 0 for what is no batch, or invalid."""
 
     @property
     def identity(self) -> tuple[str, bytes] | None:
@@ -121,6 +123,8 @@ class Operation(Protocol):
     """False: the evidence holds neither request nor envelope, only the envelope's leaf hash: both would name whom it erases."""
     cost: int = 0
     """What a request weighs in a transaction beside its own bytes: in bytes of request that are as much work."""
+    item_cost: int = 0
+    """What each item of a batch weighs, in the same measure."""
     locks: str = ""
     """What rows it locks, by a name; of the operations of one name a transaction runs only one, so that all rows of that name are
     locked in one order."""

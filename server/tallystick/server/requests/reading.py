@@ -68,6 +68,7 @@ def read_request(
         # What nobody can check is not kept either.
         traceable=subjects is not None and all(keys) and padded is None,
         invalid=invalid,
+        items=len(getattr(message, operation.contract.items)) if invalid is None and operation.contract.items else 0,
     )
 
 

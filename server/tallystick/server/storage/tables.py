@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -65,6 +66,13 @@ member = Table(
     Column("state", SmallInteger, nullable=False),
     Column("daily_evaluations", BigInteger, nullable=False, comment="0 is no limit"),
     Column("create_time", TIMESTAMP, nullable=False),
+    Column(
+        "quotas",
+        LargeBinary,
+        nullable=False,
+        server_default=text("''::bytea"),
+        comment="serialised tallystick.v1.MemberQuotas; empty is the server's defaults",
+    ),
     UniqueConstraint("member_id"),
 )
 
@@ -138,6 +146,22 @@ token_meter = Table(
     Column("evaluations", BigInteger, nullable=False),
 )
 
+member_usage = Table(
+    "member_usage",
+    metadata,
+    Column("member_id", Text, primary_key=True),
+    Column("period", SmallInteger, primary_key=True, comment="tallystick.v1.QuotaPeriod"),
+    Column("start", BigInteger, primary_key=True, comment="when the period began, in seconds since 1970"),
+    Column("method", Text, primary_key=True, comment="its name without its service"),
+    Column("purpose", SmallInteger, primary_key=True, comment="0 for what is no query"),
+    Column("calls", BigInteger, nullable=False),
+    Column("subjects", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("kept_bytes", BigInteger, nullable=False),
+    # What all members used in the periods that run.
+    PrimaryKeyConstraint("period", "start", "member_id", "method", "purpose"),
+)
+
 # --- What is known --------------------------------------------------------------------------------------------------------------
 
 account = Table(
@@ -158,8 +182,12 @@ account = Table(
         nullable=False,
         comment="serialised tallystick.v1.AccountVersions: what merging needs beside the record",
     ),
-    Column("overdue", Boolean, nullable=False, comment="whether the record holds any overdue, running or past"),
     Column("update_time", TIMESTAMP, nullable=False),
+    Column("standing", SmallInteger, nullable=False, comment="0 withdrawn, 1 without any overdue, 2 with overdue, running or past"),
+    # What is told of a subject, overdue first; and how many one member reports of it.
+    Index("account_live_idx", "subject", "standing", "member", postgresql_where=text("standing > 0")),
+    # Withdrawn accounts, to be forgotten by age.
+    Index("account_withdrawn_idx", "subject", postgresql_where=text("standing = 0")),
 )
 
 # --- The log --------------------------------------------------------------------------------------------------------------------
@@ -220,14 +248,24 @@ audit_subject = Table(
         nullable=False,
         comment="true for an answered query that was not a retry: others are told of it",
     ),
-    # Recent inquiries about a subject, thousands of them without a look at the table.
+    # Inquiries about a subject, and the newest of each institution, without a look at the table.
     Index(
         "audit_subject_footprint_idx",
         "subject",
+        "member",
         "entry_index",
-        postgresql_include=["member", "purpose", "create_time"],
+        postgresql_include=["purpose", "create_time"],
         postgresql_where=text("footprint"),
     ),
+    # Who stated a consent, newest first.
+    Index(
+        "audit_subject_consent_idx",
+        "consent_reference",
+        "entry_index",
+        postgresql_where=text("consent_reference <> ''"),
+    ),
+    # Rows are appended in the order of time: counting over a period.
+    Index("audit_subject_create_time_idx", "create_time", postgresql_using="brin"),
 )
 
 log_tile = Table(

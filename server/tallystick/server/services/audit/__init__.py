@@ -13,6 +13,7 @@ from tallystick.server.log.erasure import Eraser, SubjectEraser
 from tallystick.server.log.proofs import get_consistency_proof, get_inclusion_proof
 from tallystick.server.log.retention import rotate_evidence
 from tallystick.server.log.tiles import integrate
+from tallystick.server.services.audit.counting import CountAuditEntries
 from tallystick.server.services.audit.erasure import EraseSubject
 from tallystick.server.services.audit.listing import ListAuditEntries
 from tallystick.server.services.audit.reading import ExportAuditEntries, GetAuditEntry
@@ -32,7 +33,8 @@ def audit(foundation: Foundation, reported: Sequence[Eraser]) -> Capability:
 
     return Capability(
         operations=(
-            ListAuditEntries(keys.request_secret),
+            ListAuditEntries(keys.request_secret, box),
+            CountAuditEntries(),
             GetAuditEntry(box, settings.evidence_months),
             ExportAuditEntries(),
             EraseSubject(SubjectEraser(box, keys.subject_secret, reported), foundation.epoch_id),

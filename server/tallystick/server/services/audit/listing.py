@@ -13,12 +13,13 @@ from tallystick.contract.violations import Violation
 from tallystick.credit.validation import validate_subject
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.log.entries import index_at, read_entries
-from tallystick.server.requests.operation import Operation, Work
-from tallystick.server.services.membership import registry
+from tallystick.server.log.evidence import EvidenceBox
+from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
+from tallystick.server.services.audit.filters import check_filters, filtered_member
+from tallystick.server.services.audit.stated import read_stated
 from tallystick.server.services.membership.members import SERVICE as MEMBERSHIP_SERVICE
-from tallystick.server.services.membership.members import check_member_id
 from tallystick.server.services.page_tokens import PageTokens
-from tallystick.server.services.request_fields import check_page_size, check_timestamp, instant, page_size
+from tallystick.server.services.request_fields import check_page_size, instant, page_size
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import codes_pb2, errors_pb2, log_pb2
 from tallystick.v1.membership_service_pb2 import ROLE_AUDITOR
@@ -41,7 +42,25 @@ _BY_SUBJECT = """
 SELECT entry_index, ordinal, purpose, consent_reference FROM audit_subject
 WHERE subject = %(subject)s AND entry_index >= %(first)s AND (entry_index, ordinal) < (%(index)s, %(ordinal)s)
   AND (%(member)s::bigint IS NULL OR member = %(member)s::bigint) AND (%(purpose)s = 0 OR purpose = %(purpose)s)
+  AND (%(consent)s = '' OR consent_reference = %(consent)s)
 ORDER BY entry_index DESC, ordinal DESC LIMIT %(limit)s
+"""
+# The search rows of a consent, as far as MAX_SCANNED goes. That is more than one entry has.
+_BY_CONSENT = """
+WITH candidate AS MATERIALIZED (
+  SELECT entry_index, member, purpose FROM audit_subject
+  WHERE consent_reference = %(consent)s AND consent_reference <> '' AND entry_index >= %(first)s AND entry_index < %(before)s
+  ORDER BY entry_index DESC LIMIT %(scanned)s
+), scan AS (
+  SELECT count(*) AS count, min(entry_index) AS last FROM candidate
+), match AS (
+  SELECT DISTINCT entry_index AS index FROM candidate JOIN audit_entry ON index = entry_index, scan
+  WHERE (scan.count < %(scanned)s OR entry_index > scan.last)
+    AND (%(member)s::bigint IS NULL OR candidate.member = %(member)s::bigint) AND (%(purpose)s = 0 OR purpose = %(purpose)s)
+    AND (%(outcome)s = 0 OR outcome = %(outcome)s)
+  ORDER BY 1 DESC LIMIT %(limit)s
+)
+SELECT scan.count, scan.last, match.index FROM scan LEFT JOIN match ON true ORDER BY match.index DESC
 """
 # Each source is read backwards along an index of its own, and no further than MAX_SCANNED.
 _SOURCE = """(
@@ -90,26 +109,31 @@ class Page:
     following: Position | None
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Which entries a page holds, newest first, and where the next begins."""
+
+    indices: Sequence[int]
+    following: Position | None
+
+
 class ListAuditEntries(Operation):
     """Lists entries: all for an auditor; for another member its own, and those about membership and keys."""
 
     contract = LIST_AUDIT_ENTRIES
+    cost = FULL_BATCH // 4
 
-    def __init__(self, page_secret: bytes) -> None:
+    def __init__(self, page_secret: bytes, box: EvidenceBox) -> None:
         self._page_tokens = PageTokens(page_secret, self.method)
+        self._box = box
 
     def validate(self, message: pb.ListAuditEntriesRequest, now: datetime) -> None:
-        violations = [*check_page_size(message.page_size), *_check_times(message)]
+        violations = [*check_page_size(message.page_size), *check_filters(message)]
         if message.HasField("subject"):
             violations += validate_subject(message.subject, "subject")
-        elif message.purpose:
-            violations.append(Violation("purpose", "FIELDS_INCONSISTENT", "filters queries about a subject: give the subject too"))
-        if message.purpose not in codes_pb2.Purpose.values():
-            violations.append(Violation("purpose", "CODE_UNKNOWN", "must be a Purpose"))
-        if message.outcome not in log_pb2.EntryOutcome.values():
-            violations.append(Violation("outcome", "CODE_UNKNOWN", "must be an EntryOutcome"))
-        if message.member_id:
-            violations += check_member_id(message.member_id, "member_id")
+        elif message.purpose and not message.consent_reference:
+            text = "filters queries about a subject or under a consent: give one of them too"
+            violations.append(Violation("purpose", "FIELDS_INCONSISTENT", text))
         if violations:
             raise refuse_violations(violations)
 
@@ -127,36 +151,32 @@ class ListAuditEntries(Operation):
 
     async def _page(self, connection: Connection, work: Work) -> Page:
         message: pb.ListAuditEntriesRequest = work.message
-        if message.HasField("subject") and ROLE_AUDITOR not in work.caller.roles:
-            raise Refusal(errors_pb2.ERROR_REASON_ROLE_MISSING, "only an auditor lists entries by subject")
+        if (message.HasField("subject") or message.consent_reference) and ROLE_AUDITOR not in work.caller.roles:
+            raise Refusal(errors_pb2.ERROR_REASON_ROLE_MISSING, "only an auditor lists entries by subject or by consent")
         token = self._page_tokens.position(work)
-        member = await _filtered_member(connection, message)
+        member = await filtered_member(connection, message)
         bounds = await _bounds(connection, message, token)
         if message.HasField("subject"):
             return await _by_subject(connection, work, member, bounds)
-        return await _by_index(connection, work, member, bounds)
+        found = await (_by_consent if message.consent_reference else _by_index)(connection, work, member, bounds)
+        return await self._stating(connection, found)
 
-
-def _check_times(message: pb.ListAuditEntriesRequest) -> list[Violation]:
-    violations = []
-    if message.HasField("start_time"):
-        violations += check_timestamp(message.start_time, "start_time")
-    if message.HasField("end_time"):
-        violations += check_timestamp(message.end_time, "end_time")
-    if not violations and message.HasField("start_time") and message.HasField("end_time"):
-        start, end = message.start_time, message.end_time
-        if (start.seconds, start.nanos) > (end.seconds, end.nanos):
-            violations.append(Violation("end_time", "FIELDS_INCONSISTENT", "must not be before start_time"))
-    return violations
-
-
-async def _filtered_member(connection: Connection, message: pb.ListAuditEntriesRequest) -> int | None:
-    if not message.member_id:
-        return None
-    row = await registry.find_member(connection, message.member_id)
-    if row is None:
-        raise Refusal(errors_pb2.ERROR_REASON_NOT_FOUND, "there is no member of this member_id")
-    return row.id
+    async def _stating(self, connection: Connection, found: Found) -> Page:
+        """The entries with what their inquiries state, as far as one page can hold it."""
+        entries = await read_entries(connection, found.indices)
+        shown = [entries[index] for index in found.indices]
+        stated = await read_stated(connection, self._box, shown)
+        following = found.following
+        if stated.cut is not None:
+            shown = [entry for entry in shown if entry.index > stated.cut]
+            following = Position(stated.cut + 1)
+        listed = [
+            pb.ListedEntry(
+                logged_entry=log_pb2.LoggedEntry(index=entry.index, entry=entry.leaf), inquiries=stated.inquiries.get(entry.index)
+            )
+            for entry in shown
+        ]
+        return Page(listed, following)
 
 
 async def _bounds(connection: Connection, message: pb.ListAuditEntriesRequest, token: bytes | None) -> Bounds:
@@ -185,6 +205,7 @@ async def _by_subject(connection: Connection, work: Work, member: int | None, bo
             "ordinal": bounds.before.ordinal,
             "member": member,
             "purpose": message.purpose,
+            "consent": message.consent_reference,
             "limit": limit + 1,
         },
     )
@@ -202,35 +223,45 @@ async def _by_subject(connection: Connection, work: Work, member: int | None, bo
     return Page(listed, following)
 
 
-async def _by_index(connection: Connection, work: Work, member: int | None, bounds: Bounds) -> Page:
+async def _by_index(connection: Connection, work: Work, member: int | None, bounds: Bounds) -> Found:
     """Entries that the caller may see: candidates along the sources' indices, then those of them that the filters let
     through."""
-    message: pb.ListAuditEntriesRequest = work.message
-    limit = page_size(message.page_size)
     sources = " UNION ".join(_SOURCE.format(condition=condition) for condition in _sources(work, member))
-    rows = await connection.fetch(
-        _BY_INDEX.format(sources=sources),
-        {
-            "first": bounds.first,
-            "before": bounds.before.index,
-            "scanned": MAX_SCANNED,
-            "caller": work.caller.member,
-            "member": member,
-            "outcome": message.outcome,
-            "limit": limit + 1,
-        },
-    )
+    rows = await connection.fetch(_BY_INDEX.format(sources=sources), _scan(work, member, bounds))
     count, last, _ = rows[0]
+    return _found(work, rows, Position(last) if count == MAX_SCANNED else None)
+
+
+async def _by_consent(connection: Connection, work: Work, member: int | None, bounds: Bounds) -> Found:
+    """Each entry with a query under the consent once."""
+    rows = await connection.fetch(_BY_CONSENT, _scan(work, member, bounds))
+    count, last, _ = rows[0]
+    # The last entry looked at may have more rows: the next page begins with it.
+    return _found(work, rows, Position(last + 1) if count == MAX_SCANNED else None)
+
+
+def _scan(work: Work, member: int | None, bounds: Bounds) -> dict[str, object]:
+    message: pb.ListAuditEntriesRequest = work.message
+    return {
+        "first": bounds.first,
+        "before": bounds.before.index,
+        "scanned": MAX_SCANNED,
+        "caller": work.caller.member,
+        "member": member,
+        "outcome": message.outcome,
+        "purpose": message.purpose,
+        "consent": message.consent_reference,
+        "limit": page_size(message.page_size) + 1,
+    }
+
+
+def _found(work: Work, rows: Sequence[tuple[int, int, int | None]], following: Position | None) -> Found:
+    limit = page_size(work.message.page_size)
     indices = [index for _, _, index in rows if index is not None]
-    following = Position(last) if count == MAX_SCANNED else None
     if len(indices) > limit:
         indices = indices[:limit]
         following = Position(indices[-1])
-    entries = await read_entries(connection, indices)
-    return Page(
-        [pb.ListedEntry(logged_entry=log_pb2.LoggedEntry(index=index, entry=entries[index].leaf)) for index in indices],
-        following,
-    )
+    return Found(indices, following)
 
 
 def _sources(work: Work, member: int | None) -> Sequence[str]:

@@ -14,9 +14,9 @@ from tallystick.contract.methods import EXPORT_AUDIT_ENTRIES, GET_AUDIT_ENTRY
 from tallystick.contract.violations import Violation
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.log.checkpoints import read_head
-from tallystick.server.log.details import open_details
+from tallystick.server.log.details import open_details, open_evidence
 from tallystick.server.log.entries import Entry, read_entries
-from tallystick.server.log.evidence import EvidenceBox, EvidenceCorruptError, EvidenceKeyDestroyedError
+from tallystick.server.log.evidence import EvidenceBox, EvidenceCorruptError
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import errors_pb2, log_pb2, storage_pb2
@@ -89,13 +89,7 @@ class GetAuditEntry(Operation):
         rows = await connection.fetch(
             "SELECT sealed FROM evidence WHERE month = %s AND entry_index = %s", (entry.month, entry.index)
         )
-        if not rows:
-            return None
-        try:
-            plain = self._box.open(bytes(rows[0][0]), month=entry.month, details_commitment=entry.details_commitment)
-        except EvidenceKeyDestroyedError:
-            return None
-        return storage_pb2.Evidence.FromString(plain)
+        return open_evidence(self._box, entry, bytes(rows[0][0])) if rows else None
 
 
 class ExportAuditEntries(Operation):

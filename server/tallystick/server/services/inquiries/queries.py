@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from tallystick.contract.limits import MAX_INQUIRIES
+from tallystick.contract.limits import MAX_INQUIRIES, MAX_MESSAGE
 from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CREDIT_HISTORY
 from tallystick.contract.violations import Violation
 from tallystick.credit.overdue import summarise
@@ -16,57 +16,106 @@ from tallystick.credit.validation import validate_inquiry
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.inquiries.wire import submessage
+from tallystick.server.services.standing import OVERDUE
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import account_pb2, codes_pb2, errors_pb2, inquiry_service_pb2
 
 MAX_ACCOUNTS = 500
+"""Most accounts of one subject that are told: those with overdue come first, and an answer that is cut says so."""
 MAX_RECORD_BYTES = 32 * 1024 * 1024
 """Most bytes of accounts that one run reads, and most that it answers: what is over is asked for in several runs, or refused."""
+MAX_SUBJECT_BYTES = MAX_MESSAGE - 256 * 1024
+"""Most bytes of accounts of one subject: any one subject can be answered, whatever is reported of it."""
 MAX_LISTED_INQUIRIES = 100
-MAX_FOOTPRINTS = 1000
-"""Most inquiries by others that one answer counts."""
-MAX_SCANNED = 5000
-"""Most of a subject's newest inquiries that are looked through for those by others; what lies behind them is not told."""
+MAX_COUNTED_ALL = 300
+"""Up to so many inquiries about a subject all are counted. Of a subject with more, only the newest of each institution are, so that
+nobody's are hidden by another's."""
+SHARE = 20
+"""How many of each institution."""
+MAX_INSTITUTIONS = 1000
 FOOTPRINT_AGE = timedelta(days=731)
 ONE_MONTH = timedelta(days=30)
 SIX_MONTHS = timedelta(days=182)
 
-# Fetch one row past the limit, to detect truncation.
+# Fetch one row past the limit, to detect that the answer is cut.
 _ACCOUNTS = """
-SELECT subject, member, record, overdue, total
+SELECT subject, member, record, standing, reported, total
 FROM (
-  SELECT asked.subject, account.member, account.record, account.overdue,
-         sum(octet_length(account.record)) OVER (ROWS UNBOUNDED PRECEDING) AS total
-  FROM unnest(%s::bytea[]) AS asked (subject)
-  CROSS JOIN LATERAL (
-    SELECT member, record, overdue FROM account WHERE account.subject = asked.subject AND record IS NOT NULL LIMIT %s
-  ) AS account
+  SELECT *, sum(octet_length(record)) OVER (ROWS UNBOUNDED PRECEDING) AS total
+  FROM (
+    SELECT asked.subject, account.*, count(*) OVER (PARTITION BY asked.subject) AS reported,
+           sum(octet_length(record)) OVER (PARTITION BY asked.subject ORDER BY standing DESC ROWS UNBOUNDED PRECEDING) AS own
+    FROM unnest(%s::bytea[]) AS asked (subject)
+    CROSS JOIN LATERAL (
+      SELECT member, record, standing FROM account
+      WHERE account.subject = asked.subject AND standing > 0 ORDER BY standing DESC LIMIT %s
+    ) AS account
+  ) AS cut
+  WHERE own <= %s
 ) AS found
 WHERE total - octet_length(record) <= %s
 """
 
-# Summed up here: a batch of subjects with a thousand footprints each would be a lot to read.
-_FOOTPRINTS = """
+# Summed up here: a batch of subjects with hundreds of footprints each would be a lot to read. Listed are the newest of each
+# institution before the second newest of any.
+_SUM_UP = """
 SELECT asked.subject, asked.member, past.*
 FROM unnest(%s::bytea[], %s::bigint[]) AS asked (subject, member)
 CROSS JOIN LATERAL (
-  SELECT count(*) FILTER (WHERE create_time > %s),
-         count(*) FILTER (WHERE create_time > %s),
-         count(DISTINCT member) FILTER (WHERE create_time > %s),
-         (array_agg(to_char(create_time AT TIME ZONE 'UTC', 'YYYYMMDD')::int ORDER BY entry_index DESC))[:%s],
-         (array_agg(purpose::int ORDER BY entry_index DESC))[:%s]
+  SELECT count(*),
+         count(*) FILTER (WHERE others AND create_time > %s),
+         count(*) FILTER (WHERE others AND create_time > %s),
+         count(DISTINCT member) FILTER (WHERE others AND create_time > %s),
+         (array_agg(entry_index ORDER BY place, entry_index DESC) FILTER (WHERE others))[:%s],
+         (array_agg(to_char(create_time AT TIME ZONE 'UTC', 'YYYYMMDD')::int ORDER BY place, entry_index DESC)
+           FILTER (WHERE others))[:%s],
+         (array_agg(purpose::int ORDER BY place, entry_index DESC) FILTER (WHERE others))[:%s]
   FROM (
-    SELECT entry_index, member, purpose, create_time
-    FROM (
-      SELECT entry_index, member, purpose, create_time FROM audit_subject
-      WHERE audit_subject.subject = asked.subject AND footprint
-      ORDER BY entry_index DESC LIMIT %s
-    ) AS newest
-    WHERE newest.member <> asked.member AND create_time > %s
-    ORDER BY entry_index DESC LIMIT %s
-  ) AS others
+    SELECT entry_index, member, purpose, create_time, member <> asked.member AND create_time > %s AS others,
+           row_number() OVER (PARTITION BY member ORDER BY entry_index DESC) AS place
+    FROM ({found}) AS footprint
+  ) AS ranked
   HAVING count(*) > 0
 ) AS past
+"""
+
+_FOOTPRINTS = _SUM_UP.format(
+    found="""
+      SELECT entry_index, member, purpose, create_time FROM audit_subject
+      WHERE audit_subject.subject = asked.subject AND footprint LIMIT %s"""
+)
+
+# From one institution to the next by the index, however many inquiries lie between.
+_SHARES = _SUM_UP.format(
+    found="""
+      WITH RECURSIVE institution (member) AS (
+        (SELECT member FROM audit_subject
+         WHERE audit_subject.subject = asked.subject AND footprint ORDER BY member LIMIT 1)
+        UNION ALL
+        SELECT following.member FROM institution CROSS JOIN LATERAL (
+          SELECT member FROM audit_subject
+          WHERE audit_subject.subject = asked.subject AND footprint AND audit_subject.member > institution.member
+          ORDER BY member LIMIT 1
+        ) AS following
+      )
+      SELECT newest.* FROM (SELECT member FROM institution LIMIT %s) AS institution
+      CROSS JOIN LATERAL (
+        SELECT entry_index, member, purpose, create_time FROM audit_subject
+        WHERE audit_subject.subject = asked.subject AND footprint AND audit_subject.member = institution.member
+        ORDER BY entry_index DESC LIMIT %s
+      ) AS newest"""
+)
+
+# By the newest of a member's submissions: those that were rejected whole report nothing.
+_REPORTERS = """
+SELECT member FROM unnest(%s::bigint[]) AS asked (member)
+WHERE EXISTS (
+  SELECT FROM (
+    SELECT accepted_count, create_time FROM request
+    WHERE request.member = asked.member AND accepted_count IS NOT NULL ORDER BY entry_index DESC LIMIT 100
+  ) AS newest
+  WHERE accepted_count > 0 AND create_time > %s
+)
 """
 
 # What institution is which number must not be told by the order of the database's rows, nor be guessable.
@@ -79,6 +128,8 @@ class _Known:
 
     accounts: list[tuple[int, bytes, bool]] = field(default_factory=list)
     """Member, record, whether it holds any overdue."""
+    truncated: bool = False
+    """Whether there are more accounts than are told."""
     inquiries: dict[int, inquiry_service_pb2.InquirySummary] = field(default_factory=dict)
     """For each asking member: inquiries by others, if there were any."""
 
@@ -86,8 +137,9 @@ class _Known:
 class InquiryAnswers:
     """What both methods share: the tokens that are good here, and the answer to one inquiry."""
 
-    def __init__(self, epoch_id: bytes) -> None:
+    def __init__(self, epoch_id: bytes, reciprocity: timedelta) -> None:
         self._epoch_id = epoch_id
+        self._reciprocity = reciprocity
 
     def violations(self, inquiry: inquiry_service_pb2.Inquiry, name: str) -> list[Violation]:
         """What is wrong with an inquiry, a token of another key epoch included."""
@@ -100,6 +152,8 @@ class InquiryAnswers:
         Raises Refusal when all of them together are too much: each is then to be run by itself."""
         for work in works:
             work.refusal = _purpose_refusal(work)
+        if self._reciprocity:
+            await self._refuse_who_does_not_report(connection, works, clock)
         asking = [work for work in works if work.refusal is None]
         known = await _read(connection, asking, clock, limit)
         if known is None and len(asking) == 1:
@@ -108,6 +162,15 @@ class InquiryAnswers:
             raise _too_large(limit)
         else:
             _answer(asking, known, clock, limit)
+
+    async def _refuse_who_does_not_report(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        members = sorted({work.caller.member for work in works if work.refusal is None})
+        rows = await connection.fetch(_REPORTERS, (members, clock - self._reciprocity))
+        reporting = {member for (member,) in rows}
+        for work in works:
+            if work.refusal is None and work.caller.member not in reporting:
+                text = f"who queries must have reported within {self._reciprocity.days} days: submit reports first"
+                work.refusal = Refusal(errors_pb2.ERROR_REASON_RECIPROCITY_REQUIRED, text)
 
 
 class QueryCreditHistory(Operation):
@@ -130,7 +193,7 @@ class BatchQueryCreditHistories(Operation):
     """Many subjects; one faulty inquiry refuses them all."""
 
     contract = BATCH_QUERY_CREDIT_HISTORIES
-    cost = FULL_BATCH // 8
+    item_cost = FULL_BATCH // 4 // MAX_INQUIRIES
 
     def __init__(self, answers: InquiryAnswers) -> None:
         self._answers = answers
@@ -176,7 +239,7 @@ def _purpose_refusal(work: Work) -> Refusal | None:
 def _too_large(limit: int) -> Refusal:
     return Refusal(
         errors_pb2.ERROR_REASON_ANSWER_TOO_LARGE,
-        f"the answer is larger than {limit} bytes; ask for fewer subjects at once, or the operator for a history as large as that",
+        f"the answer is larger than {limit} bytes; ask for fewer subjects at once",
     )
 
 
@@ -189,18 +252,39 @@ async def _read(connection: Connection, works: Sequence[Work], clock: datetime, 
     # What is more than that does not fit into so many answers, even if each subject is asked for by one work alone.
     budget = min(MAX_RECORD_BYTES, limit * len(works))
     # One subject over the limit is enough to know that it is over.
-    rows = await connection.fetch(_ACCOUNTS, (list(known), MAX_ACCOUNTS + 1, budget))
+    rows = await connection.fetch(_ACCOUNTS, (list(known), MAX_ACCOUNTS + 1, MAX_SUBJECT_BYTES, budget))
     if rows and max(total for *_, total in rows) > budget:
         return None
-    for subject, member, record, overdue, _ in rows:
-        known[bytes(subject)].accounts.append((member, bytes(record), overdue))
-    half_year = clock - SIX_MONTHS
-    windows = (clock - ONE_MONTH, half_year, half_year, MAX_LISTED_INQUIRIES, MAX_LISTED_INQUIRIES)
-    asked = ([key for key, _ in pairs], [member for _, member in pairs])
-    parameters = (*asked, *windows, MAX_SCANNED, clock - FOOTPRINT_AGE, MAX_FOOTPRINTS)
-    for subject, asker, *summary in await connection.fetch(_FOOTPRINTS, parameters):
-        known[bytes(subject)].inquiries[asker] = _inquiry_summary(*summary)
+    rows.sort(key=lambda row: -int(row[3]))
+    for subject, member, record, standing, reported, _ in rows:
+        of_subject = known[bytes(subject)]
+        if len(of_subject.accounts) < MAX_ACCOUNTS:
+            of_subject.accounts.append((member, bytes(record), standing == OVERDUE))
+        of_subject.truncated = reported > len(of_subject.accounts)
+    await _read_footprints(connection, pairs, known, clock)
     return known
+
+
+async def _read_footprints(
+    connection: Connection, pairs: Sequence[tuple[bytes, int]], known: Mapping[bytes, _Known], clock: datetime
+) -> None:
+    """Who else asked, for each subject and asking member."""
+    half_year = clock - SIX_MONTHS
+    windows = (clock - ONE_MONTH, half_year, half_year, *(MAX_LISTED_INQUIRIES,) * 3, clock - FOOTPRINT_AGE)
+
+    async def fetch(statement: str, asked: Sequence[tuple[bytes, int]], *limits: int) -> list[tuple[Any, ...]]:
+        columns = ([key for key, _ in asked], [member for _, member in asked])
+        return await connection.fetch(statement, (*columns, *windows, *limits))
+
+    crowded = []
+    for subject, asker, found, *summary in await fetch(_FOOTPRINTS, pairs, MAX_COUNTED_ALL + 1):
+        if found > MAX_COUNTED_ALL:
+            crowded.append((bytes(subject), asker))
+        else:
+            known[bytes(subject)].inquiries[asker] = _inquiry_summary(*summary, truncated=False)
+    if crowded:
+        for subject, asker, _, *summary in await fetch(_SHARES, crowded, MAX_INSTITUTIONS, SHARE):
+            known[bytes(subject)].inquiries[asker] = _inquiry_summary(*summary, truncated=True)
 
 
 def _answer(works: Sequence[Work], known: dict[bytes, _Known], clock: datetime, limit: int) -> None:
@@ -209,12 +293,6 @@ def _answer(works: Sequence[Work], known: dict[bytes, _Known], clock: datetime, 
     for work in works:
         answer = bytearray()
         for key in work.request.subject_keys:
-            if len(known[key].accounts) > MAX_ACCOUNTS:
-                work.refusal = Refusal(
-                    errors_pb2.ERROR_REASON_ANSWER_TOO_LARGE,
-                    f"a subject has more than {MAX_ACCOUNTS} accounts; ask the operator for its history",
-                )
-                break
             answer += submessage(1, _history(known[key], work.caller.member, clock))
             if len(answer) > limit:
                 work.refusal = _too_large(limit)
@@ -235,6 +313,7 @@ def _history(known: _Known, caller: int, clock: datetime) -> bytes:
             (account_pb2.Account.FromString(record) for _, record, overdue in known.accounts if overdue), clock.date()
         ),
         inquiry_summary=known.inquiries.get(caller, inquiry_service_pb2.InquirySummary()),
+        truncated=known.truncated,
     )
     history.as_of.FromDatetime(clock)
     return history.SerializeToString() + b"".join(_reported_accounts(known.accounts, caller))
@@ -254,14 +333,22 @@ def _reported_accounts(accounts: Iterable[tuple[int, bytes, bool]], caller: int)
 
 
 def _inquiry_summary(
-    one_month: int, six_months: int, institutions: int, days: Sequence[int], purposes: Sequence[int]
+    one_month: int,
+    six_months: int,
+    institutions: int,
+    places: Sequence[int] | None,
+    days: Sequence[int] | None,
+    purposes: Sequence[int] | None,
+    *,
+    truncated: bool,
 ) -> inquiry_service_pb2.InquirySummary:
+    listed = sorted(zip(places or (), days or (), purposes or (), strict=True), reverse=True)
     return inquiry_service_pb2.InquirySummary(
         inquiries=[
-            inquiry_service_pb2.PastInquiry(date=day, purpose=codes_pb2.Purpose.ValueType(purpose))
-            for day, purpose in zip(days, purposes, strict=True)
+            inquiry_service_pb2.PastInquiry(date=day, purpose=codes_pb2.Purpose.ValueType(purpose)) for _, day, purpose in listed
         ],
         count_1_month=one_month,
         count_6_months=six_months,
         institutions_6_months=institutions,
+        truncated=truncated,
     )

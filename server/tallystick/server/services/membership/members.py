@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tallystick.contract.limits import MAX_VIOLATIONS
 from tallystick.contract.methods import CREATE_MEMBER, LIST_MEMBERS, UPDATE_MEMBER
 from tallystick.contract.violations import Violation
 from tallystick.crypto.key_registration import MEMBER_ID
 from tallystick.server.errors import Refusal, refuse_violations
+from tallystick.server.installation.quota_texts import LIMITED_METHODS
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.membership import registry
 from tallystick.server.services.page_tokens import PageTokens
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 SERVICE = "/tallystick.v1.MembershipService/"
 MAX_DISPLAY_NAME = 200
+MAX_QUOTAS = 50
 _MAX_BIGINT = 2**63 - 1
 
 
@@ -148,7 +151,31 @@ def validate_member(member: pb.Member) -> list[Violation]:
     if member.daily_evaluations > _MAX_BIGINT:
         text = f"must be at most {_MAX_BIGINT}; 0 is no limit"
         violations.append(Violation("member.daily_evaluations", "FIELD_OUT_OF_RANGE", text))
-    return violations
+    return violations + _check_quotas(member.quotas)
+
+
+def _check_quotas(quotas: Sequence[pb.Quota]) -> list[Violation]:
+    """What is wrong with a list of quotas: one violation a quota, and one for the list."""
+    if len(quotas) > MAX_QUOTAS:
+        return [Violation("member.quotas", "BATCH_TOO_LARGE", f"at most {MAX_QUOTAS}")]
+    violations = []
+    seen = set()
+    for i, quota in enumerate(quotas):
+        name, kind = f"member.quotas[{i}]", (quota.method, quota.purpose, quota.unit, quota.period)
+        if quota.method and quota.method not in LIMITED_METHODS:
+            violations.append(Violation(f"{name}.method", "CODE_UNKNOWN", "must be the name of a signed method, or empty for all"))
+        elif quota.purpose not in codes_pb2.Purpose.values():
+            violations.append(Violation(f"{name}.purpose", "CODE_UNKNOWN", "must be a Purpose, or unspecified for all"))
+        elif not quota.unit or quota.unit not in pb.QuotaUnit.values():
+            violations.append(Violation(f"{name}.unit", "CODE_UNKNOWN", "must be a QuotaUnit"))
+        elif not quota.period or quota.period not in pb.QuotaPeriod.values():
+            violations.append(Violation(f"{name}.period", "CODE_UNKNOWN", "must be a QuotaPeriod"))
+        elif quota.limit > _MAX_BIGINT:
+            violations.append(Violation(f"{name}.limit", "FIELD_OUT_OF_RANGE", f"must be at most {_MAX_BIGINT}; 0 is no limit"))
+        elif kind in seen:
+            violations.append(Violation(name, "FIELDS_INCONSISTENT", "is for the same as one before it; give each once"))
+        seen.add(kind)
+    return violations[:MAX_VIOLATIONS]
 
 
 def check_member_id(member_id: str, field: str) -> list[Violation]:

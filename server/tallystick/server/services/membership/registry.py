@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from tallystick.crypto import keyid
 from tallystick.v1 import membership_service_pb2 as pb
+from tallystick.v1 import storage_pb2
 
 if TYPE_CHECKING:
     from tallystick.server.storage.connection import Connection
 
 _REGISTRY_LOCK = 0x74616C6C79  # "tally": the number names the lock, and means nothing else
-_MEMBER_COLUMNS = "id, member_id, display_name, roles, purposes, state, daily_evaluations, create_time"
+_MEMBER_COLUMNS = "id, member_id, display_name, roles, purposes, state, daily_evaluations, create_time, quotas"
 _KEY_COLUMNS = "keyid, member, public_key, create_time, revoke_time"
 
 
@@ -31,6 +32,8 @@ class MemberRow:
     state: int
     daily_evaluations: int
     create_time: datetime
+    quotas: bytes
+    """Serialised MemberQuotas."""
 
     @property
     def is_active_operator(self) -> bool:
@@ -73,8 +76,8 @@ async def members_after(connection: Connection, member_id: str, limit: int) -> l
 async def insert_member(connection: Connection, member: pb.Member, clock: datetime) -> MemberRow | None:
     """Stores a validated member; None when its member_id is taken."""
     rows = await connection.fetch(
-        "INSERT INTO member (member_id, display_name, roles, purposes, state, daily_evaluations, create_time)"  # noqa: S608 - constant columns
-        " VALUES (%s, %s, %s::smallint[], %s::smallint[], %s, %s, %s) ON CONFLICT (member_id) DO NOTHING"
+        "INSERT INTO member (member_id, display_name, roles, purposes, state, daily_evaluations, quotas, create_time)"  # noqa: S608 - constant columns
+        " VALUES (%s, %s, %s::smallint[], %s::smallint[], %s, %s, %s, %s) ON CONFLICT (member_id) DO NOTHING"
         f" RETURNING {_MEMBER_COLUMNS}",
         (member.member_id, *settable(member), clock),
     )
@@ -85,7 +88,7 @@ async def update_member(connection: Connection, row: MemberRow, member: pb.Membe
     """Replaces every settable field of a stored member by that of a validated one."""
     rows = await connection.fetch(
         "UPDATE member SET display_name = %s, roles = %s::smallint[], purposes = %s::smallint[], state = %s,"  # noqa: S608 - constant columns
-        f" daily_evaluations = %s WHERE id = %s RETURNING {_MEMBER_COLUMNS}",
+        f" daily_evaluations = %s, quotas = %s WHERE id = %s RETURNING {_MEMBER_COLUMNS}",
         (*settable(member), row.id),
     )
     return MemberRow(*rows[0])
@@ -93,7 +96,8 @@ async def update_member(connection: Connection, row: MemberRow, member: pb.Membe
 
 def settable(member: pb.Member) -> tuple[Any, ...]:
     """The columns of a validated member that a request sets, as stored."""
-    return (member.display_name, sorted(member.roles), sorted(member.purposes), member.state, member.daily_evaluations)
+    quotas = storage_pb2.MemberQuotas(quotas=member.quotas).SerializeToString(deterministic=True)
+    return (member.display_name, sorted(member.roles), sorted(member.purposes), member.state, member.daily_evaluations, quotas)
 
 
 async def keys_of(connection: Connection, members: Iterable[int]) -> dict[int, list[KeyRow]]:
@@ -146,6 +150,7 @@ def member_message(row: MemberRow, keys: Sequence[KeyRow]) -> pb.Member:
         state=pb.MemberState.ValueType(row.state),
         daily_evaluations=row.daily_evaluations,
         keys=[key_message(key) for key in keys],
+        quotas=storage_pb2.MemberQuotas.FromString(bytes(row.quotas)).quotas,
     )
     message.roles.extend(row.roles)  # type: ignore[arg-type] # smallint[] of the enum's own numbers
     message.purposes.extend(row.purposes)  # type: ignore[arg-type] # smallint[] of the enum's own numbers

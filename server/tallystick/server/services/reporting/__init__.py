@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from tallystick.server.log.erasure import Eraser
 from tallystick.server.services.capability import Capability, Foundation
-from tallystick.server.services.reporting.account_changes import erase_accounts
+from tallystick.server.services.reporting.account_changes import erase_accounts, purge_withdrawn
 from tallystick.server.services.reporting.reports import SubmitReports, WithdrawAccount
 from tallystick.server.services.reporting.submissions import GetSubmission, ListSubmissions
+from tallystick.server.storage.upkeep import Step
 
 
 def reporting(foundation: Foundation) -> Capability:
     """The capability of an exchange to take account states."""
+    days = foundation.settings.withdrawn_days
     return Capability(
         operations=(
             SubmitReports(foundation.epoch_id),
@@ -19,6 +21,6 @@ def reporting(foundation: Foundation) -> Capability:
             ListSubmissions(foundation.keys.request_secret),
         ),
         public_methods=(),
-        upkeep=(),
+        upkeep=(Step("withdrawn accounts", 3600.0, lambda connection: purge_withdrawn(connection, days=days)),),
         erasers=(Eraser("account", erase_accounts),),
     )

@@ -11,11 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg2 import extensions
+
 from tallystick.credit.merging import AccountState, Merged, has_overdue
 from tallystick.server.errors import ConcurrentChangeError
 from tallystick.server.services.reporting.account_limits import Pair, room_for_accounts
-from tallystick.server.storage.array_literals import booleans, integers, short_bytes
+from tallystick.server.services.standing import CLEAN, OVERDUE, WITHDRAWN
+from tallystick.server.storage.array_literals import integers, short_bytes
 from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.upkeep import delete_in_steps
 from tallystick.v1 import account_pb2, storage_pb2
 
 Key = tuple[bytes, int, bytes]
@@ -30,17 +34,17 @@ ORDER BY subject, member, account_reference
 FOR UPDATE OF account
 """
 
-_COLUMNS = """unnest(%s::bytea[], %s::bigint[], %s::bytea[], %s::bytea[], %s::bytea[], %s::boolean[])
-  AS changed (subject, member, account_reference, record, versions, overdue)"""
+_COLUMNS = """unnest(%s::bytea[], %s::bigint[], %s::bytea[], %s::bytea[], %s::bytea[], %s::smallint[])
+  AS changed (subject, member, account_reference, record, versions, standing)"""
 
 _UPDATE = f"""
-UPDATE account SET record = changed.record, versions = changed.versions, overdue = changed.overdue, update_time = %s
+UPDATE account SET record = changed.record, versions = changed.versions, standing = changed.standing, update_time = %s
 FROM {_COLUMNS}
 WHERE (account.subject, account.member, account.account_reference) = (changed.subject, changed.member, changed.account_reference)
 """  # noqa: S608 - the inserted text is a constant of this module
 
 _INSERT = f"""
-INSERT INTO account (subject, member, account_reference, record, versions, overdue, update_time)
+INSERT INTO account (subject, member, account_reference, record, versions, standing, update_time)
 SELECT changed.*, %s FROM {_COLUMNS} ORDER BY subject, member, account_reference
 ON CONFLICT DO NOTHING
 RETURNING 1
@@ -58,13 +62,18 @@ class Change:
 async def apply_changes(connection: Connection, changes: Sequence[Change], clock: datetime, *, adding: bool) -> list[Merged | None]:
     """Applies changes in their order, several to one account too; returns what each of them did.
 
-    `adding` says whether they can make an account live that was not: one too many (account_limits) is left out, its result None."""
+    `adding` says whether they can make an account live that was not: one too many (account_limits) is left out, its result None.
+    What can only end an account leaves no row where there was none: a member could fill the table with accounts that never were."""
     before = await _lock(connection, sorted({change.key for change in changes}))
     states = dict(before)
     room = await room_for_accounts(connection, _not_live(changes, before)) if adding else {}
     results: list[Merged | None] = []
     for change in changes:
-        state = states.get(change.key) or AccountState.empty()
+        known = states.get(change.key)
+        state = known or AccountState.empty()
+        if known is None and not adding:
+            results.append(Merged(state, changed=False))
+            continue
         merged = change.merge(state)
         pair = change.key[:2]
         if pair in room and state.record is None and merged.state.record is not None:
@@ -113,12 +122,30 @@ def _rows(keys: Sequence[Key], states: dict[Key, AccountState]) -> tuple[Sequenc
         *_columns(keys),
         [None if state.record is None else state.record.SerializeToString(deterministic=True) for state in chosen],
         [state.versions.SerializeToString(deterministic=True) for state in chosen],
-        booleans(state.record is not None and has_overdue(state.record) for state in chosen),
+        integers(map(standing_of, chosen)),
     )
+
+
+def standing_of(state: AccountState) -> int:
+    """How an account of a state stands."""
+    if state.record is None:
+        return WITHDRAWN
+    return OVERDUE if has_overdue(state.record) else CLEAN
 
 
 def _columns(keys: Sequence[Key]) -> tuple[str, str, str]:
     return short_bytes(key[0] for key in keys), integers(key[1] for key in keys), short_bytes(key[2] for key in keys)
+
+
+def purge_withdrawn(connection: extensions.connection, *, days: int) -> int:
+    """Forgets accounts that were withdrawn so long ago; returns how many. Until then a report as of before the withdrawal, whenever
+    it arrives, does not bring one back."""
+    return delete_in_steps(
+        connection,
+        "DELETE FROM account WHERE ctid = ANY (ARRAY(SELECT ctid FROM account"
+        " WHERE standing = 0 AND update_time < clock_timestamp() - %(days)s * interval '1 day' LIMIT %(limit)s)) AND standing = 0",
+        days=days,
+    )
 
 
 async def erase_accounts(connection: Connection, subject_key: bytes) -> int:

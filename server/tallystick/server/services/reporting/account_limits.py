@@ -36,7 +36,7 @@ FROM unnest(%s::bytea[], %s::bigint[], %s::int[]) AS asked (subject, member, wan
 CROSS JOIN LATERAL (
   SELECT count(*) AS live FROM (
     SELECT FROM account
-    WHERE (account.subject, account.member) = (asked.subject, asked.member) AND record IS NOT NULL
+    WHERE (account.subject, account.member) = (asked.subject, asked.member) AND standing IN (1, 2)
     LIMIT %s
   ) AS found
 ) AS counted

@@ -33,7 +33,7 @@ class EvaluateTokens(Operation):
     """A batch of blinded elements. A retry is evaluated again, under the same key to the same result, and metered once."""
 
     contract = EVALUATE_TOKENS
-    cost = FULL_BATCH // 4
+    item_cost = FULL_BATCH // 4 // MAX_ELEMENTS
 
     def __init__(self, key: TokenPrivateKey) -> None:
         self._key = key
