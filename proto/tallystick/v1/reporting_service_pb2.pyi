@@ -265,7 +265,9 @@ class WithdrawAccountResponse(_message.Message):
 
     WITHDRAWN_FIELD_NUMBER: _builtins.int
     withdrawn: _builtins.bool
-    """Whether an account that was visible before has gone. False when there was none: the tombstone remains all the same."""
+    """Whether an account that was visible before has gone. False when there was none: an account that the exchange never
+    had leaves nothing, and one that it has as withdrawn stays so.
+    """
     def __init__(
         self,
         *,

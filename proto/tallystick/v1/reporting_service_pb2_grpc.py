@@ -69,7 +69,8 @@ class ReportingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WithdrawAccount(self, request, context):
-        """Withdraws one account: it disappears from every later answer, and no report with an earlier or equal as_of brings it back.
+        """Withdraws one account: it disappears from every later answer, and no report with an earlier or equal as_of brings it back,
+        for as long as the exchange remembers withdrawn accounts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class ReportingServiceStub:
     SubmitReports: _grpc.UnaryUnaryMultiCallable[_reporting_service_pb2.SubmitReportsRequest, _reporting_service_pb2.SubmitReportsResponse]
     """Submits a batch of account states; each is accepted or rejected by itself."""
     WithdrawAccount: _grpc.UnaryUnaryMultiCallable[_reporting_service_pb2.WithdrawAccountRequest, _reporting_service_pb2.WithdrawAccountResponse]
-    """Withdraws one account: it disappears from every later answer, and no report with an earlier or equal as_of brings it back."""
+    """Withdraws one account: it disappears from every later answer, and no report with an earlier or equal as_of brings it back,
+    for as long as the exchange remembers withdrawn accounts.
+    """
     GetSubmission: _grpc.UnaryUnaryMultiCallable[_reporting_service_pb2.GetSubmissionRequest, _reporting_service_pb2.GetSubmissionResponse]
     """Returns the verdicts of an earlier submission of the caller's own."""
     ListSubmissions: _grpc.UnaryUnaryMultiCallable[_reporting_service_pb2.ListSubmissionsRequest, _reporting_service_pb2.ListSubmissionsResponse]
@@ -50,7 +52,9 @@ class ReportingServiceAsyncStub(ReportingServiceStub):
     SubmitReports: _aio.UnaryUnaryMultiCallable[_reporting_service_pb2.SubmitReportsRequest, _reporting_service_pb2.SubmitReportsResponse]  # type: ignore[assignment]
     """Submits a batch of account states; each is accepted or rejected by itself."""
     WithdrawAccount: _aio.UnaryUnaryMultiCallable[_reporting_service_pb2.WithdrawAccountRequest, _reporting_service_pb2.WithdrawAccountResponse]  # type: ignore[assignment]
-    """Withdraws one account: it disappears from every later answer, and no report with an earlier or equal as_of brings it back."""
+    """Withdraws one account: it disappears from every later answer, and no report with an earlier or equal as_of brings it back,
+    for as long as the exchange remembers withdrawn accounts.
+    """
     GetSubmission: _aio.UnaryUnaryMultiCallable[_reporting_service_pb2.GetSubmissionRequest, _reporting_service_pb2.GetSubmissionResponse]  # type: ignore[assignment]
     """Returns the verdicts of an earlier submission of the caller's own."""
     ListSubmissions: _aio.UnaryUnaryMultiCallable[_reporting_service_pb2.ListSubmissionsRequest, _reporting_service_pb2.ListSubmissionsResponse]  # type: ignore[assignment]
@@ -73,7 +77,9 @@ class ReportingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reporting_service_pb2.WithdrawAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reporting_service_pb2.WithdrawAccountResponse, _abc.Awaitable[_reporting_service_pb2.WithdrawAccountResponse]]:
-        """Withdraws one account: it disappears from every later answer, and no report with an earlier or equal as_of brings it back."""
+        """Withdraws one account: it disappears from every later answer, and no report with an earlier or equal as_of brings it back,
+        for as long as the exchange remembers withdrawn accounts.
+        """
 
     @_abc_1.abstractmethod
     def GetSubmission(

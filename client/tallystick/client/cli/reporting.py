@@ -136,7 +136,10 @@ def withdraw(
     elif result.withdrawn:
         tool.results.print("withdrawn")
     else:
-        tool.results.print("there was no such account; the withdrawal is stored, and holds for late reports")
+        tool.results.print(
+            "nothing was withdrawn: the exchange knows no such account of yours, or has it as withdrawn, or as of a later instant",
+            soft_wrap=True,
+        )
 
 
 @click.command()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 import click
 
-from tallystick.v1 import codes_pb2
 from tallystick.v1 import membership_service_pb2 as pb
 
 
@@ -16,7 +15,6 @@ def _spelling(values: Iterable[tuple[str, int]], prefix: str) -> Mapping[str, in
 
 
 ROLES = _spelling(pb.Role.items(), "ROLE_")
-PURPOSES = _spelling(codes_pb2.Purpose.items(), "PURPOSE_")
 STATES = _spelling(pb.MemberState.items(), "MEMBER_STATE_")
 
 
