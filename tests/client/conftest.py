@@ -9,6 +9,7 @@ from tests.client.system import System, new_system
 from tallystick.client import Difference, Server
 from tallystick.client.flows.authority import Acts, Authority
 from tallystick.client.protocol.calls import Flow
+from tallystick.contract.authority import Registry
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,14 @@ def _members_of_the_double(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from ()
         return [], True
 
+    def replayed(
+        _authority: Authority, _acts: Acts, _server: Server, _now: datetime
+    ) -> Flow[tuple[Registry, list[Difference], bool]]:
+        yield from ()
+        return Registry(), [], False
+
     monkeypatch.setattr(Authority, "unauthorised", unauthorised)
+    monkeypatch.setattr(Authority, "_replayed", replayed)
 
 
 @pytest.fixture

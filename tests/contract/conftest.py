@@ -6,6 +6,8 @@ second_worker         session   the address of another worker process of the exc
 second_worker_caller  session   bank-a there
 system                 session   both servers and everybody who is admitted
 sdk                   session   the SDK's Exchange of a member, by member_id
+own_system            module    servers of one module alone, for what must not be left to others
+own_sdk               function  the SDK's Exchange of a member there
 """
 
 from __future__ import annotations
@@ -119,3 +121,25 @@ def sdk(system: System) -> Iterator[Callable[[str], Exchange]]:
     yield of
     for exchange in made.values():
         exchange.close()
+
+
+@pytest.fixture(scope="module")
+def own_system(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Servers of a module's own: what is smuggled in leaves entries for good."""
+    folder = tmp_path_factory.mktemp("own")
+    with new_database() as first, new_database() as second:
+        authority = Installation(folder / "authority", "token-authority", first)
+        with (
+            running(authority) as tokens,
+            running(Installation(folder / "exchange", "exchange", second, authority.token_key)) as exchange,
+        ):
+            (folder / "profiles").mkdir()
+            everybody = System(tokens, exchange, folder / "profiles")
+            yield everybody
+            everybody.close()
+
+
+@pytest.fixture
+def own_sdk(own_system: System) -> Callable[[str], Exchange]:
+    """The SDK of a member there."""
+    return lambda member_id: Exchange.from_profile(own_system[member_id].folder)

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.contract import requests
-from tests.contract.conftest import NewDatabase, running
-from tests.contract.installation import Installation, public_bytes
+from tests.contract.examined import examine
+from tests.contract.installation import public_bytes
 from tests.contract.raw_caller import RawCaller, Reply
 from tests.contract.requests import BATCH_QUERY, QUERY, SUBMIT
 from tests.contract.system import INQUIRER, REPORTER, System, add_key, admit
 
 from tallystick.client import Difference, DifferenceKind, EntryFilter, Exchange, Server
 from tallystick.client.cli.program import run
+from tallystick.crypto import leaf_hash
 from tallystick.v1 import membership_service_pb2
 
 
@@ -193,28 +194,6 @@ def test_every_entry_of_an_honest_log_is_authorised_by_it(sdk: Callable[[str], E
     assert unauthorised(sdk, server) == []
 
 
-@pytest.fixture(scope="module")
-def own_system(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Servers of this module's own: what is smuggled in leaves entries for good."""
-    folder = tmp_path_factory.mktemp("own")
-    with new_database() as first, new_database() as second:
-        authority = Installation(folder / "authority", "token-authority", first)
-        with (
-            running(authority) as tokens,
-            running(Installation(folder / "exchange", "exchange", second, authority.token_key)) as exchange,
-        ):
-            (folder / "profiles").mkdir()
-            everybody = System(tokens, exchange, folder / "profiles")
-            yield everybody
-            everybody.close()
-
-
-@pytest.fixture
-def own_sdk(own_system: System) -> Callable[[str], Exchange]:
-    """The SDK of a member there."""
-    return lambda member_id: Exchange.from_profile(own_system[member_id].folder)
-
-
 @contextmanager
 def calling(system: System, member_id: str, key: Ed25519PrivateKey) -> Iterator[RawCaller]:
     """A member at the exchange with a key of the test's choice."""
@@ -294,3 +273,45 @@ def test_the_loss_of_one_entry_s_evidence_excuses_no_key(own_system: System, own
     assert not report.verified
     assert not report.authority_replayed
     assert Difference(DifferenceKind.WITHHELD, change, change + 1) in report.differences
+
+
+def test_what_a_smuggled_operator_gave_gives_nothing(own_system: System, own_sdk: Callable[[str], Exchange]) -> None:
+    before, stored = unauthorised(own_sdk), own_system.exchange.database_view
+    keys = [Ed25519PrivateKey.generate() for _ in range(2)]
+    public = public_bytes(keys[0])
+    smuggled = "INSERT INTO member (member_id, display_name, roles, purposes, state, daily_evaluations, create_time)"
+    stored.rows(f"{smuggled} VALUES ('shadow', 'Shadow', '{{4}}', '{{}}', 1, 0, now())")
+    key = "INSERT INTO member_key SELECT %s, id, %s, now() FROM member WHERE member_id = 'shadow'"
+    stored.rows(key, (sha256(public).digest(), public))
+    size = stored.size
+    with calling(own_system, "shadow", keys[0]) as shadow:
+        admit(shadow, "friend", keys[1], [INQUIRER], (2,))
+    with calling(own_system, "friend", keys[1]) as friend:
+        assert query_once(own_system, friend).ok
+    assert unauthorised(own_sdk) == [*before, size, size + 1, size + 2]
+    rows = {str(anomaly) for anomaly in examine(own_system.exchange).found if anomaly.table.startswith("member")}
+    assert {row.split(":")[0] for row in rows} >= {"member shadow", "member friend"}
+
+
+def test_an_entry_changed_with_its_hash_is_named_though_no_proof_is_left(
+    own_system: System, own_sdk: Callable[[str], Exchange]
+) -> None:
+    before, stored = own_sdk("auditor").audit_verify().differences, own_system.exchange.database_view
+    index = query_once(own_system, own_system["bank-a"].exchange).logged.index
+    columns = "leaf, leaf_hash, member"
+    ((leaf, hashed, member),) = stored.rows(f"SELECT {columns} FROM audit_entry WHERE index = %s", (index,))
+    changed = leaf.replace(b"bank-a", b"bank-b")
+    ((other,),) = stored.rows("SELECT id FROM member WHERE member_id = 'bank-b'")
+    update = f"UPDATE audit_entry SET ({columns}) = (%s, %s, %s) WHERE index = %s"
+    stored.rows(update, (changed, leaf_hash(changed), other, index))
+    try:
+        report = own_sdk("auditor").audit_verify()
+        found = examine(own_system.exchange).found
+    finally:
+        stored.rows(update, (leaf, hashed, member, index))
+    differences = [each for each in report.differences if each not in before]
+    assert Difference(DifferenceKind.CONTRADICTED, index, index + 1) in differences
+    (unprovable,) = (each for each in differences if each.kind is DifferenceKind.UNPROVABLE)
+    assert unprovable.begin <= index < unprovable.end
+    assert len(differences) == 2
+    assert ("audit_entry", str(index)) in {(anomaly.table, anomaly.row) for anomaly in found}

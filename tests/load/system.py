@@ -45,6 +45,15 @@ def daemon(*arguments: str) -> str:
     return done.stdout
 
 
+def examine(folder: Path) -> list[str]:
+    """What `tallystickd doctor --log` finds that the log does not give; the machine's own faults are left out."""
+    command = [*DAEMON, "--config", _config(folder), "doctor", "--log", "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    findings = json.loads(done.stdout)
+    assert "whole log" in {finding["check"] for finding in findings}, done.stderr
+    return [f"{finding['check']}: {finding['text']}" for finding in findings if not finding["ok"] and finding["check"] != "clock"]
+
+
 @contextmanager
 def server(folder: Path, role: str, database: str, *options: str, workers: int) -> Iterator[Server]:
     """Makes a server over a database, runs it, and stops it in order at the end."""

@@ -48,6 +48,7 @@ def _check(load: Load, told: list[clients.Told]) -> None:
     # The load went on through it all: nobody gave up.
     assert all(len(each.queries) > KILLS and len(each.batches) > KILLS for each in told)
     database.close()
+    assert system.examine(load.exchange.folder) == []
 
 
 def test_a_worker_is_killed_twenty_times(load: Load) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.load import clients
+from tests.load import clients, system
 from tests.load.conftest import Load
 
 QUERIES = 10_000
@@ -23,3 +23,5 @@ def test_ten_thousand_queries_and_two_hundred_batches(load: Load) -> None:
     assert database.count("SubmitReports") - before[1] == BATCHES
     assert database.rows("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [(deadlocks,)]
     database.close()
+    # Every row of it all is what the log gives, whatever order the two workers worked in.
+    assert system.examine(load.exchange.folder) == []

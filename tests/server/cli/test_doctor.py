@@ -106,3 +106,40 @@ def test_doctor_makes_no_database(server: Path, tallystickd: Run, monkeypatch: p
     assert code == 1
     assert f"{server.parent / 'nodb'} does not exist" in output
     assert sorted(server.parent.iterdir()) == before
+
+
+def test_the_whole_log_of_a_healthy_server(server: Path, tallystickd: Run) -> None:
+    _, output, _ = tallystickd("doctor", "--log", "--json", "--config", server)
+    (whole,) = [finding for finding in json.loads(output) if finding["check"] == "whole log"]
+    assert whole == {"check": "whole log", "ok": True, "text": "every row examined, and nothing found that the log does not give"}
+
+
+@pytest.mark.parametrize(
+    ("how", "line"),
+    [
+        (
+            "UPDATE member SET display_name = 'Another'",
+            "member: operator: its display_name is not what the log gave it; stop the server",
+        ),
+        (
+            "UPDATE audit_entry SET method = 'none' WHERE index = 1",
+            "audit_entry: 1: its method is not what its leaf says; stop the server",
+        ),
+        ("DELETE FROM evidence WHERE entry_index = 0", "evidence: 0: MISSING: it is gone before its time; stop the server"),
+        ("DELETE FROM log_head", "log_head: all: MISSING"),
+    ],
+)
+def test_doctor_names_the_row_that_was_changed(server: Path, tallystickd: Run, empty_database: str, how: str, line: str) -> None:
+    _broken(server, empty_database, how)
+    code, output, _ = tallystickd("doctor", "--log", "--config", server)
+    assert code == 1
+    assert any(found.startswith(f"problem  {line}") for found in output.splitlines()), output
+    assert "problem  whole log: " in output
+
+
+def test_with_other_keys_the_whole_log_is_not_examined(server: Path, tallystickd: Run) -> None:
+    (server.parent / "keys/store.key").write_text("ab" * 32 + "\n")
+    code, output, _ = tallystickd("doctor", "--log", "--config", server)
+    assert code == 1
+    assert "  identity: " in output
+    assert "whole log" not in output

@@ -118,6 +118,8 @@ class Disclosed:
     """Empty when it is not shown."""
     evidence_months: int
     """When it shows none: for how many whole months beside the running one it keeps evidence, by its own word."""
+    envelope: log_pb2.Envelope | None = None
+    """None when it shows no evidence, or the envelope was erased."""
 
     def is_dropped(self, now: datetime) -> bool:
         """Whether the evidence is gone because its time is over, and for no other reason that is known."""
@@ -192,7 +194,7 @@ class Auditing:
         envelope, subjects = _open_details(entry, message.details)
         if message.request:
             _check_request(entry, message.request, envelope, message.details[1:])
-        return Disclosed(entry, subjects, message.request, 0)
+        return Disclosed(entry, subjects, message.request, 0, envelope)
 
     @staticmethod
     def _get(index: int, server: Server) -> Call[audit_service_pb2.GetAuditEntryResponse]:

@@ -19,6 +19,9 @@ class DifferenceKind(StrEnum):
     """The entry cannot be read as an AuditEntry of a known format, or its time goes backwards."""
     UNPROVABLE = "unprovable"
     """Something among the entries was changed, and the server cannot prove which."""
+    CONTRADICTED = "does not fit its own evidence"
+    """It is among entries of which something was changed, and the request in its evidence is another than it says: it is the one,
+    or one of them."""
     WITHHELD = "withheld"
     """The server signed a log that has these entries, and refuses to give them, or to prove that they are in it."""
     UNAUTHORISED = "not authorised"

@@ -109,7 +109,8 @@ class Verification:
             export = yield from export_log(server, checkpoint.size, acts.observe)
             differences += export.differences
             if export.root != checkpoint.root:
-                differences += yield from self._locate(server, checkpoint, export)
+                located = yield from self._locate(server, checkpoint, export)
+                differences += located + (yield from self._contradicted(located, acts, server, checkpoint, now))
             else:
                 # Only in a log that is whole does no entry about membership lack.
                 unauthorised, replayed = yield from self._authority.unauthorised(acts, server, now)
@@ -206,6 +207,15 @@ class Verification:
                     found.append(Difference(DifferenceKind.CHANGED, low, high))
         found += [Difference(DifferenceKind.UNPROVABLE, begin, end) for begin, end in differing]
         return found
+
+    def _contradicted(
+        self, located: Sequence[Difference], acts: Acts, server: Server, checkpoint: Checkpoint, now: datetime
+    ) -> Flow[list[Difference]]:
+        """Which entries it is, where no proof could tell."""
+        spans = [(each.begin, each.end) for each in located if each.kind is DifferenceKind.UNPROVABLE]
+        if not spans:
+            return []
+        return (yield from self._authority.contradicted(acts, spans, server, checkpoint.origin, now))
 
     def _authenticated(
         self, server: Server, checkpoint: Checkpoint, index: int

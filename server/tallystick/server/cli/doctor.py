@@ -17,7 +17,9 @@ from psycopg2 import extensions
 from tallystick.crypto import CompactRange, CryptoError, check_element, complete_subtrees, keyid, leaf_hash, root
 from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.server.cli.initialise import WILDCARDS
+from tallystick.server.cli.whole_log import advised, summary, walk
 from tallystick.server.errors import Problem
+from tallystick.server.examination.examination import Progress
 from tallystick.server.installation.certificates import certificate_names, check_pair, load_certificate
 from tallystick.server.installation.database import clock, connect, database_url, first_line
 from tallystick.server.installation.identity import check_identity
@@ -46,8 +48,9 @@ class Finding:
     text: str
 
 
-def examine(config: Path | None) -> list[Finding]:
-    """Everything that can be examined: what depends on a part that failed is left out."""
+def examine(config: Path | None, *, whole_log: bool = False, progress: Progress = lambda *_: None) -> list[Finding]:
+    """Everything that can be examined: what depends on a part that failed is left out. With `whole_log` every row of the database
+    is held against the log."""
     findings: list[Finding] = []
 
     def ask(check: str, question: Callable[[], str]) -> bool:
@@ -83,8 +86,10 @@ def examine(config: Path | None) -> list[Finding]:
             return _database(connection, url)
 
         if ask("database", open_database):
-            for check, question in _database_questions(settings, *opened[0]):
-                ask(check, question)
+            answered = {check: ask(check, question) for check, question in _database_questions(settings, *opened[0])}
+            # With other keys nothing would open, and every row would be found wrong.
+            if whole_log and answered["identity"]:
+                ask("whole log", lambda: _whole_log(settings, *opened[0], progress, findings))
     return findings
 
 
@@ -226,7 +231,10 @@ def _log(connection: extensions.connection) -> str:
 
 
 def _examine_log(connection: extensions.connection) -> str:
-    ((size, hashes),) = _fetch(connection, "SELECT size, compact_range FROM log_head")
+    heads = _fetch(connection, "SELECT size, compact_range FROM log_head")
+    if not heads:
+        raise Problem("the head row is missing: restore the database from a backup, and tell the auditors")
+    ((size, hashes),) = heads
     try:
         head = CompactRange.from_bytes(size, bytes(hashes))
     except CryptoError:
@@ -241,6 +249,14 @@ def _examine_log(connection: extensions.connection) -> str:
         if len(leaves) != end - begin or root([leaf_hash(bytes(leaf)) for (leaf,) in leaves]) != wanted:
             raise Problem(f"entries {begin} to {end - 1} are not those of the head: restore from a backup")
     return f"{size} entries; the last {size - tail[0][0] if tail else 0} computed again and found right"
+
+
+def _whole_log(settings: Settings, url: str, connection: extensions.connection, progress: Progress, findings: list[Finding]) -> str:
+    anomalies = walk(settings, url, connection, progress)
+    findings += [Finding(anomaly.table, False, advised(anomaly)) for anomaly in anomalies.found]
+    if anomalies.counts:
+        raise Problem(summary(anomalies))
+    return summary(anomalies)
 
 
 def _fetch(connection: extensions.connection, statement: str, *parameters: object) -> list[tuple[Any, ...]]:

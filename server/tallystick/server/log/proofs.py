@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from tallystick.contract.violations import Violation
-from tallystick.crypto import complete_subtrees, consistency_ranges, fold, inclusion_ranges, root
+from tallystick.crypto import CompactRange, complete_subtrees, consistency_ranges, fold, inclusion_ranges, root
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.log.checkpoints import read_head
 from tallystick.server.log.tiles import HASH_LENGTH, TILE_HEIGHT, TILE_WIDTH
@@ -37,7 +37,7 @@ async def get_inclusion_proof(
         raise refuse_violations(violations)
     leaf: Node = (0, request.index)
     ranges = inclusion_ranges(request.index, request.tree_size)
-    hashes, known = await _range_roots(connection, ranges, {leaf})
+    hashes, known = await _range_roots(connection, ranges, {leaf}, head)
     return audit_service_pb2.GetInclusionProofResponse(leaf_hash=known[leaf], hashes=hashes)
 
 
@@ -56,7 +56,7 @@ async def get_consistency_proof(
         raise refuse_violations(violations)
     if request.old_size in (0, request.new_size):
         return audit_service_pb2.GetConsistencyProofResponse()
-    hashes, _ = await _range_roots(connection, consistency_ranges(request.old_size, request.new_size), set())
+    hashes, _ = await _range_roots(connection, consistency_ranges(request.old_size, request.new_size), set(), head)
     return audit_service_pb2.GetConsistencyProofResponse(hashes=hashes)
 
 
@@ -65,11 +65,16 @@ def _beyond_head(field: str, size: int) -> Violation:
 
 
 async def _range_roots(
-    connection: Connection, ranges: Sequence[tuple[int, int]], also: set[Node]
+    connection: Connection, ranges: Sequence[tuple[int, int]], also: set[Node], head: CompactRange
 ) -> tuple[list[bytes], dict[Node, bytes]]:
-    """The root above each range of leaves, and the hashes of all nodes read for them and for `also`."""
+    """The root above each range of leaves, and the hashes of all nodes read for them and for `also`.
+
+    What the head holds is taken from it: if an entry was changed, proofs for all others must still hold, to tell which it was."""
     parts = [complete_subtrees(begin, end) for begin, end in ranges]
-    known = await read_nodes(connection, also.union(*parts))
+    held = dict(zip(complete_subtrees(0, head.size), head.hashes, strict=True))
+    wanted = also.union(*parts)
+    known = await read_nodes(connection, {node for node in wanted if node not in held or node[0] == 0})
+    known |= {node: held[node] for node in wanted & held.keys()}
     return [fold([known[node] for node in part]) for part in parts], known
 
 
@@ -85,10 +90,12 @@ async def read_nodes(connection: Connection, nodes: Collection[Node]) -> dict[No
     known: dict[Node, bytes] = {}
     for band in range(max((level for level, _ in nodes), default=-1) // TILE_HEIGHT, -1, -1):
         boundary = band * TILE_HEIGHT
-        inside = {node for node in wanted if node[0] > boundary}
+        # Leaves too, where they have a tile: it keeps their hashes when somebody has changed an entry. The nodes above them in a
+        # proof are mostly read from it anyway.
+        inside = {node for node in wanted if node[0] > boundary or node[0] == 0 == boundary}
         known |= await _read_inside_tiles(connection, band, inside)
-        wanted |= _replace(inside - known.keys(), boundary, parents)
-        on_boundary = {node for node in wanted if node[0] == boundary}
+        wanted |= _replace({node for node in inside - known.keys() if node[0] > boundary}, boundary, parents)
+        on_boundary = {node for node in wanted - known.keys() if node[0] == boundary}
         known |= await _read_boundary(connection, band, on_boundary)
         wanted = {node for node in wanted if node[0] < boundary}
         wanted |= _replace(on_boundary - known.keys(), boundary - TILE_HEIGHT, parents)

@@ -79,7 +79,7 @@ async def insert_member(connection: Connection, member: pb.Member, clock: dateti
         "INSERT INTO member (member_id, display_name, roles, purposes, state, daily_evaluations, quotas, create_time)"  # noqa: S608 - constant columns
         " VALUES (%s, %s, %s::smallint[], %s::smallint[], %s, %s, %s, %s) ON CONFLICT (member_id) DO NOTHING"
         f" RETURNING {_MEMBER_COLUMNS}",
-        (member.member_id, *_settable(member), clock),
+        (member.member_id, *settable(member), clock),
     )
     return MemberRow(*rows[0]) if rows else None
 
@@ -89,12 +89,13 @@ async def update_member(connection: Connection, row: MemberRow, member: pb.Membe
     rows = await connection.fetch(
         "UPDATE member SET display_name = %s, roles = %s::smallint[], purposes = %s::smallint[], state = %s,"  # noqa: S608 - constant columns
         f" daily_evaluations = %s, quotas = %s WHERE id = %s RETURNING {_MEMBER_COLUMNS}",
-        (*_settable(member), row.id),
+        (*settable(member), row.id),
     )
     return MemberRow(*rows[0])
 
 
-def _settable(member: pb.Member) -> tuple[Any, ...]:
+def settable(member: pb.Member) -> tuple[Any, ...]:
+    """The columns of a validated member that a request sets, as stored."""
     quotas = storage_pb2.MemberQuotas(quotas=member.quotas).SerializeToString(deterministic=True)
     return (member.display_name, sorted(member.roles), sorted(member.purposes), member.state, member.daily_evaluations, quotas)
 

@@ -122,11 +122,12 @@ def _rows(keys: Sequence[Key], states: dict[Key, AccountState]) -> tuple[Sequenc
         *_columns(keys),
         [None if state.record is None else state.record.SerializeToString(deterministic=True) for state in chosen],
         [state.versions.SerializeToString(deterministic=True) for state in chosen],
-        integers(map(_standing, chosen)),
+        integers(map(standing_of, chosen)),
     )
 
 
-def _standing(state: AccountState) -> int:
+def standing_of(state: AccountState) -> int:
+    """How an account of a state stands."""
     if state.record is None:
         return WITHDRAWN
     return OVERDUE if has_overdue(state.record) else CLEAN

@@ -1,0 +1,190 @@
+"""Whatever SQL changes in any row of any table is named by a tool, or is written down as what nobody can detect.
+
+The changes are made from the tables' metadata: a new table or column is changed here too, and must be found or written down.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.contract import requests
+from tests.contract.examined import examine
+from tests.contract.system import INQUIRER, Running, System, add_key, admit
+from tests.contract.tampering import ADDED, Database, Row, Tampering, Unchangeable, is_single, tamperings
+
+from tallystick.client import DifferenceKind, EntryFilter, Exchange, NotTrusted, Refused
+from tallystick.server.errors import Problem
+from tallystick.server.installation.identity import check_identity
+from tallystick.server.log.tiles import TILE_WIDTH, integrate
+from tallystick.server.storage.tables import metadata
+from tallystick.v1 import audit_service_pb2, membership_service_pb2
+from tallystick.v1 import subject_token_service_pb2 as tokens
+
+SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+HEADING = "## What no tool finds in a changed database"
+CASES = list(tamperings())
+
+
+@dataclass
+class Populated:
+    """A system with a row of every kind in every table."""
+
+    system: System
+    subject: Any
+    """A token that entries are listed by."""
+    databases: dict[str, Database]
+
+    def server_of(self, table: str) -> Running:
+        """The one whose table has rows."""
+        return self.system.authority if table == "token_meter" else self.system.exchange
+
+    def database_of(self, table: str) -> Database:
+        """Its database."""
+        return self.databases["authority" if table == "token_meter" else "exchange"]
+
+
+@pytest.fixture(scope="module")
+def populated(own_system: System) -> Iterator[Populated]:
+    subject = _reports_and_queries(own_system)
+    _registry(own_system)
+    _erasure(own_system)
+    _evaluations(own_system)
+    for _ in range(2 * TILE_WIDTH + 8 - own_system.exchange.database_view.size):
+        assert own_system["bank-a"].exchange.call(requests.LIST_SUBMISSIONS, b"").ok
+    integrate(own_system.exchange.installation.database)
+    servers = {"exchange": own_system.exchange, "authority": own_system.authority}
+    databases = {name: Database(server.installation.database) for name, server in servers.items()}
+    for server in servers.values():
+        assert examine(server).found == []
+    yield Populated(own_system, subject, databases)
+    for server in servers.values():
+        assert examine(server).found == [], "a change was not undone"
+    for database in databases.values():
+        database.close()
+
+
+def _reports_and_queries(system: System) -> Any:
+    a, b = system["bank-a"].exchange, system["bank-b"].exchange
+    subject, other = system.mint.stranger(), system.mint.stranger()
+    months = [requests.month(number) for number in requests.months_back(4)[1:]]
+    first = requests.now() - timedelta(hours=1)
+    for caller, whom in ((a, subject), (a, other), (b, subject)):
+        report = requests.report(whom, requests.account(as_of=first, months=months))
+        bad = requests.report(whom, requests.account(currency="?"))
+        submission = requests.submission([report, bad])
+        assert caller.call(requests.SUBMIT, submission).message.accepted_count == 1
+        again = requests.report(whom, requests.account(months=months[:1], balance=7), report.account_reference)
+        assert caller.call(requests.SUBMIT, requests.submission([again])).ok
+        # A retry has no second effect.
+        assert caller.call(requests.SUBMIT, submission).ok
+    gone = requests.report(other)
+    assert b.call(requests.SUBMIT, requests.submission([gone])).ok
+    until = datetime.now(UTC) + timedelta(seconds=1)
+    assert b.call(requests.WITHDRAW, requests.withdrawal(other, gone.account_reference, until)).message.withdrawn
+    query = requests.query(subject)
+    assert a.call(requests.QUERY, query).ok
+    assert a.call(requests.QUERY, query).ok
+    assert a.call(requests.BATCH_QUERY, requests.batch_query([requests.inquiry(each) for each in (subject, other)])).ok
+    assert system["lender-c"].exchange.call(requests.QUERY, requests.query(subject, 1)).reason == "PURPOSE_NOT_ALLOWED"
+    assert system["reporter-d"].exchange.call(requests.QUERY, requests.query(subject)).reason == "ROLE_MISSING"
+    return subject
+
+
+def _registry(system: System) -> None:
+    operator, key = system.operator, Ed25519PrivateKey.generate()
+    keyid = add_key(operator, "bank-a", key, endorsed_by=system["bank-a"].key)
+    revoke = membership_service_pb2.RevokeMemberKeyRequest(request_id=requests.request_id(), member_id="bank-a", keyid=keyid)
+    assert operator.call(requests.REVOKE_KEY, revoke).ok
+    admit(operator, "late-bank", Ed25519PrivateKey.generate(), [INQUIRER], (2,), 100)
+    member: Any = membership_service_pb2.Member(member_id="late-bank", display_name="Later")
+    member.roles.append(INQUIRER)
+    member.state = membership_service_pb2.MEMBER_STATE_SUSPENDED
+    update = membership_service_pb2.UpdateMemberRequest(request_id=requests.request_id(), member=member)
+    assert operator.call(requests.UPDATE_MEMBER, update).ok
+
+
+def _erasure(system: System) -> None:
+    subject, caller = system.mint.stranger(), system["reporter-d"].exchange
+    assert caller.call(requests.SUBMIT, requests.submission([requests.report(subject)])).ok
+    erase = audit_service_pb2.EraseSubjectRequest(request_id=requests.request_id(), subject=subject)
+    assert system.operator.call(requests.ERASE, erase).message.complete
+
+
+def _evaluations(system: System) -> None:
+    for member in ("bank-a", "bank-b"):
+        element = system.mint.stranger().element
+        count = 1 if member == "bank-a" else 2
+        request = tokens.EvaluateTokensRequest(request_id=requests.request_id(), epoch_id=system.mint.epoch_id)
+        request.blinded_elements.extend([element] * count)
+        assert system[member].authority.call(requests.EVALUATE, request).ok
+
+
+def named_by_the_server(server: Running, table: str) -> bool:
+    """Whether `tallystickd doctor --log` finds something, and what it names is a row of the table."""
+    installation = server.installation
+    try:
+        check_identity(installation.database, installation.settings, installation.keys)
+    except Problem:
+        return table == "server_identity"
+    found = examine(server).found
+    assert not found or table in {anomaly.table for anomaly in found}, found[:5]
+    return bool(found)
+
+
+def named_by_an_auditor(populated: Populated, row: Row) -> bool:
+    """Whether `audit verify`, `audit list --complete` or `audit show` of the row's entry finds anything."""
+    try:
+        with Exchange.from_profile(populated.system["auditor"].folder) as exchange:
+            if not exchange.audit_verify().verified:
+                return True
+            if not exchange.audit_list_complete(EntryFilter(element=populated.subject.element)).complete:
+                return True
+            index = row.get("entry_index", row.get("index"))
+            return index is not None and exchange.audit_show(index).is_missing(datetime.now(UTC))
+    except (NotTrusted, Refused):
+        return True
+
+
+def undetectable() -> dict[Tampering, str]:
+    """What docs/security.md says that nobody can find, with the reason."""
+    text = SECURITY.read_text("utf-8")
+    section = text[text.index(HEADING) :].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", section, re.MULTILINE)
+    return {Tampering(table, change.replace("`", "")): why for table, changes, why in rows for change in changes.split("; ")}
+
+
+@pytest.mark.parametrize("tampering", CASES, ids=str)
+def test_every_change_is_named_or_written_down(populated: Populated, tampering: Tampering) -> None:
+    try:
+        with populated.database_of(tampering.table).tampered(tampering) as row:
+            named = named_by_the_server(populated.server_of(tampering.table), tampering.table)
+            named = named or named_by_an_auditor(populated, row)
+    except Unchangeable:
+        # The one row of such a table can be neither doubled nor called otherwise.
+        named = is_single(metadata.tables[tampering.table]) and tampering.change in (ADDED, "singleton")
+    assert named == (tampering not in undetectable())
+
+
+@pytest.mark.parametrize("tile", [0, 1])
+def test_an_entry_changed_with_its_hash_is_told_from_its_tile(populated: Populated, tile: int) -> None:
+    exchange, database = populated.system.exchange, populated.databases["exchange"]
+    index = tile * TILE_WIDTH + 77
+    with database.rewritten(index) as time:
+        assert exchange.database_view.entry(index).create_time.ToDatetime(UTC) == time
+        found = [str(anomaly) for anomaly in examine(exchange).found]
+        with Exchange.from_profile(populated.system["auditor"].folder) as auditor:
+            report = auditor.audit_verify()
+    assert f"audit_entry {index}: was changed together with its hash: tile (0, {tile}) and the head have another" in found
+    assert [str(each) for each in report.differences if each.kind is not DifferenceKind.REWRITTEN] == [f"entry {index}: changed"]
+
+
+def test_what_is_written_down_exists_and_has_a_reason() -> None:
+    assert undetectable().keys() <= set(CASES)
+    assert all(len(why) > 20 for why in undetectable().values())
