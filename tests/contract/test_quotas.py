@@ -47,6 +47,8 @@ def quotas(system: System, *texts: str, member_id: str = "bank-b") -> Iterator[R
     try:
         yield caller
     finally:
+        give([parse_quota("ListSubmissions:calls=1/day")])
+        wait_until_limited(caller, limited=True)
         give([])
 
 
