@@ -128,9 +128,16 @@ class Exchange:
         account_number: str,
         reason: WithdrawalReason,
         as_of: datetime | None = None,
+        *,
+        as_spelled: bool = False,
     ) -> Withdrawal:
-        """Withdraws one account: it disappears from every later answer. Reports as of `as_of` (now) or earlier stay dead."""
-        return self._driver.run(self._session.reporting.withdraw(identity, account_number, reason, as_of or datetime.now(UTC)))
+        """Withdraws one account: it disappears from every later answer. Reports as of `as_of` (now) or earlier stay dead.
+
+        `as_spelled` names it by its number exactly as given, as accounts were before numbers were normalised.
+        """
+        instant = as_of or datetime.now(UTC)
+        flow = self._session.reporting.withdraw(identity, account_number, reason, instant, as_spelled=as_spelled)
+        return self._driver.run(flow)
 
     def get_submission(self, request_id: uuid.UUID) -> SubmissionDetails:
         """The verdicts of an earlier submission of one's own."""

@@ -66,7 +66,7 @@ from tallystick.crypto.oprf import (
 )
 from tallystick.crypto.origins import is_origin
 from tallystick.crypto.receipts import receipt_statement, sign_receipt, verify_receipt_signature
-from tallystick.crypto.references import account_reference, account_secret_id, subject_key
+from tallystick.crypto.references import account_reference, account_secret_id, normalise_account_number, subject_key
 from tallystick.crypto.signatures import (
     AUDIENCE_KEY,
     DIGEST_KEY,
@@ -138,6 +138,7 @@ __all__ = [
     "new_seed",
     "node_hash",
     "normalise",
+    "normalise_account_number",
     "open_checkpoint",
     "open_note",
     "parse_request_signature",

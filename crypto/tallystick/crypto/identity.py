@@ -15,19 +15,13 @@ from tallystick.crypto.identity_documents import (
     malformed,
     resident_id_check_digit,
 )
-from tallystick.crypto.unicode import UNICODE, has_unassigned
+from tallystick.crypto.unicode import has_unassigned, without_separators
 
 __all__ = ["Identity", "normalise", "region_is_known", "resident_id_check_digit"]
 
 # Before normalisation; far above any number with its separators, and a bound on the work that NFKC does.
 _MAX_GIVEN_CHARACTERS = 200
 _NORMALISED = re.compile(r"[0-9A-Z]{1,40}", re.ASCII)
-# What is left of spaces and dashes after NFKC (categories Zs and Pd, listed, since categories change between versions of Unicode);
-# then dot, slash, parentheses, minus sign, and the middle dots U+00B7, U+2022, U+2027 and U+30FB.
-_SPACES = " \u1680"
-_DASHES = "-\u058a\u05be\u1806\u2010\u2012\u2013\u2014\u2015\u301c\u3030\u30a0"
-_SEPARATORS = frozenset(_SPACES + _DASHES + "./()\u2212\u00b7\u2022\u2027\u30fb")
-_ASCII_UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +102,7 @@ def _normalised_number(number: str) -> str:
         raise malformed(f"longer than {_MAX_GIVEN_CHARACTERS} characters")
     if has_unassigned(number):
         raise malformed("holds a character that Unicode 3.2 does not have")
-    normalised = "".join(character for character in UNICODE.normalize("NFKC", number) if character not in _SEPARATORS).translate(
-        _ASCII_UPPER
-    )
+    normalised = without_separators(number)
     if not normalised:
         raise IdentityError("number", "FIELD_REQUIRED", "give the document's number")
     if _NORMALISED.fullmatch(normalised) is None:

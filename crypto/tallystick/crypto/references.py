@@ -5,17 +5,39 @@ from hashlib import sha256
 
 from tallystick.crypto.errors import CryptoError, IdentityError
 from tallystick.crypto.framing import framed
-from tallystick.crypto.unicode import UNICODE, has_unassigned
+from tallystick.crypto.unicode import UNICODE, has_unassigned, without_separators
 
 SECRET_BYTES = 32
 SECRET_ID_BYTES = 8
 MAX_ACCOUNT_NUMBER_CHARACTERS = 256
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+"""Categories of characters that are not seen: controls, formats, halves of pairs, private ones, separators of lines."""
+_UNSEEN_BESIDE = frozenset("\u00ad\u034f\u115f\u1160\u200b\u2800\u3164" + "".join(map(chr, range(0xFE00, 0xFE10))))
+"""Others, which Unicode 3.2 has under spaces, dashes, letters, marks or symbols."""
 
 
 def account_secret_id(secret: bytes) -> bytes:
     """Returns the 8 bytes that name a member's account secret. Raises CryptoError unless the secret is 32 bytes."""
     _check_secret(secret)
     return sha256(b"tallystick-account-secret-v1" + secret).digest()[:SECRET_ID_BYTES]
+
+
+def normalise_account_number(account_number: str) -> str:
+    """Returns an account number as an identity's number is normalised: in normal form KC, without separators, in upper case. What
+    is spelled in two ways is one account.
+
+    Raises IdentityError (field "account_number") for what is empty then, is too long, or holds characters that nobody sees.
+    """
+    if len(account_number) > MAX_ACCOUNT_NUMBER_CHARACTERS:
+        raise IdentityError("account_number", "FIELD_MALFORMED", f"give at most {MAX_ACCOUNT_NUMBER_CHARACTERS} characters")
+    if has_unassigned(account_number):
+        raise IdentityError("account_number", "FIELD_MALFORMED", "leave out characters that Unicode 3.2 does not have")
+    normalised = without_separators(account_number)
+    if any(each in _UNSEEN_BESIDE or UNICODE.category(each) in _UNSEEN for each in normalised):
+        raise IdentityError("account_number", "FIELD_MALFORMED", "holds a character that nobody sees, such as a zero-width space")
+    if not normalised:
+        raise IdentityError("account_number", "FIELD_REQUIRED", "give the account's number")
+    return normalised
 
 
 def account_reference(secret: bytes, account_number: str) -> tuple[bytes, bytes]:

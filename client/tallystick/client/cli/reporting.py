@@ -15,11 +15,12 @@ from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
 from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity, standard_input
 from tallystick.client.cli.runs import Run
+from tallystick.client.exchange import Exchange
 from tallystick.client.files import cells
 from tallystick.client.files.accounts import AccountRows, Reject, read_accounts
 from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.tables import TableWriter
-from tallystick.client.flows.reporting import Batch, NumberedReports, ReportedBatch, SubmissionDetails
+from tallystick.client.flows.reporting import Batch, NumberedReports, Report, ReportedBatch, SubmissionDetails, Withdrawal
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 
 _SHOWN_REJECTS = 10
@@ -40,6 +41,11 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--encoding", help="Of a CSV file that is not UTF-8 or UTF-16: gb18030, big5, cp1252 …")
 @click.option("--resume", is_flag=True, help="Go on with an earlier run of this file that ended early.")
+@click.option(
+    "--withdraw-former",
+    is_flag=True,
+    help="Also withdraw each account by its number exactly as spelled: it was another before numbers were normalised.",
+)
 @command
 def report(
     tool: Tool,
@@ -49,6 +55,7 @@ def report(
     amounts: str | None,
     encoding: str | None,
     resume: bool,
+    withdraw_former: bool,
 ) -> int:
     """Report the accounts of FILE (CSV or Parquet, "-" is standard input; docs/files.md has the layout).
 
@@ -68,10 +75,22 @@ def report(
         for batch in exchange.report_batches(tally.batches(run.input(accounts)), run=run.run):
             for result in batch.results:
                 receipts.keep(result.receipt)
+                if withdraw_former and result.accepted and result.report.was_referred_to_otherwise:
+                    receipts.keep(_withdraw_former(exchange, result.report).receipt)
             shown.add(tally.take(batch))
         tally.show()
         run.finish()
     return 1 if tally.rejected else 0
+
+
+def _withdraw_former(exchange: Exchange, report: Report) -> Withdrawal:
+    return exchange.withdraw(
+        report.identity,
+        report.account_number,
+        WithdrawalReason.REPORTED_IN_ERROR,
+        report.account.as_of,
+        as_spelled=True,
+    )
 
 
 class _Tally:
@@ -153,6 +172,7 @@ class _Tally:
 @click.option("--account", required=True, help="Your own account number; only a keyed hash of it is sent.")
 @click.option("--reason", callback=read_as(cells.code(WithdrawalReason)), required=True, help="Why it is withdrawn.")
 @click.option("--as-of", callback=read_as(cells.instant), help="Reports as of this instant or earlier are dead. [default: now]")
+@click.option("--as-spelled", is_flag=True, help="The account as it was before numbers were normalised.")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipt here.")
 @command
 def withdraw(
@@ -164,12 +184,13 @@ def withdraw(
     account: str,
     reason: WithdrawalReason,
     as_of: datetime | None,
+    as_spelled: bool,
     keep_receipts: Path | None,
 ) -> None:
     """Withdraw one account: it disappears from every later answer."""
     identity = required_identity(kind, type_, country, number)
     with tool.exchange() as exchange, ReceiptFile(keep_receipts) as receipts:
-        result = exchange.withdraw(identity, account, reason, as_of)
+        result = exchange.withdraw(identity, account, reason, as_of, as_spelled=as_spelled)
         receipts.keep(result.receipt)
     if tool.as_json:
         summary = {"withdrawn": result.withdrawn, "request_id": result.request_id, "entry_index": result.receipt.index}

@@ -21,7 +21,7 @@ from tallystick.contract.violations import Violation
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 from tallystick.credit.history import Account
 from tallystick.crypto import Identity as CanonicalIdentity
-from tallystick.crypto import IdentityError, account_reference, subject_leaf
+from tallystick.crypto import IdentityError, account_reference, normalise_account_number, subject_leaf
 from tallystick.v1 import account_pb2, errors_pb2, reporting_service_pb2
 
 GET_SUBMISSION = Method.of(methods.GET_SUBMISSION)
@@ -41,8 +41,13 @@ class Report:
 
     identity: AnyIdentity
     account_number: str
-    """Your own number; only a keyed hash of it is sent."""
+    """Your own number, with or without separators; only a keyed hash of it is sent."""
     account: Account
+
+    @property
+    def was_referred_to_otherwise(self) -> bool:
+        """Whether the number is spelled in a way that was an account of its own before numbers were normalised."""
+        return normalise_account_number(self.account_number) != self.account_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,23 +195,33 @@ class Reporting:
             raise InputInvalid("account", "FIELD_OUT_OF_RANGE", "is larger than a whole batch may be")
         return _Prepared(place, identity, self._reference(report.account_number), account)
 
-    def _reference(self, account_number: str) -> account_pb2.AccountReference:
+    def _reference(self, account_number: str, *, as_spelled: bool = False) -> account_pb2.AccountReference:
+        """Of an account by its normalised number; `as_spelled` is how accounts were referred to before numbers were normalised."""
         if self._account_secret is None:
             raise ProfileError("member.toml: account_secret: missing, and without it accounts cannot be referred to")
         try:
-            secret_id, digest = account_reference(self._account_secret, account_number)
+            number = account_number if as_spelled else normalise_account_number(account_number)
+            secret_id, digest = account_reference(self._account_secret, number)
         except IdentityError as error:
             raise input_invalid(error) from None
         return account_pb2.AccountReference(secret_id=secret_id, digest=digest)
 
-    def withdraw(self, identity: AnyIdentity, account_number: str, reason: WithdrawalReason, as_of: datetime) -> Flow[Withdrawal]:
+    def withdraw(
+        self,
+        identity: AnyIdentity,
+        account_number: str,
+        reason: WithdrawalReason,
+        as_of: datetime,
+        *,
+        as_spelled: bool = False,
+    ) -> Flow[Withdrawal]:
         """Withdraws one account as of an instant."""
         elements = yield from self._tokeniser.tokens([canonical(identity)])
         request_id = uuid.uuid4()
         request = reporting_service_pb2.WithdrawAccountRequest(
             request_id=request_id.bytes,
             subject=self._tokeniser.subject(elements[0]),
-            account_reference=self._reference(account_number),
+            account_reference=self._reference(account_number, as_spelled=as_spelled),
             as_of=to_timestamp(as_of.replace(microsecond=0), "as_of"),
             reason=int(reason),  # type: ignore[arg-type]  # the stubs want the enum's own NewType
         )
