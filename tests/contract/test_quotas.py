@@ -76,6 +76,14 @@ def test_calls_of_a_method_and_when_to_come_again(system: System) -> None:
         assert ask(system["bank-a"].exchange, system).ok
 
 
+def test_a_purpose_that_no_table_can_hold_does_not_stop_the_meter(system: System) -> None:
+    for purpose in (-1, 1 << 15, (1 << 31) - 1):
+        assert ask(system["bank-a"].exchange, system, purpose).reason == "CODE_UNKNOWN"
+    # It knows only what the meter has read since.
+    with quotas(system, "QueryCreditHistory:calls=3/day") as caller:
+        assert ask(caller, system).ok
+
+
 def test_a_quota_is_counted_over_all_workers(system: System, second_worker: str) -> None:
     with quotas(system, "QueryCreditHistory:calls=20/day") as caller:
         elsewhere = caller.at(second_worker)

@@ -160,7 +160,8 @@ def _usage(request: Request) -> Mapping[int, Usage]:
     """What a request is, by purpose; the call and its bytes stand under the first one."""
     size = len(request.call.message)
     first = Usage(1, 0, size, size if request.operation.keeps_request and request.traceable else 0)
-    subjects = Counter(subject.purpose for subject in request.subjects)
+    # As it can be stored: a request that will be refused may state any number, and must not stop the meter.
+    subjects = Counter(subject.searchable()[0] for subject in request.subjects)
     if not subjects:
         first.subjects = request.items
         return {0: first}
