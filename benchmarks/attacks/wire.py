@@ -1,0 +1,170 @@
+"""HTTP/2 by hand: connections over TLS that do what no gRPC client would, built of h2 and its frames, and of nothing of the SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.settings
+import hpack
+from hyperframe.frame import DataFrame, HeadersFrame, PingFrame, SettingsFrame
+
+HEADER_BYTES = 9
+WINDOW = 2**31 - 1
+HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0x1, 0x3, 0x4, 0x6, 0x7
+ACK = END_STREAM = 0x1
+READ_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to attack, and the certificate that opens the door; paths of PEM files."""
+
+    port: int
+    authority: str
+    certificate: str
+    key: str
+
+    def context(self) -> ssl.SSLContext:
+        """TLS as a member's client speaks it."""
+        context = ssl.create_default_context(cafile=self.authority)
+        context.load_cert_chain(self.certificate, self.key)
+        context.set_alpn_protocols(["h2"])
+        return context
+
+
+class Connection:
+    """One connection: h2 opens it, and from then on every frame is the attack's own. What comes back is read and counted."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: Counter[str], *, reads: bool) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._counts = counts
+        self._free = asyncio.Condition()
+        self.open = 0
+        """Streams begun and not ended."""
+        self.alive = True
+        self.next_stream = 1
+        self._reading = asyncio.create_task(self._read()) if reads else None
+
+    @classmethod
+    async def start(cls, target: Target, context: ssl.SSLContext, counts: Counter[str], *, reads: bool = True) -> Connection:
+        """Connects, and sends the preface and the first settings."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", target.port, ssl=context, server_hostname="localhost")
+        if writer.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
+            raise ConnectionError("the server does not speak h2")
+        protocol = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
+        protocol.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: WINDOW})
+        protocol.initiate_connection()
+        protocol.increment_flow_control_window(WINDOW - 65_535)
+        writer.write(protocol.data_to_send())
+        counts["connections"] += 1
+        return cls(reader, writer, counts, reads=reads)
+
+    async def send(self, data: bytes) -> None:
+        """Sends bytes, no faster than they are taken. Raises ConnectionError when the connection has ended."""
+        if not self.alive:
+            raise ConnectionError("ended by the server")
+        self._writer.write(data)
+        await self._writer.drain()
+
+    def stream(self) -> int:
+        """The number of a new stream."""
+        number = self.next_stream
+        self.next_stream += 2
+        self.open += 1
+        self._counts["streams"] += 1
+        return number
+
+    async def below(self, streams: int) -> None:
+        """Waits until fewer than so many streams are open. Raises ConnectionError when the connection has ended."""
+        async with self._free:
+            await self._free.wait_for(lambda: self.open < streams or not self.alive)
+        if not self.alive:
+            raise ConnectionError("ended by the server")
+
+    async def ended(self) -> None:
+        """Waits for the connection's end."""
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
+    def close(self) -> None:
+        """Breaks the connection off."""
+        if self._reading is not None:
+            self._reading.cancel()
+        self._writer.transport.abort()
+
+    async def _read(self) -> None:
+        held = bytearray()
+        with suppress(OSError, ssl.SSLError):
+            while data := await self._reader.read(READ_BYTES):
+                held += data
+                await self._take(held)
+        self.alive = False
+        self._counts["connections ended by the server"] += 1
+        async with self._free:
+            self._free.notify_all()
+
+    async def _take(self, held: bytearray) -> None:
+        """Looks at whole frames: acknowledges what must be, counts what ends."""
+        at, ended = 0, 0
+        while len(held) - at >= HEADER_BYTES:
+            length = int.from_bytes(held[at : at + 3], "big")
+            if len(held) - at < HEADER_BYTES + length:
+                break
+            kind, flags = held[at + 3], held[at + 4]
+            if kind == SETTINGS and not flags & ACK:
+                self._writer.write(SettingsFrame(0, flags=["ACK"]).serialize())
+            elif kind == PING and not flags & ACK:
+                opaque = bytes(held[at + HEADER_BYTES : at + HEADER_BYTES + length])
+                self._writer.write(PingFrame(0, opaque_data=opaque, flags=["ACK"]).serialize())
+            elif kind == RST_STREAM:
+                self._counts["streams reset by the server"] += 1
+                ended += 1
+            elif kind == HEADERS and flags & END_STREAM:
+                self._counts["calls answered"] += 1
+                ended += 1
+            elif kind == GOAWAY:
+                self._counts["sent away"] += 1
+            at += HEADER_BYTES + length
+        del held[:at]
+        if ended:
+            self.open -= ended
+            async with self._free:
+                self._free.notify_all()
+
+
+def header_block(path: str, port: int, *more: tuple[str, str]) -> bytes:
+    """The headers of a gRPC call, encoded so that they can be sent again and again: nothing enters the table."""
+    headers = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":path", path),
+        (":authority", f"localhost:{port}"),
+        ("te", "trailers"),
+        ("content-type", "application/grpc"),
+        *more,
+    ]
+    encoder = hpack.Encoder()
+    return encoder.encode([hpack.NeverIndexedHeaderTuple(name, value) for name, value in headers])
+
+
+def headers_frame(stream: int, block: bytes, *, end: bool = False) -> bytes:
+    """HEADERS in one frame."""
+    return bytes(HeadersFrame(stream, block, flags=["END_HEADERS", *(["END_STREAM"] if end else [])]).serialize())
+
+
+def data_frame(stream: int, data: bytes, *, end: bool = False) -> bytes:
+    """DATA."""
+    return bytes(DataFrame(stream, data, flags=["END_STREAM"] if end else []).serialize())
+
+
+def message(length: int, data: bytes) -> bytes:
+    """The head of a gRPC message of `length` bytes, and as much of it as is given."""
+    return b"\0" + length.to_bytes(4, "big") + data
