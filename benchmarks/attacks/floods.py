@@ -50,7 +50,7 @@ class Attack:
         self.context = self.target.context()
 
     async def prove(self) -> None:
-        """Makes one right call by the same means. Raises RuntimeError when it is not answered: an attack that reaches nothing is none."""
+        """Makes one right call by the same means. Raises RuntimeError when it is not answered: such an attack would prove nothing."""
         counts: Counter[str] = Counter()
         connection = await Connection.start(self.target, self.context, counts)
         number = connection.stream()
@@ -106,7 +106,7 @@ async def _squat(attack: Attack, streams: int) -> None:
     async def squat(connection: Connection) -> None:
         while True:
             await connection.below(streams)
-            frames = []
+            frames: list[bytes] = []
             while connection.open < streams and len(frames) < BURST:
                 number = connection.stream()
                 frames.append(headers_frame(number, blocks[number % 3]))
@@ -179,7 +179,7 @@ async def rapid_reset(attack: Attack) -> None:
 
     async def reset(connection: Connection) -> None:
         while True:
-            frames = []
+            frames: list[bytes] = []
             for _ in range(BURST):
                 number = connection.stream()
                 frames += [headers_frame(number, block), RstStreamFrame(number, error_code=CANCEL).serialize()]
@@ -250,7 +250,7 @@ async def wrong_signatures(attack: Attack) -> None:
     async def call(connection: Connection) -> None:
         while True:
             await connection.below(STREAMS)
-            frames = []
+            frames: list[bytes] = []
             while connection.open < STREAMS:
                 number = connection.stream()
                 frames += [headers_frame(number, block), data_frame(number, body, end=True)]
@@ -267,7 +267,7 @@ async def open_streams(attack: Attack) -> None:
     async def hold(connection: Connection) -> None:
         while True:
             await connection.below(STREAMS)
-            frames = []
+            frames: list[bytes] = []
             while connection.open < STREAMS:
                 number = connection.stream()
                 frames.append(headers_frame(number, blocks[number // 2 % 2]))
@@ -336,7 +336,7 @@ async def large_headers(attack: Attack) -> None:
     async def call(connection: Connection) -> None:
         while True:
             await connection.below(STREAMS)
-            frames = []
+            frames: list[bytes] = []
             while connection.open < STREAMS and len(frames) < BURST:
                 frames.append(headers_frame(connection.stream(), block))
             await connection.send(b"".join(frames))

@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 import psutil
 import uvloop
-from benchmarks import parties, traffic
+from benchmarks import parties
 from benchmarks.attacks.floods import ATTACKS
 from benchmarks.attacks.honest import Fared, Member
 from rich.console import Console
