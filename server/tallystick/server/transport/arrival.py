@@ -51,11 +51,12 @@ class Arrivals:
         self._reads: dict[str, asyncio.Semaphore] = {}
         self.conduct = Conduct(Connections())
 
-    @contextmanager
-    def place(self, context: Context) -> Iterator[str]:
+    @asynccontextmanager
+    async def place(self, context: Context) -> AsyncIterator[str]:
         """A place for a call; the member that the client certificate names. Raises Refusal QUEUE_FULL."""
         caller = member_of_certificate(context.auth_context()) or ""
-        self.conduct.require_good(caller, context)
+        if self.conduct.is_barred(caller):
+            await self.conduct.turn_away(caller, context)
         if self._calls[caller] >= MAX_CALLS:
             self.conduct.fault(caller, context)
             raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, "this member has too many calls open; wait", retry_after=RETRY_AFTER)
@@ -72,7 +73,7 @@ class Arrivals:
         """The message of a call, held for the time of its block. What is public, and asks for no signature, waits for its turn.
 
         Raises Refusal: QUEUE_FULL, DEADLINE_PASSED when it does not arrive in time, MESSAGE_MALFORMED when there is none."""
-        with self.place(context) as caller:
+        async with self.place(context) as caller:
             message = await self._arrived(caller, context)
             with self._holding(caller, len(message)):
                 if public:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import structlog
@@ -27,6 +27,8 @@ FAULTS_AT_ONCE = 1000
 FAULTS_A_SECOND = 100.0
 """What is forgiven. A client that retries as it is told (QUEUE_FULL: after 250 ms) stays far below."""
 BARRED_SECONDS = 10.0
+END_SECONDS = 1.0
+"""Within which a connection that is ended must be gone."""
 PUBLIC_AT_ONCE = 1000
 PUBLIC_A_SECOND = 500.0
 """Calls without a signature: faster ones wait for their turn, in their places."""
@@ -69,15 +71,21 @@ class Conduct:
         self._barred: dict[str, float] = {}
         """Until when."""
 
-    def require_good(self, caller: str, context: Context) -> None:
-        """Raises Refusal QUEUE_FULL for who is barred, and ends the connection of the call."""
+    def is_barred(self, caller: str) -> bool:
+        """Whether a caller is barred."""
         if not self._barred or caller not in self._barred:
-            return
-        left = self._barred[caller] - time.monotonic()
-        if left <= 0:
-            del self._barred[caller]
-            return
+            return False
+        if self._barred[caller] > time.monotonic():
+            return True
+        del self._barred[caller]
+        return False
+
+    async def turn_away(self, caller: str, context: Context) -> NoReturn:
+        """Ends the connection of a call; waits for that end. Raises Refusal QUEUE_FULL when it does not come."""
         self._connections.end(context.peer())
+        # The end cancels this call, and sooner than an answer would be sent, on which the caller would only call again.
+        await asyncio.sleep(END_SECONDS)
+        left = max(self._barred.get(caller, 0.0) - time.monotonic(), 0.0)
         text = f"too many calls of this certificate failed; it is served again in {left:.0f} seconds"
         raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, text, retry_after=left)
 

@@ -9,34 +9,46 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
 Address = tuple[str, int]
 OPEN_FILES = Path("/proc/self/fd")
+REST = 10.0
+"""How much longer than a search the time is until the next may begin."""
 
 
 class Connections:
-    """The connections of this process. One search at a time, in a thread, for all that are to end."""
+    """The connections of this process. A search looks at every open file, so one is made for all that are to end since the last."""
 
     def __init__(self) -> None:
         self._ending: set[Address] = set()
-        self._search: asyncio.Task[None] | None = None
+        self._next = 0.0
+        self._waiting: asyncio.TimerHandle | None = None
 
     def end(self, peer: str) -> None:
-        """Ends the connection of a peer, named as a call's context does, soon."""
+        """Ends the connection of a peer, named as a call's context does: at once, unless searches have just taken much time."""
         address = address_of(peer)
         if address is None:
             return
         self._ending.add(address)
-        if self._search is None or self._search.done():
-            self._search = asyncio.create_task(self._end_all(), name="connections")
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._next:
+            self._end_all()
+        elif self._waiting is None:
+            self._waiting = loop.call_at(self._next, self._end_all)
 
-    async def _end_all(self) -> None:
-        while self._ending:
-            ending, self._ending = self._ending, set()
-            await asyncio.to_thread(shut_down, ending)
+    def _end_all(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        ending, self._ending = self._ending, set()
+        began = time.perf_counter()
+        shut_down(ending)
+        taken = time.perf_counter() - began
+        self._next = asyncio.get_running_loop().time() + taken * REST
 
 
 def address_of(peer: str) -> Address | None:

@@ -50,7 +50,7 @@ class Unserved(grpc.GenericRpcHandler):
     def __init__(self, arrivals: Arrivals) -> None:
         async def handle(_: Requests, context: Context) -> bytes:
             try:
-                with arrivals.place(context) as caller:
+                async with arrivals.place(context) as caller:
                     arrivals.conduct.fault(caller, context)
             except Refusal as refusal:
                 await _abort_unlogged(context, "unserved", refusal)

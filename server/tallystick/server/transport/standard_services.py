@@ -63,7 +63,7 @@ class Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]  # un
     ) -> AsyncIterator[reflection_pb2.ServerReflectionResponse]:
         """Answers question after question."""
         try:
-            with self._arrivals.place(context) as caller:
+            async with self._arrivals.place(context) as caller:
                 async for answer in super().ServerReflectionInfo(self._questions(caller, request_iterator), context):
                     yield answer
         except Refusal as refusal:
