@@ -1,6 +1,6 @@
 """The attacker, a process of its own: runs one attack for some seconds and prints what became of it.
 
-python -m benchmarks.attacks.attacker NAME SECONDS PORT CA CERTIFICATE KEY
+python -m benchmarks.attacks.attacker NAME SECONDS PORT SOURCE CA CERTIFICATE KEY
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ async def _run(name: str, seconds: float, target: Target) -> dict[str, int]:
     await attack.prove()
     # An attack that outlives its time is ended: the connections go with the process.
     asyncio.get_running_loop().call_later(seconds + 5, os._exit, 3)
-    await ATTACKS[name](attack)
+    await ATTACKS[name].run(attack)
     return dict(attack.counts)
 
 
-def main(name: str, seconds: str, port: str, *paths: str) -> None:
+def main(name: str, seconds: str, port: str, source: str, *paths: str) -> None:
     """Runs it."""
     os.nice(NICE)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    counts = uvloop.run(_run(name, float(seconds), Target(int(port), *paths)))
+    counts = uvloop.run(_run(name, float(seconds), Target(int(port), source, *paths)))
     print(json.dumps(counts))
 
 

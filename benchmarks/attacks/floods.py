@@ -222,7 +222,7 @@ async def silent_sockets(attack: Attack) -> None:
 
     async def one() -> None:
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", attack.target.port)
+            reader, writer = await attack.target.connect()
         except OSError:
             attack.counts["connections refused"] += 1
             return
@@ -253,13 +253,8 @@ async def handshakes(attack: Attack) -> None:
             tasks.create_task(lane())
 
 
-async def wrong_signatures(attack: Attack) -> None:
-    """Whole messages under well-formed signatures of an unknown key, on 16 connections as full as they may be."""
-    data = secrets.token_bytes(300)
-    key = Ed25519PrivateKey.generate()
-    signed = sign_request(key, path=QUERY, message=data, audience="exchange.example/log", created=int(time.time())).metadata
-    block = attack.block(QUERY, *signed)
-    body = message(len(data), data)
+async def _call(attack: Attack, block: bytes, body: bytes) -> None:
+    """Whole calls on 16 connections as full as they may be."""
 
     async def call(connection: Connection) -> None:
         while True:
@@ -271,6 +266,19 @@ async def wrong_signatures(attack: Attack) -> None:
             await connection.send(b"".join(frames))
 
     await attack.on(16, call)
+
+
+async def wrong_signatures(attack: Attack) -> None:
+    """Queries under well-formed signatures of a key that nobody has registered."""
+    data = secrets.token_bytes(300)
+    key = Ed25519PrivateKey.generate()
+    signed = sign_request(key, path=QUERY, message=data, audience="exchange.example/log", created=int(time.time())).metadata
+    await _call(attack, attack.block(QUERY, *signed), message(len(data), data))
+
+
+async def public_calls(attack: Attack) -> None:
+    """Right calls of what needs no signature."""
+    await _call(attack, attack.block(CHECKPOINT), message(0, b""))
 
 
 async def open_streams(attack: Attack) -> None:
@@ -358,21 +366,30 @@ async def large_headers(attack: Attack) -> None:
     await attack.on(8, call)
 
 
-ATTACKS: dict[str, Callable[[Attack], Coroutine[Any, Any, None]]] = {
-    "headers only": headers_only,
-    "headers only, 128 a connection": headers_within_limits,
-    "unfinished, one connection": unfinished_on_one,
-    "unfinished, eight": unfinished_on_several,
-    "trickled": trickled,
-    "rapid reset": rapid_reset,
-    "idle connections": idle_connections,
-    "silent sockets": silent_sockets,
-    "handshakes": handshakes,
-    "wrong signatures": wrong_signatures,
-    "open streams": open_streams,
-    "PING": pings,
-    "SETTINGS": settings,
-    "WINDOW_UPDATE": window_updates,
-    "CONTINUATION": continuations,
-    "large headers": large_headers,
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An attack, and whose it is to bound: what gRPC reads and answers by itself, a server can only bound through a proxy."""
+
+    run: Callable[[Attack], Coroutine[Any, Any, None]]
+    by_proxy: bool = False
+
+
+ATTACKS: dict[str, Kind] = {
+    "headers only": Kind(headers_only),
+    "headers only, 128 a connection": Kind(headers_within_limits),
+    "unfinished, one connection": Kind(unfinished_on_one),
+    "unfinished, eight": Kind(unfinished_on_several),
+    "trickled": Kind(trickled),
+    "rapid reset": Kind(rapid_reset),
+    "idle connections": Kind(idle_connections),
+    "silent sockets": Kind(silent_sockets),
+    "handshakes": Kind(handshakes, by_proxy=True),
+    "wrong signatures": Kind(wrong_signatures),
+    "public calls": Kind(public_calls),
+    "open streams": Kind(open_streams),
+    "PING": Kind(pings, by_proxy=True),
+    "SETTINGS": Kind(settings, by_proxy=True),
+    "WINDOW_UPDATE": Kind(window_updates, by_proxy=True),
+    "CONTINUATION": Kind(continuations, by_proxy=True),
+    "large headers": Kind(large_headers),
 }

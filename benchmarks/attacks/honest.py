@@ -48,8 +48,9 @@ class Fared:
 class Member:
     """One admitted member, with a connection to each worker. No call is tried again: what fails counts."""
 
-    def __init__(self, profile: Profile, epoch_id: bytes) -> None:
+    def __init__(self, profile: Profile, epoch_id: bytes, port: int) -> None:
         assert profile.exchange is not None
+        self._target = f"localhost:{port}"
         self._endpoint = profile.exchange
         self._key = profile.signer.key
         self._epoch_id = epoch_id
@@ -116,8 +117,7 @@ class Member:
 
     def _channel(self) -> grpc.aio.Channel:
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
-        address = self._endpoint.address
-        return grpc.aio.secure_channel(address.target, address.credentials(), options=options)
+        return grpc.aio.secure_channel(self._target, self._endpoint.address.credentials(), options=options)
 
 
 async def _answered(channel: grpc.aio.Channel, path: str, message: bytes, fared: Fared, **options: Any) -> bool:

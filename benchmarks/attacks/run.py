@@ -1,6 +1,6 @@
 """The attacks on the transport, each while an honest member goes on: what it notices, and what the workers hold.
 
-python -m benchmarks.attacks.run [--only NAME]… [--rounds N] [--seconds S]
+python -m benchmarks.attacks.run [--proxy PROGRAM] [--only NAME]… [--rounds N] [--seconds S]
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +22,14 @@ import uvloop
 from benchmarks import parties
 from benchmarks.attacks.floods import ATTACKS
 from benchmarks.attacks.honest import Fared, Member
+from benchmarks.attacks.proxy import proxy
 from rich.console import Console
 from rich.table import Table
 
 from tallystick.client import Profile
+from tallystick.contract.limits import TRANSPORT_MAX_MESSAGE
 from tallystick.crypto import oprf
+from tallystick.server.transport.arrival import LOOKAHEAD, MAX_CALLS, MAX_HELD_OF_ONE, MAX_READS
 
 WORKERS = 2
 QUIET_SECONDS = 4.0
@@ -37,6 +40,10 @@ MOST_SLOWDOWN = 5.0
 FOREIGN_CORES = 0.3
 """A stretch in which strangers took more of the processors than that is disturbed, and measured again."""
 TRIES = 3
+SOURCE = "127.0.0.2"
+"""The attacker's address: a proxy tells it from the honest member by it."""
+CONNECTION = 100 * 1024
+"""Bytes that an idle connection takes, rounded up from what `idle connections` shows."""
 MiB = 1024 * 1024
 
 
@@ -49,8 +56,15 @@ class Result:
     slowdown: list[float] = field(default_factory=list)
     share: list[float] = field(default_factory=list)
     peak: list[int] = field(default_factory=list)
+    bound: int = 0
     failures: list[str] = field(default_factory=list)
     did: dict[str, int] = field(default_factory=dict)
+
+
+def most_memory(quiet: int, connections: int) -> int:
+    """Bytes that one certificate can make a worker hold, over what it holds when it is quiet."""
+    arriving = MAX_READS * TRANSPORT_MAX_MESSAGE + (MAX_CALLS - MAX_READS) * LOOKAHEAD
+    return quiet + arriving + MAX_HELD_OF_ONE + connections * CONNECTION
 
 
 class Sampler:
@@ -78,7 +92,8 @@ class Sampler:
 class Siege:
     """The exchange, the honest member, and the stranger's certificate."""
 
-    def __init__(self, running: parties.Running, folder: Path, member: Member) -> None:
+    def __init__(self, running: parties.Running, port: int, folder: Path, member: Member) -> None:
+        self._port = port
         self._running = running
         self._folder = folder
         self._member = member
@@ -93,7 +108,7 @@ class Siege:
         """The honest member under attack: how it fared, the peak, what the attacker did, and cores that strangers took."""
         before, began = self._sampler.processor_seconds(), time.monotonic()
         attacker = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.attacks.attacker", name, str(seconds), str(self._running.port)),
+            *(sys.executable, "-m", "benchmarks.attacks.attacker", name, str(seconds), str(self._port), SOURCE),
             *(str(self._folder / part) for part in ("tls/ca.crt", "stranger/stranger.crt", "stranger/stranger.key")),
             stdout=asyncio.subprocess.PIPE,
         )
@@ -124,7 +139,7 @@ class Siege:
 async def besiege(siege: Siege, names: Sequence[str], rounds: int, seconds: float, console: Console) -> dict[str, Result]:
     """Every attack in turn, as often as there are rounds."""
     results = {name: Result() for name in names}
-    await siege.quiet()
+    _, at_rest = await siege.quiet()
     for number in range(rounds):
         for name in names:
             quiet, _ = await siege.quiet()
@@ -140,6 +155,7 @@ async def besiege(siege: Siege, names: Sequence[str], rounds: int, seconds: floa
             result.slowdown.append(fared.percentile(0.99) / quiet.percentile(0.99))
             result.share.append(fared.share)
             result.peak.append(peak)
+            result.bound = max(result.bound, most_memory(at_rest, did["connections"]))
             result.failures += fared.failures
             result.did = did
             console.print(
@@ -151,16 +167,17 @@ async def besiege(siege: Siege, names: Sequence[str], rounds: int, seconds: floa
     return results
 
 
-def show(console: Console, results: dict[str, Result]) -> bool:
+def show(console: Console, results: dict[str, Result], *, through_proxy: bool) -> bool:
     """Prints the table; whether every bar is held."""
-    table = Table(title="honest calls under attack, medians of all rounds")
-    for heading in ("attack", "answered", "median", "p99", "times the quiet p99", "most memory of a worker", "held"):
+    table = Table(title=f"honest calls under attack, {'through a proxy' if through_proxy else 'no proxy'}; medians of all rounds")
+    for heading in ("attack", "answered", "median", "p99", "times the quiet p99", "most memory of a worker", "bars held"):
         table.add_column(heading, justify="left" if heading == "attack" else "right")
     whole = True
     for name, result in results.items():
         share, slowdown, peak = statistics.median(result.share), statistics.median(result.slowdown), max(result.peak)
-        held = share >= MUST_ANSWER and slowdown <= MOST_SLOWDOWN
-        whole = whole and held
+        held = share >= MUST_ANSWER and slowdown <= MOST_SLOWDOWN and peak <= result.bound
+        excused = ATTACKS[name].by_proxy and not through_proxy
+        whole = whole and (held or excused)
         median, p99 = statistics.median(result.median), statistics.median(result.p99)
         table.add_row(
             name,
@@ -168,8 +185,8 @@ def show(console: Console, results: dict[str, Result]) -> bool:
             f"{median * 1e3:.1f} ms",
             f"{p99 * 1e3:.1f} ms",
             f"{slowdown:.1f}",
-            f"{peak / MiB:,.0f} MiB",
-            "yes" if held else "NO",
+            f"{peak / MiB:,.0f} of {result.bound / MiB:,.0f} MiB",
+            "yes" if held else "by a proxy only" if excused else "NO",
         )
     console.print(table)
     for name, result in results.items():
@@ -178,7 +195,7 @@ def show(console: Console, results: dict[str, Result]) -> bool:
     return whole
 
 
-async def _run(names: Sequence[str], rounds: int, seconds: float, console: Console) -> bool:
+async def _run(names: Sequence[str], rounds: int, seconds: float, program: str | None, console: Console) -> bool:
     with tempfile.TemporaryDirectory(prefix="tallystick-attacks-") as name:
         folder, profile = Path(name) / "exchange", Path(name) / "bank-a"
         # Of a token authority that has no part in this: the exchange takes its tokens as they come.
@@ -187,24 +204,26 @@ async def _run(names: Sequence[str], rounds: int, seconds: float, console: Conso
             parties.member(folder, "bank-a", "reporter,inquirer", profile)
             config = ("--config", str(folder / "tallystickd.toml"))
             parties.daemon(*config, "certificate", "client", "stranger", "--to", str(folder / "stranger"))
-            member = Member(Profile.load(profile), oprf.epoch_id(1, authority))
-            siege = Siege(running, folder, member)
-            await member.connect(siege.workers)
-            try:
-                results = await besiege(siege, names, rounds, seconds, console)
-            finally:
-                await member.close()
-        return show(console, results)
+            with proxy(program, running.port) if program else nullcontext(running.port) as port:
+                member = Member(Profile.load(profile), oprf.epoch_id(1, authority), port)
+                siege = Siege(running, port, folder, member)
+                await member.connect(siege.workers)
+                try:
+                    results = await besiege(siege, names, rounds, seconds, console)
+                finally:
+                    await member.close()
+        return show(console, results, through_proxy=program is not None)
 
 
 @click.command()
 @click.option("--only", "names", multiple=True, type=click.Choice(list(ATTACKS)), help="This attack; repeatable.")
 @click.option("--rounds", default=3, show_default=True, help="How often each is run.")
 @click.option("--seconds", default=12.0, show_default=True, help="How long each goes on.")
-def main(names: tuple[str, ...], rounds: int, seconds: float) -> None:
+@click.option("--proxy", "program", help="HAProxy 2.7 or later, to run in front.  [default: none]")
+def main(names: tuple[str, ...], rounds: int, seconds: float, program: str | None) -> None:
     """Attacks an exchange of its own, on this machine, and measures what an honest member notices."""
     console = Console() if sys.stdout.isatty() else Console(width=150)
-    sys.exit(0 if uvloop.run(_run(names or list(ATTACKS), rounds, seconds, console)) else 1)
+    sys.exit(0 if uvloop.run(_run(names or list(ATTACKS), rounds, seconds, program, console)) else 1)
 
 
 if __name__ == "__main__":

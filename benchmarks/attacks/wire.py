@@ -7,6 +7,7 @@ import ssl
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import h2.config
 import h2.connection
@@ -29,9 +30,15 @@ class Target:
     """Where to attack, and the certificate that opens the door; paths of PEM files."""
 
     port: int
+    source: str
+    """The attacker's own address, of the loopback net."""
     authority: str
     certificate: str
     key: str
+
+    async def connect(self, **tls: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection, and nothing on it."""
+        return await asyncio.open_connection("127.0.0.1", self.port, local_addr=(self.source, 0), **tls)
 
     def context(self) -> ssl.SSLContext:
         """TLS as a member's client speaks it."""
@@ -61,7 +68,7 @@ class Connection:
     @classmethod
     async def start(cls, target: Target, context: ssl.SSLContext, counts: Counter[str], *, reads: bool = True) -> Connection:
         """Connects, and sends the preface and the first settings."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", target.port, ssl=context, server_hostname="localhost")
+        reader, writer = await target.connect(ssl=context, server_hostname="localhost")
         if writer.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
             raise ConnectionError("the server does not speak h2")
         protocol = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
