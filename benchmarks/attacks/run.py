@@ -40,8 +40,8 @@ MOST_SLOWDOWN = 5.0
 FOREIGN_CORES = 0.3
 """A stretch in which strangers took more of the processors than that is disturbed, and measured again."""
 TRIES = 3
-SOURCE = "127.0.0.2"
-"""The attacker's address: a proxy tells it from the honest member by it."""
+FIRST_SOURCE = 2
+"""The attacker's address is 127.0.0.2, then .3 and so on: a proxy tells it from the honest member and from earlier attacks by it."""
 CONNECTION = 100 * 1024
 """Bytes that an idle connection takes, rounded up from what `idle connections` shows."""
 MiB = 1024 * 1024
@@ -94,6 +94,7 @@ class Siege:
 
     def __init__(self, running: parties.Running, port: int, folder: Path, member: Member) -> None:
         self._port = port
+        self._attacks = 0
         self._running = running
         self._folder = folder
         self._member = member
@@ -106,9 +107,11 @@ class Siege:
 
     async def under(self, name: str, seconds: float) -> tuple[Fared, int, dict[str, int], float]:
         """The honest member under attack: how it fared, the peak, what the attacker did, and cores that strangers took."""
+        source = f"127.0.0.{FIRST_SOURCE + self._attacks % 250}"
+        self._attacks += 1
         before, began = self._sampler.processor_seconds(), time.monotonic()
         attacker = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.attacks.attacker", name, str(seconds), str(self._port), SOURCE),
+            *(sys.executable, "-m", "benchmarks.attacks.attacker", name, str(seconds), str(self._port), source),
             *(str(self._folder / part) for part in ("tls/ca.crt", "stranger/stranger.crt", "stranger/stranger.key")),
             stdout=asyncio.subprocess.PIPE,
         )
@@ -218,7 +221,7 @@ async def _run(names: Sequence[str], rounds: int, seconds: float, program: str |
 @click.command()
 @click.option("--only", "names", multiple=True, type=click.Choice(list(ATTACKS)), help="This attack; repeatable.")
 @click.option("--rounds", default=3, show_default=True, help="How often each is run.")
-@click.option("--seconds", default=12.0, show_default=True, help="How long each goes on.")
+@click.option("--seconds", default=10.0, show_default=True, help="How long each goes on.")
 @click.option("--proxy", "program", help="HAProxy 2.7 or later, to run in front.  [default: none]")
 def main(names: tuple[str, ...], rounds: int, seconds: float, program: str | None) -> None:
     """Attacks an exchange of its own, on this machine, and measures what an honest member notices."""
