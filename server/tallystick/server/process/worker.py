@@ -38,6 +38,7 @@ from tallystick.server.transport.dispatch import Dispatcher, Unserved
 from tallystick.server.transport.standard_services import Health, Reflection
 from tallystick.server.transport.tls import server_credentials
 
+MAX_PENDING = 16_384
 READ_CHUNK = 64 * 1024
 MAX_METADATA = 8 * 1024
 HEALTH_INTERVAL = 1.0
@@ -106,6 +107,9 @@ def _server(settings: Settings, service: Service, *, reuse_port: bool) -> tuple[
             ("grpc.http2.bdp_probe", 0),
             # One connection is not read from for longer than others can wait. The default is 4 MiB, which are 300,000 frames.
             ("grpc.experimental.tcp_max_read_chunk_size", READ_CHUNK),
+            # Past a thousand calls that wait for a handler, gRPC drops some at random: anybody's.
+            ("grpc.server.max_pending_requests", MAX_PENDING // 2),
+            ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING),
             # Our own headers have some 700 bytes.
             ("grpc.max_metadata_size", MAX_METADATA),
             ("grpc.absolute_max_metadata_size", MAX_METADATA),
