@@ -57,6 +57,11 @@ faults: $(VENV)/.installed ## Run the slow tests: load, and servers killed under
 bench: $(VENV)/.installed ## Measure, each figure beside its peer's
 	$(BIN)/python -m benchmarks.run
 
+# With a proxy in front, as docker/ has one: make attacks PROXY=haproxy (2.7 or later).
+.PHONY: attacks
+attacks: $(VENV)/.installed ## Attack the transport, and measure what an honest member notices
+	$(BIN)/python -m benchmarks.attacks.run $(if $(PROXY),--proxy $(PROXY))
+
 # --- Checks ------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: check

@@ -41,7 +41,7 @@ FOREIGN_CORES = 0.3
 """A stretch in which strangers took more of the processors than that is disturbed, and measured again."""
 TRIES = 2
 FIRST_SOURCE = 2
-"""The attacker's address is 127.0.0.2, then .3 and so on: by it a proxy tells it from the honest member, and from earlier attacks."""
+"""The attacker's address is 127.0.0.2, then .3 and so on: by it a proxy tells it from the honest member, and from the last one."""
 CONNECTION = 100 * 1024
 """Bytes that an idle connection takes, rounded up from what `idle connections` shows."""
 MiB = 1024 * 1024
