@@ -61,6 +61,11 @@ bench: $(VENV)/.installed ## Measure, each figure beside its peer's
 fairness: $(VENV)/.installed ## Measure what one member at full load takes from another
 	$(BIN)/python -m benchmarks.fairness
 
+# With a proxy in front, as docker/ has one: make attacks PROXY=haproxy (2.7 or later).
+.PHONY: attacks
+attacks: $(VENV)/.installed ## Attack the transport, and measure what an honest member notices
+	$(BIN)/python -m benchmarks.attacks.run $(if $(PROXY),--proxy $(PROXY))
+
 # --- Checks ------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: check

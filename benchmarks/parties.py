@@ -32,7 +32,7 @@ class Running:
 
     def processor_seconds(self) -> tuple[float, float]:
         """Seconds of processor time so far: of the server's processes, and of PostgreSQL's."""
-        return _tree_seconds(self.process), _tree_seconds(self.postmaster)
+        return tree_seconds(self.process), tree_seconds(self.postmaster)
 
 
 @contextmanager
@@ -86,6 +86,11 @@ def daemon(*arguments: str) -> str:
     return done.stdout
 
 
+def workers(server: psutil.Process) -> list[psutil.Process]:
+    """The worker processes of a running server."""
+    return [child for child in server.children() if "tallystick.server.process.worker" in child.cmdline()]
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.socket() as probe:
@@ -94,7 +99,8 @@ def free_port() -> int:
         return number
 
 
-def _tree_seconds(process: psutil.Process) -> float:
+def tree_seconds(process: psutil.Process) -> float:
+    """Processor seconds so far of a process and of all that it started."""
     total = 0.0
     for each in (process, *process.children(recursive=True)):
         try:

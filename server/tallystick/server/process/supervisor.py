@@ -46,7 +46,7 @@ KILL_MARGIN_SECONDS = 5.0
 MAX_READY_LINE = 1000
 FEW_OPEN_FILES = 16_384
 """Below it the operator is told: a connection takes one."""
-_QUIET_GRPC = {"GRPC_VERBOSITY": "NONE"}
+_QUIET_GRPC = {"GRPC_VERBOSITY": "NONE", "MALLOC_ARENA_MAX": "2"}
 """Read by gRPC when it is loaded. Its own lines are no JSON, and would be among the events; the environment may say otherwise."""
 ERROR_PREFIX = "error: "
 

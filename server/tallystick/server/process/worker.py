@@ -33,11 +33,14 @@ from tallystick.server.installation.settings import Settings
 from tallystick.server.service import Service
 from tallystick.server.storage.connection import Connection
 from tallystick.server.telemetry.logging import configure_events
-from tallystick.server.transport.arrival import MAX_CALLS, MAX_STREAMS, Arrivals
-from tallystick.server.transport.dispatch import Dispatcher
+from tallystick.server.transport.arrival import LOOKAHEAD, MAX_CALLS, MAX_STREAMS, Arrivals
+from tallystick.server.transport.dispatch import Dispatcher, Unserved
 from tallystick.server.transport.standard_services import Health, Reflection
 from tallystick.server.transport.tls import server_credentials
 
+MAX_PENDING = 16_384
+READ_CHUNK = 64 * 1024
+MAX_METADATA = 8 * 1024
 HEALTH_INTERVAL = 1.0
 """Seconds between two looks whether the database answers."""
 
@@ -104,13 +107,26 @@ def _server(settings: Settings, service: Service, *, reuse_port: bool) -> tuple[
             # Off for a single worker: with it on, any process of this user could bind the port beside us unseen.
             ("grpc.so_reuseport", int(reuse_port)),
             ("grpc.max_concurrent_streams", MAX_STREAMS),
+            # Without them gRPC takes up to 4 MiB of each stream before anybody asks for its message.
+            ("grpc.http2.lookahead_bytes", LOOKAHEAD),
+            ("grpc.http2.bdp_probe", 0),
+            # One connection is not read from for longer than others can wait. The default is 4 MiB, which are 300,000 frames.
+            ("grpc.experimental.tcp_max_read_chunk_size", READ_CHUNK),
+            # Past a thousand calls that wait for a handler, gRPC drops some at random: anybody's.
+            ("grpc.server.max_pending_requests", MAX_PENDING // 2),
+            ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING),
+            # Our own headers have some 700 bytes.
+            ("grpc.max_metadata_size", MAX_METADATA),
+            ("grpc.absolute_max_metadata_size", MAX_METADATA),
+            # The default is two minutes.
+            ("grpc.server_handshake_timeout_ms", 10_000),
             # A client that went without a word is missed within a minute; calls from the living are allowed to be rare.
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 20_000),
             # An idle connection takes an open file; its client opens another when it has something to ask.
             ("grpc.max_connection_idle_ms", 600_000),
         ],
-        maximum_concurrent_rpcs=settings.queue_size + 2 * MAX_CALLS,
+        maximum_concurrent_rpcs=settings.queue_size + 32 * MAX_CALLS,
     )
     arrivals = Arrivals()
     server.add_generic_rpc_handlers((Dispatcher(service, arrivals),))
@@ -118,6 +134,7 @@ def _server(settings: Settings, service: Service, *, reuse_port: bool) -> tuple[
     health.add_to(server)
     services = sorted({method.split("/")[1] for method in (*service.operations, *service.public_methods)})
     Reflection((*services, health_names.SERVICE_NAME, reflection.SERVICE_NAME), arrivals).add_to(server)
+    server.add_generic_rpc_handlers((Unserved(arrivals),))
     credentials = server_credentials(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
     try:
         server.add_secure_port(settings.listen, credentials)

@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 CALLS = Counter("tallystick_calls", "Calls by method and result: OK, or the reason of the refusal.", ["method", "result"])
 UNLOGGED = Counter("tallystick_unlogged_refusals", "Refusals that are not in the log, by reason.", ["reason"])
 OVER_QUOTA = Counter("tallystick_over_quota", "Calls that were refused for a member's quota.")
+BARRED = Counter("tallystick_barred", "Times that a caller was barred for a while: too many of its calls failed.")
 CALL_SECONDS = Histogram(
     "tallystick_call_seconds",
     "Time from a call's arrival to its answer, by method.",

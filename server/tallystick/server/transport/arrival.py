@@ -11,23 +11,28 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from tallystick.contract.reasons import BY_VALUE
 from tallystick.server.errors import Refusal
 from tallystick.server.ledger.queue import RETRY_AFTER
+from tallystick.server.transport.conduct import Conduct, Context, is_fault
+from tallystick.server.transport.connections import Connections
 from tallystick.server.transport.tls import member_of_certificate
 from tallystick.v1 import errors_pb2
 
-Context = grpc.aio.ServicerContext[Any, Any]
 _STATUS_CODE = {code.value[0]: code for code in grpc.StatusCode}
 
 MAX_STREAMS = 128
 """Most calls at once on one connection."""
 MAX_CALLS = 256
 """Most calls at once of one client certificate's member, over all connections of this process."""
+MAX_READS = 32
+"""Most messages of one client certificate's member that gRPC is asked for at once; the others take LOOKAHEAD bytes each."""
+LOOKAHEAD = 64 * 1024
+"""Bytes of a stream that gRPC takes before anybody asks for them."""
 MAX_HELD = 256 * 1024 * 1024
 """Most bytes of request messages that this process holds at once, authenticated or not."""
 MAX_HELD_OF_ONE = MAX_HELD // 4
@@ -43,33 +48,62 @@ class Arrivals:
         self._seconds = seconds
         self._calls: Counter[str] = Counter()
         self._held: Counter[str] = Counter()
-
-    @contextmanager
-    def place(self, context: Context) -> Iterator[str]:
-        """A place for a call; the member that the client certificate names. Raises Refusal QUEUE_FULL."""
-        caller = member_of_certificate(context.auth_context()) or ""
-        if self._calls[caller] >= MAX_CALLS:
-            raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, "this member has too many calls open; wait", retry_after=RETRY_AFTER)
-        with _counted(self._calls, caller, 1):
-            yield caller
+        self._reads: dict[str, asyncio.Semaphore] = {}
+        self.conduct = Conduct(Connections())
 
     @asynccontextmanager
-    async def message(self, context: Context) -> AsyncIterator[bytes]:
-        """The message of a call, held for the time of its block.
+    async def place(self, context: Context) -> AsyncIterator[str]:
+        """A place for a call; the member that the client certificate names. Raises Refusal QUEUE_FULL."""
+        caller = member_of_certificate(context.auth_context()) or ""
+        if self.conduct.is_barred(caller):
+            await self.conduct.turn_away(caller, context)
+        if self._calls[caller] >= MAX_CALLS:
+            self.conduct.fault(caller, context)
+            raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, "this member has too many calls open; wait", retry_after=RETRY_AFTER)
+        with _counted(self._calls, caller, 1):
+            try:
+                yield caller
+            finally:
+                if self._calls[caller] == 1:
+                    # The last one: certificates may name anybody, and what is over is forgotten.
+                    self._reads.pop(caller, None)
+
+    @asynccontextmanager
+    async def message(self, context: Context, *, public: bool = False) -> AsyncIterator[bytes]:
+        """The message of a call, held for the time of its block. What is public, and asks for no signature, waits for its turn.
 
         Raises Refusal: QUEUE_FULL, DEADLINE_PASSED when it does not arrive in time, MESSAGE_MALFORMED when there is none."""
-        with self.place(context) as caller:
-            try:
-                async with asyncio.timeout(self._seconds):
-                    # Not by the iterator of requests: a generator more for each call.
-                    message = await context.read()
-            except TimeoutError:
-                text = f"the message did not arrive within {self._seconds:g} seconds of its headers"
-                raise Refusal(errors_pb2.ERROR_REASON_DEADLINE_PASSED, text) from None
-            if message is grpc.aio.EOF:
-                raise Refusal(errors_pb2.ERROR_REASON_MESSAGE_MALFORMED, "the call ended without a message")
+        async with self.place(context) as caller:
+            message = await self._arrived(caller, context)
             with self._holding(caller, len(message)):
-                yield message
+                if public:
+                    await self.conduct.take_turn(caller)
+                try:
+                    yield message
+                except (Refusal, DecodeError) as error:
+                    if is_fault(error):
+                        self.conduct.fault(caller, context)
+                    raise
+
+    async def _arrived(self, caller: str, context: Context) -> bytes:
+        reads = self._reads.get(caller) or self._reads.setdefault(caller, asyncio.Semaphore(MAX_READS))
+        message: bytes | object = grpc.aio.EOF
+        arrived = False
+        try:
+            async with asyncio.timeout(self._seconds), reads:
+                # Not by the iterator of requests: a generator more for each call.
+                message = await context.read()
+            arrived = message is not grpc.aio.EOF
+        except TimeoutError:
+            text = f"the message did not arrive within {self._seconds:g} seconds of its headers"
+            raise Refusal(errors_pb2.ERROR_REASON_DEADLINE_PASSED, text) from None
+        finally:
+            # Also of a call that was begun and reset.
+            if not arrived:
+                self.conduct.fault(caller, context)
+        if not isinstance(message, bytes):
+            raise Refusal(errors_pb2.ERROR_REASON_MESSAGE_MALFORMED, "the call ended without a message")
+        return message
 
     @contextmanager
     def _holding(self, caller: str, size: int) -> Iterator[None]:

@@ -18,7 +18,8 @@ from tallystick.server.ledger.status import encode_status
 from tallystick.server.requests.calls import Answer, Call
 from tallystick.server.service import PublicMethod, Service
 from tallystick.server.telemetry.metrics import CALL_SECONDS, CALLS, UNLOGGED
-from tallystick.server.transport.arrival import Arrivals, Context, status_code
+from tallystick.server.transport.arrival import Arrivals, status_code
+from tallystick.server.transport.conduct import Context
 from tallystick.server.transport.tls import member_of_certificate
 from tallystick.v1 import errors_pb2, log_pb2
 
@@ -41,6 +42,25 @@ class Dispatcher(grpc.GenericRpcHandler):
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a method, or None for a method that is not served here."""
         return self._handlers.get(handler_call_details.method)
+
+
+class Unserved(grpc.GenericRpcHandler):
+    """Answers for every method that nobody else serves, as gRPC would; but it counts as a fault of the caller."""
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        async def handle(_: Requests, context: Context) -> bytes:
+            try:
+                async with arrivals.place(context) as caller:
+                    arrivals.conduct.fault(caller, context)
+            except Refusal as refusal:
+                await _abort_unlogged(context, "unserved", refusal)
+            raise await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+
+        self._handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_unary_rpc_method_handler(handle)
+
+    def service(self, _: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+        """The one handler."""
+        return self._handler
 
 
 def _signed(service: Service, method: str, arrivals: Arrivals) -> Callable[[Requests, Context], Awaitable[bytes]]:
@@ -85,7 +105,7 @@ def _page(answer: Answer) -> bytes:
 def _public(public: PublicMethod, method: str, arrivals: Arrivals) -> Callable[[Requests, Context], Awaitable[bytes]]:
     async def handle(_: Requests, context: Context) -> bytes:
         try:
-            async with arrivals.message(context) as message:
+            async with arrivals.message(context, public=True) as message:
                 answer = await public(message)
         except DecodeError:
             refusal = Refusal(errors_pb2.ERROR_REASON_MESSAGE_MALFORMED, f"the bytes are no request of {method}")

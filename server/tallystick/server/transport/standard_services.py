@@ -12,7 +12,8 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from tallystick.server.errors import Refusal
-from tallystick.server.transport.arrival import ARRIVAL_SECONDS, Arrivals, Context, status_code
+from tallystick.server.transport.arrival import ARRIVAL_SECONDS, Arrivals, status_code
+from tallystick.server.transport.conduct import Context
 
 
 class Health:
@@ -34,7 +35,7 @@ class Health:
 
     async def _check(self, _: AsyncIterator[bytes], context: Context) -> bytes:
         try:
-            async with self._arrivals.message(context) as message:
+            async with self._arrivals.message(context, public=True) as message:
                 service = health_pb2.HealthCheckRequest.FromString(message).service
         except Refusal as refusal:
             await context.abort(status_code(refusal), refusal.message)
@@ -62,22 +63,22 @@ class Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]  # un
     ) -> AsyncIterator[reflection_pb2.ServerReflectionResponse]:
         """Answers question after question."""
         try:
-            with self._arrivals.place(context):
-                async for answer in super().ServerReflectionInfo(_soon(request_iterator), context):
+            async with self._arrivals.place(context) as caller:
+                async for answer in super().ServerReflectionInfo(self._questions(caller, request_iterator), context):
                     yield answer
         except Refusal as refusal:
             await context.abort(status_code(refusal), refusal.message)
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no question came")
 
-
-async def _soon(
-    requests: AsyncIterator[reflection_pb2.ServerReflectionRequest],
-) -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
-    while True:
-        async with asyncio.timeout(ARRIVAL_SECONDS):
-            try:
-                request = await anext(requests)
-            except StopAsyncIteration:
-                return
-        yield request
+    async def _questions(
+        self, caller: str, requests: AsyncIterator[reflection_pb2.ServerReflectionRequest]
+    ) -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
+        while True:
+            async with asyncio.timeout(ARRIVAL_SECONDS):
+                try:
+                    request = await anext(requests)
+                except StopAsyncIteration:
+                    return
+            await self._arrivals.conduct.take_turn(caller)
+            yield request
