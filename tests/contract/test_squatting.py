@@ -91,7 +91,8 @@ def test_headers_alone_stop_nobody_and_come_to_an_end(system: System) -> None:
     honest = system["bank-a"].exchange
     quiet = _slowest(system)
     with squatting(system, 2 * MAX_CALLS) as codes:
-        assert _slowest(system) < max(5 * quiet, 1.0)
+        # The attacker shares this process, and perhaps a busy machine: `make attacks` has the narrow bars.
+        assert _slowest(system) < max(5 * quiet, 3.0)
         assert honest.send("AuditService/GetCheckpoint", b"", ()).ok
     ended = {code.name for code in codes}
     assert ended <= {"RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}, ended
@@ -163,7 +164,8 @@ def test_a_flood_of_calls_bars_who_makes_it_and_stops_nobody_else(system: System
     written = len(log.read_text())
     quiet = _slowest(system)
     with attacked(system, name, tmp_path) as did:
-        assert _slowest(system) < max(5 * quiet, 1.0)
+        # The attacker shares this process, and perhaps a busy machine: `make attacks` has the narrow bars.
+        assert _slowest(system) < max(5 * quiet, 3.0)
     assert did["streams"] > 1000, did
     # The events tell the operator that somebody is barred, and from where; of whom it is not said.
     told = log.read_text()[written:]
@@ -177,7 +179,8 @@ def test_unfinished_messages_take_no_more_than_a_share_of_memory(system: System,
     worker = psutil.Process(system.exchange.worker.process.pid)
     before, quiet = worker.memory_info().rss, _slowest(system)
     with attacked(system, name, tmp_path) as did:
-        assert _slowest(system) < max(5 * quiet, 1.0)
+        # The attacker shares this process, and perhaps a busy machine: `make attacks` has the narrow bars.
+        assert _slowest(system) < max(5 * quiet, 3.0)
         assert worker.memory_info().rss - before < MOST_MEMORY
     assert did["bytes of messages"] > 1024 * 1024, did
 
