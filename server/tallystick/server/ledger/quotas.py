@@ -7,9 +7,8 @@ call waits for the meter, and a member can pass a quota by what it sends within 
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -48,31 +47,45 @@ WHERE (period, start) = (1, %s) OR (period, start) = (2, %s)
 _QUOTAS = "SELECT member_id, quotas FROM member WHERE quotas <> ''"
 
 
-@dataclass(slots=True)
-class Usage:
-    """What was sent."""
-
-    calls: int = 0
-    subjects: int = 0
-    size: int = 0
-    kept: int = 0
-
-    def add(self, other: Usage) -> None:
-        """Adds what another counted."""
-        self.calls += other.calls
-        self.subjects += other.subjects
-        self.size += other.size
-        self.kept += other.kept
-
-    def of(self, unit: int) -> int:
-        """The count that a quota of this unit limits."""
-        return int(astuple(self)[unit - 1])
-
-
+Counts = tuple[int, int, int, int]
+"""Calls, subjects, bytes and kept bytes: in the order of QuotaUnit, from 1."""
 Scope = tuple[str, str, int]
-"""A member_id, a method's name ("" is all), and a purpose (0 is all, and what is no query)."""
-Slot = tuple[int, int]
-"""A period, and when it began."""
+"""A member_id, a method's name, and a purpose (0 for what is no query)."""
+Kind = tuple[str, int, int, int]
+"""Method, purpose, unit and period."""
+_NOTHING: Counts = (0, 0, 0, 0)
+
+
+class _Member:
+    """The quotas of one member, and what is used of each in the period that runs."""
+
+    def __init__(self, quotas: Sequence[pb.Quota]) -> None:
+        self.quotas = quotas
+        self.used = [0] * len(quotas)
+        self._by_method: dict[str, tuple[tuple[int, int, int, int], ...]] = {}
+
+    def concerned(self, method: str) -> tuple[tuple[int, int, int, int], ...]:
+        """Of each quota that limits a method: its place, purpose, unit and limit. Messages are slow to ask for each call."""
+        found = self._by_method.get(method)
+        if found is None:
+            found = self._by_method[method] = tuple(
+                (place, quota.purpose, quota.unit - 1, quota.limit)
+                for place, quota in enumerate(self.quotas)
+                if quota.limit and quota.method in ("", method)
+            )
+        return found
+
+    def count(self, method: str, counts: Sequence[tuple[int, Counts]], period: int | None = None) -> None:
+        """Adds what was sent, by purpose, to the quotas that it concerns; with `period` to those alone."""
+        for place, purpose, unit, _ in self.concerned(method):
+            if period is None or self.quotas[place].period == period:
+                self.used[place] += _amount(counts, purpose, unit)
+
+    def begin(self, period: int) -> None:
+        """Begins a period anew."""
+        for place, quota in enumerate(self.quotas):
+            if quota.period == period:
+                self.used[place] = 0
 
 
 class Quotas:
@@ -81,57 +94,63 @@ class Quotas:
     def __init__(self, defaults: Sequence[pb.Quota], clock: Callable[[], float] = time.time) -> None:
         self._defaults = {_kind(quota): quota for quota in defaults}
         self._clock = clock
-        self._limits: dict[str, Sequence[pb.Quota]] = {}
-        """Of members that have some of their own."""
-        self._used: dict[Slot, defaultdict[Scope, Usage]] = {}
-        self._unsettled: dict[Slot, defaultdict[Scope, Usage]] = {}
+        self._members: dict[str, _Member] = {}
+        self._unsettled: dict[Scope, Counts] = {}
+        self._ends: dict[int, float] = dict.fromkeys(map(int, SECONDS), 0.0)
+        self._next_end = 0.0
         self._told: dict[str, float] = {}
 
     def charge(self, request: Request) -> None:
         """Counts a request; raises Refusal QUOTA_EXCEEDED, with the time to wait, and counts nothing, if that would be too much."""
         now = self._clock()
-        member_id, method = request.member_id, request.operation.contract.name
-        used = _usage(request)
-        for quota in self._limits.get(member_id) or self._defaults.values():
-            if not quota.limit or quota.method not in ("", method):
-                continue
-            asked = sum(each.of(quota.unit) for purpose, each in used.items() if quota.purpose in (0, purpose))
-            had = self._used_in(_slot(quota.period, now))[member_id, quota.method, quota.purpose]
-            if asked and had.of(quota.unit) + asked > quota.limit:
-                raise self._refusal(member_id, quota, now)
-        for period in SECONDS:
-            slot = _slot(period, now)
-            for purpose, each in used.items():
-                _count(self._used_in(slot), (member_id, method, purpose), each)
-                self._unsettled.setdefault(slot, defaultdict(Usage))[member_id, method, purpose].add(each)
+        if now >= self._next_end:
+            self._begin(now)
+        member = self._members.get(request.member_id)
+        if member is None:
+            member = self._members[request.member_id] = _Member(list(self._defaults.values()))
+        method, counts = request.operation.contract.name, _counts(request)
+        for place, purpose, unit, limit in member.concerned(method):
+            asked = _amount(counts, purpose, unit)
+            if asked and member.used[place] + asked > limit:
+                raise self._refusal(request.member_id, member.quotas[place], now)
+        member.count(method, counts)
+        for purpose, each in counts:
+            scope = request.member_id, method, purpose
+            self._unsettled[scope] = _sum(self._unsettled.get(scope, _NOTHING), each)
 
     async def settle(self, connection: Connection) -> None:
         """Adds what was counted since the last time to the meter, and reads what all counted, and who has which quotas."""
+        now = self._clock()
+        slots = {int(period): _start(period, now) for period in SECONDS}
         taken, self._unsettled = self._unsettled, {}
         try:
             if taken:
-                await connection.execute(_ADD, _columns(taken))
-            now = self._clock()
-            slots = [_slot(period, now) for period in SECONDS]
-            rows = await connection.fetch(_USED, [start for _, start in slots])
+                await connection.execute(_ADD, _columns(taken, slots))
+            rows = await connection.fetch(_USED, [slots[int(pb.QUOTA_PERIOD_MINUTE)], slots[int(pb.QUOTA_PERIOD_DAY)]])
             limits = await connection.fetch(_QUOTAS)
         except BaseException:
             # Counted twice is better than not at all.
-            for slot, scopes in taken.items():
-                for scope, usage in scopes.items():
-                    self._unsettled.setdefault(slot, defaultdict(Usage))[scope].add(usage)
+            for scope, counts in taken.items():
+                self._unsettled[scope] = _sum(self._unsettled.get(scope, _NOTHING), counts)
             raise
-        self._limits = {member_id: self._with_defaults(bytes(stored)) for member_id, stored in limits}
-        read: dict[Slot, defaultdict[Scope, Usage]] = {slot: defaultdict(Usage) for slot in slots}
-        for member_id, period, start, method, purpose, *counts in rows:
-            _count(read[period, start], (member_id, method, purpose), Usage(*counts))
-        for slot, scopes in self._unsettled.items():
-            for scope, usage in scopes.items():
-                _count(read.setdefault(slot, defaultdict(Usage)), scope, usage)
-        self._used = read
+        members = {member_id: _Member(self._with_defaults(bytes(stored))) for member_id, stored in limits}
+        for member_id, period, _, method, purpose, calls, subjects, size, kept in rows:
+            _of(members, member_id, self._defaults).count(method, [(purpose, (calls, subjects, size, kept))], period)
+        for (member_id, method, purpose), unsettled in self._unsettled.items():
+            _of(members, member_id, self._defaults).count(method, [(purpose, unsettled)])
+        self._members = members
+        # What was read is of the periods of when it was asked for.
+        self._ends = {period: float(start + _seconds(period)) for period, start in slots.items()}
+        self._next_end = min(self._ends.values())
 
-    def _used_in(self, slot: Slot) -> defaultdict[Scope, Usage]:
-        return self._used.setdefault(slot, defaultdict(Usage))
+    def _begin(self, now: float) -> None:
+        """Begins the periods anew that are over."""
+        for period, end in self._ends.items():
+            if now >= end:
+                self._ends[period] = float(_start(period, now) + _seconds(period))
+                for member in self._members.values():
+                    member.begin(period)
+        self._next_end = min(self._ends.values())
 
     def _with_defaults(self, stored: bytes) -> Sequence[pb.Quota]:
         own = storage_pb2.MemberQuotas.FromString(stored).quotas
@@ -147,46 +166,49 @@ class Quotas:
         return Refusal(errors_pb2.ERROR_REASON_QUOTA_EXCEEDED, text, retry_after=left)
 
 
-def _kind(quota: pb.Quota) -> tuple[str, int, int, int]:
+def _kind(quota: pb.Quota) -> Kind:
     """What of two quotas makes one take the other's place."""
     return quota.method, quota.purpose, quota.unit, quota.period
 
 
-def _slot(period: int, now: float) -> Slot:
-    return period, int(now) // SECONDS[pb.QuotaPeriod.ValueType(period)] * SECONDS[pb.QuotaPeriod.ValueType(period)]
+def _start(period: int, now: float) -> int:
+    return int(now) // _seconds(period) * _seconds(period)
 
 
-def _usage(request: Request) -> Mapping[int, Usage]:
+def _seconds(period: int) -> int:
+    return SECONDS[pb.QuotaPeriod.ValueType(period)]
+
+
+def _of(members: dict[str, _Member], member_id: str, defaults: Mapping[Kind, pb.Quota]) -> _Member:
+    return members.get(member_id) or members.setdefault(member_id, _Member(list(defaults.values())))
+
+
+def _counts(request: Request) -> list[tuple[int, Counts]]:
     """What a request is, by purpose; the call and its bytes stand under the first one."""
     size = len(request.call.message)
-    first = Usage(1, 0, size, size if request.operation.keeps_request and request.traceable else 0)
+    kept = size if request.operation.keeps_request and request.traceable else 0
+    if len(request.subjects) < 2:  # what most are
+        purpose, subjects = (request.subjects[0].searchable()[0], 1) if request.subjects else (0, request.items)
+        return [(purpose, (1, subjects, size, kept))]
     # As it can be stored: a request that will be refused may state any number, and must not stop the meter.
-    subjects = Counter(subject.searchable()[0] for subject in request.subjects)
-    if not subjects:
-        first.subjects = request.items
-        return {0: first}
-    used = {purpose: Usage(subjects=count) for purpose, count in subjects.items()}
-    next(iter(used.values())).add(first)
-    return used
+    found = Counter(subject.searchable()[0] for subject in request.subjects)
+    (first, subjects), *others = found.items()
+    return [(first, (1, subjects, size, kept)), *((purpose, (0, count, 0, 0)) for purpose, count in others)]
 
 
-def _scopes(scope: Scope) -> Iterator[Scope]:
-    """Every scope that a quota can have and that holds this one."""
-    member_id, method, purpose = scope
-    for of_method in {"", method}:
-        for of_purpose in {0, purpose}:
-            yield member_id, of_method, of_purpose
+def _amount(counts: Sequence[tuple[int, Counts]], purpose: int, unit: int) -> int:
+    """Of what was sent as much as a quota for a purpose (0 is all) counts."""
+    return sum(each[unit] for stated, each in counts if purpose in (0, stated))
 
 
-def _count(used: defaultdict[Scope, Usage], scope: Scope, usage: Usage) -> None:
-    for wider in _scopes(scope):
-        used[wider].add(usage)
+def _sum(one: Counts, other: Counts) -> Counts:
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2], one[3] + other[3]
 
 
-def _columns(taken: Mapping[Slot, Mapping[Scope, Usage]]) -> list[list[object]]:
+def _columns(taken: Mapping[Scope, Counts], slots: Mapping[int, int]) -> list[list[object]]:
     rows = [
-        (member_id, period, start, method, purpose, *astuple(usage))
-        for (period, start), scopes in taken.items()
-        for (member_id, method, purpose), usage in scopes.items()
+        (member_id, period, start, method, purpose, *counts)
+        for period, start in slots.items()
+        for (member_id, method, purpose), counts in taken.items()
     ]
     return [list(column) for column in zip(*rows, strict=True)]

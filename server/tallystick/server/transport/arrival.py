@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -54,36 +54,49 @@ class Arrivals:
     @asynccontextmanager
     async def place(self, context: Context) -> AsyncIterator[str]:
         """A place for a call; the member that the client certificate names. Raises Refusal QUEUE_FULL."""
-        caller = member_of_certificate(context.auth_context()) or ""
-        if self.conduct.is_barred(caller):
-            await self.conduct.turn_away(caller, context)
-        if self._calls[caller] >= MAX_CALLS:
-            self.conduct.fault(caller, context)
-            raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, "this member has too many calls open; wait", retry_after=RETRY_AFTER)
-        with _counted(self._calls, caller, 1):
-            try:
-                yield caller
-            finally:
-                if self._calls[caller] == 1:
-                    # The last one: certificates may name anybody, and what is over is forgotten.
-                    self._reads.pop(caller, None)
+        caller = await self._take_place(context)
+        try:
+            yield caller
+        finally:
+            self._give_place_back(caller)
 
     @asynccontextmanager
     async def message(self, context: Context, *, public: bool = False) -> AsyncIterator[bytes]:
         """The message of a call, held for the time of its block. What is public, and asks for no signature, waits for its turn.
 
         Raises Refusal: QUEUE_FULL, DEADLINE_PASSED when it does not arrive in time, MESSAGE_MALFORMED when there is none."""
-        async with self.place(context) as caller:
+        # One context and no more: this is on the way of every call.
+        caller = await self._take_place(context)
+        held = 0
+        try:
             message = await self._arrived(caller, context)
-            with self._holding(caller, len(message)):
-                if public:
-                    await self.conduct.take_turn(caller)
-                try:
-                    yield message
-                except (Refusal, DecodeError) as error:
-                    if is_fault(error):
-                        self.conduct.fault(caller, context)
-                    raise
+            held = self._hold(caller, len(message))
+            if public:
+                await self.conduct.take_turn(caller)
+            try:
+                yield message
+            except (Refusal, DecodeError) as error:
+                if is_fault(error):
+                    self.conduct.fault(caller, context)
+                raise
+        finally:
+            _take_off(self._held, caller, held)
+            self._give_place_back(caller)
+
+    async def _take_place(self, context: Context) -> str:
+        caller = member_of_certificate(context.auth_context()) or ""
+        if self.conduct.is_barred(caller):
+            await self.conduct.turn_away(caller, context)
+        if self._calls[caller] >= MAX_CALLS:
+            self.conduct.fault(caller, context)
+            raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, "this member has too many calls open; wait", retry_after=RETRY_AFTER)
+        self._calls[caller] += 1
+        return caller
+
+    def _give_place_back(self, caller: str) -> None:
+        _take_off(self._calls, caller, 1)
+        if caller not in self._calls:
+            self._reads.pop(caller, None)
 
     async def _arrived(self, caller: str, context: Context) -> bytes:
         reads = self._reads.get(caller) or self._reads.setdefault(caller, asyncio.Semaphore(MAX_READS))
@@ -105,13 +118,12 @@ class Arrivals:
             raise Refusal(errors_pb2.ERROR_REASON_MESSAGE_MALFORMED, "the call ended without a message")
         return message
 
-    @contextmanager
-    def _holding(self, caller: str, size: int) -> Iterator[None]:
+    def _hold(self, caller: str, size: int) -> int:
         if self._held[caller] + size > MAX_HELD_OF_ONE or self._held.total() + size > MAX_HELD:
             text = "the server holds as many requests as it can; wait"
             raise Refusal(errors_pb2.ERROR_REASON_QUEUE_FULL, text, retry_after=RETRY_AFTER)
-        with _counted(self._held, caller, size):
-            yield
+        self._held[caller] += size
+        return size
 
 
 def status_code(refusal: Refusal) -> grpc.StatusCode:
@@ -119,13 +131,10 @@ def status_code(refusal: Refusal) -> grpc.StatusCode:
     return _STATUS_CODE[BY_VALUE[refusal.reason].code]
 
 
-@contextmanager
-def _counted(counter: Counter[str], caller: str, amount: int) -> Iterator[None]:
-    counter[caller] += amount
-    try:
-        yield
-    finally:
-        counter[caller] -= amount
-        if not counter[caller]:
-            # Certificates may name anybody: what is over is forgotten.
-            del counter[caller]
+def _take_off(counter: Counter[str], caller: str, amount: int) -> None:
+    """Certificates may name anybody: what is over is forgotten."""
+    left = counter[caller] - amount
+    if left:
+        counter[caller] = left
+    else:
+        counter.pop(caller, None)
