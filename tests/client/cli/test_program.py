@@ -306,3 +306,9 @@ def test_the_profile_can_be_named_before_or_after_the_command(tmp_path: Path) ->
     run(["--profile", str(tmp_path), *QUERY], Tool(open_exchange=note))
     run([*QUERY, "--profile", str(tmp_path)], Tool(open_exchange=note))
     assert seen == [tmp_path, tmp_path]
+
+
+def test_the_name_alone_shows_what_there_is(cli: Any) -> None:
+    ran = cli()
+    assert (ran.code, ran.err) == (0, "")
+    assert "Commands:" in ran.out

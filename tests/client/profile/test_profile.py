@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tallystick.client import Exchange, Identity, InputInvalid, Inquiry, NotUsable, Profile, ProfileError, Purpose, Server
+from tallystick.client.profile import profile
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -115,3 +117,25 @@ def test_secrets_are_not_in_the_profiles_text(system: Any) -> None:
     shown = repr(Profile.load(system.folder))
     assert "PRIVATE" not in shown
     assert "ZZZZ" not in shown, "the account secret's bytes"
+
+
+@pytest.mark.parametrize(("days", "says"), [(2, r"certificate: expired on \d{4}-"), (-2, "certificate: is valid from .* clock")])
+def test_a_certificate_that_is_not_valid_now_is_named_before_anything_is_sent(
+    system: Any, monkeypatch: pytest.MonkeyPatch, days: int, says: str
+) -> None:
+    class Then(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> Then:
+            moved = dt.datetime.now(tz) + dt.timedelta(days=days)
+            return cls.fromtimestamp(moved.timestamp(), tz)
+
+    monkeypatch.setattr(profile, "datetime", Then)
+    with pytest.raises(ProfileError, match=says):
+        Profile.load(system.folder)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_profile(system: Any) -> None:
+    for name in ("member.toml", "exchange.toml", "token-authority.toml"):
+        file = system.folder / name
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert Profile.load(system.folder).signer.member_id == "bank-a"

@@ -35,7 +35,7 @@ OUTPUT_CLOSED = 141
 TRACE_VARIABLE = "TALLYSTICK_TRACE"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, invoke_without_command=True)
 @click.option("--profile", type=click.Path(path_type=Path, file_okay=False), help="The member's profile folder.")
 @click.version_option(package_name="tallystick")
 @click.pass_context
@@ -47,6 +47,8 @@ def program(context: click.Context, profile: Path | None) -> None:
     """
     tool = context.ensure_object(Tool)
     tool.profile = profile or tool.profile
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 for each in (report, query, screen, withdraw, submissions, audit, policy, key):

@@ -7,6 +7,7 @@ import stat
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -114,7 +115,7 @@ class _Table:
         self.folder = folder
         self.path = folder / name
         try:
-            self._values: dict[str, Any] = tomllib.loads(_read(self.path).decode("utf-8"))
+            self._values: dict[str, Any] = tomllib.loads(_read(self.path).decode("utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ProfileError(f"{self.path}: not TOML in UTF-8: {error}") from None
 
@@ -178,6 +179,17 @@ def _check_certificate(table: _Table, address: Address, member_id: str) -> None:
     certificate = x509.load_pem_x509_certificates(address.certificate)[0]
     if certificate.public_key() != load_pem_private_key(address.key, password=None).public_key():
         raise table.complaint("certificate", "is not the certificate of the private key that key names")
+    now = datetime.now(UTC)
+    if now >= certificate.not_valid_after_utc:
+        ended = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
+        raise table.complaint(
+            "certificate", f"expired on {ended}: ask the operator for a new one (or this machine's clock is wrong)"
+        )
+    if now < certificate.not_valid_before_utc:
+        begins = f"{certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        raise table.complaint(
+            "certificate", f"is valid from {begins} on, and this machine's clock says {now:%Y-%m-%d %H:%M} UTC: set it"
+        )
     named = _members_named(certificate)
     if named != [member_id]:
         whom = " and ".join(named) or "no member"
