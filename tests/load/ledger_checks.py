@@ -9,7 +9,7 @@ import psycopg2
 from tests.load.clients import BANKS, Told
 
 from tallystick.credit.enums import ReportOutcome
-from tallystick.crypto import CompactRange, account_reference, leaf_hash
+from tallystick.crypto import CompactRange, account_reference, leaf_hash, normalise_account_number
 
 
 class Database:
@@ -70,7 +70,7 @@ class Database:
         assert len(references) == len(set(references))
         for each in told:
             reported = {result.report.account_number for batch in each.batches for result in batch}
-            expected = {b"".join(account_reference(each.account_secret, number)) for number in reported}
+            expected = {b"".join(account_reference(each.account_secret, normalise_account_number(number))) for number in reported}
             assert expected <= set(references)
 
     def count(self, method: str) -> int:

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from tallystick.crypto.errors import CryptoError, IdentityError
 from tallystick.crypto.framing import framed
-from tallystick.crypto.unicode import UNICODE, has_unassigned, without_separators
+from tallystick.crypto.unicode import UNICODE, has_unassigned, without_spaces
 
 SECRET_BYTES = 32
 SECRET_ID_BYTES = 8
@@ -23,8 +23,10 @@ def account_secret_id(secret: bytes) -> bytes:
 
 
 def normalise_account_number(account_number: str) -> str:
-    """Returns an account number as an identity's number is normalised: in normal form KC, without separators, in upper case. What
-    is spelled in two ways is one account.
+    """Returns an account number in normal form KC, without spaces, with one kind of dash and in upper case.
+
+    An identity's number loses its separators. An account's keeps dashes, dots and slashes: they may be all that tells 1-11 from
+    11-1, and of two accounts that became one a debt would disappear.
 
     Raises IdentityError (field "account_number") for what is empty then, is too long, or holds characters that nobody sees.
     """
@@ -32,7 +34,7 @@ def normalise_account_number(account_number: str) -> str:
         raise IdentityError("account_number", "FIELD_MALFORMED", f"give at most {MAX_ACCOUNT_NUMBER_CHARACTERS} characters")
     if has_unassigned(account_number):
         raise IdentityError("account_number", "FIELD_MALFORMED", "leave out characters that Unicode 3.2 does not have")
-    normalised = without_separators(account_number)
+    normalised = without_spaces(account_number)
     if any(each in _UNSEEN_BESIDE or UNICODE.category(each) in _UNSEEN for each in normalised):
         raise IdentityError("account_number", "FIELD_MALFORMED", "holds a character that nobody sees, such as a zero-width space")
     if not normalised:

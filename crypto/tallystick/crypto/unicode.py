@@ -6,7 +6,7 @@ two tokens, and nobody would notice. A character that is unassigned in 3.2 is re
 
 import unicodedata
 
-__all__ = ["UNICODE", "has_unassigned", "without_separators"]
+__all__ = ["UNICODE", "has_unassigned", "without_separators", "without_spaces"]
 
 UNICODE = unicodedata.ucd_3_2_0
 
@@ -16,11 +16,19 @@ _SPACES = " \u1680"
 _DASHES = "-\u058a\u05be\u1806\u2010\u2012\u2013\u2014\u2015\u301c\u3030\u30a0"
 _SEPARATORS = frozenset(_SPACES + _DASHES + "./()\u2212\u00b7\u2022\u2027\u30fb")
 _ASCII_UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_ONE_DASH = str.maketrans(dict.fromkeys(_SPACES, "") | dict.fromkeys(_DASHES + "\u2212", "-"))
 
 
 def without_separators(text: str) -> str:
     """The characters of a number in normal form KC, without separators, ASCII letters in upper case."""
     return "".join(each for each in UNICODE.normalize("NFKC", text) if each not in _SEPARATORS).translate(_ASCII_UPPER)
+
+
+def without_spaces(text: str) -> str:
+    """The characters of a number in normal form KC, without spaces, every dash the same, ASCII letters in upper case."""
+    spelled = UNICODE.normalize("NFKC", text).translate(_ONE_DASH).translate(_ASCII_UPPER)
+    # What a space stood between may now be one character.
+    return UNICODE.normalize("NFKC", spelled)
 
 
 def has_unassigned(text: str) -> bool:

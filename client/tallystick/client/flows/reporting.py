@@ -41,7 +41,7 @@ class Report:
 
     identity: AnyIdentity
     account_number: str
-    """Your own number, with or without separators; only a keyed hash of it is sent."""
+    """Your own number, with or without spaces; only a keyed hash of it is sent."""
     account: Account
 
     @property
