@@ -39,7 +39,7 @@ from tallystick.server.transport.standard_services import Health, Reflection
 from tallystick.server.transport.tls import server_credentials
 
 MAX_PENDING = 16_384
-READ_CHUNK = 64 * 1024
+READ_CHUNK = 256 * 1024
 MAX_METADATA = 8 * 1024
 HEALTH_INTERVAL = 1.0
 """Seconds between two looks whether the database answers."""
