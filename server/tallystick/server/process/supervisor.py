@@ -46,8 +46,9 @@ KILL_MARGIN_SECONDS = 5.0
 MAX_READY_LINE = 1000
 FEW_OPEN_FILES = 16_384
 """Below it the operator is told: a connection takes one."""
-_QUIET_GRPC = {"GRPC_VERBOSITY": "NONE", "MALLOC_ARENA_MAX": "2"}
-"""Read by gRPC when it is loaded. Its own lines are no JSON, and would be among the events; the environment may say otherwise."""
+_DEFAULTS = {"GRPC_VERBOSITY": "NONE", "MALLOC_ARENA_MAX": "2"}
+"""What is read when gRPC and the C library are loaded; the environment may say otherwise. gRPC's own lines are no JSON, and would be
+among the events. With an arena for each thread the C library keeps several times the memory that a flood took."""
 ERROR_PREFIX = "error: "
 
 
@@ -159,7 +160,7 @@ class Supervisor:
             *(["--reuse-port"] if several else []),
             *("--ready-fd", str(write)),
         ]
-        environment = {**_QUIET_GRPC, **os.environ, **self._plan.environment, "TALLYSTICK_LISTEN": self.address}
+        environment = {**_DEFAULTS, **os.environ, **self._plan.environment, "TALLYSTICK_LISTEN": self.address}
         try:
             # A session of its own: Ctrl-C in a terminal reaches this process alone, which then stops the workers in order.
             worker.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
