@@ -47,8 +47,8 @@ MAX_READY_LINE = 1000
 FEW_OPEN_FILES = 16_384
 """Below it the operator is told: a connection takes one."""
 _DEFAULTS = {"GRPC_VERBOSITY": "NONE", "MALLOC_ARENA_MAX": "2"}
-"""What is read when gRPC and the C library are loaded; the environment may say otherwise. gRPC's own lines are no JSON, and would be
-among the events. With an arena for each thread the C library keeps several times the memory that a flood took."""
+"""What is read when gRPC and the C library are loaded; the environment may say otherwise. gRPC's own lines are no JSON, and would
+be among the events. With an arena for each thread the C library keeps several times the memory that a flood took."""
 ERROR_PREFIX = "error: "
 
 
