@@ -87,6 +87,21 @@ async def test_ends_that_follow_closely_are_one_search(pairs: list[Pair], monkey
     assert not any(is_open(client) for client, _ in pairs)
 
 
+async def test_calls_that_still_come_need_no_further_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[set[tuple[str, int]]] = []
+    monkeypatch.setattr("tallystick.server.transport.connections.shut_down", searches.append)
+    monkeypatch.setattr("tallystick.server.transport.connections.LATE_SECONDS", 0.1)
+    connections = Connections()
+    for _ in range(100):
+        connections.end("ipv4:192.0.2.1:1")
+    await asyncio.sleep(0.05)
+    assert searches == [{("192.0.2.1", 1)}]
+    # A new connection may have the same port.
+    await asyncio.sleep(0.1)
+    connections.end("ipv4:192.0.2.1:1")
+    assert len(searches) == 2
+
+
 def test_files_and_other_sockets_are_passed_over(tmp_path: Path) -> None:
     left, right = socket.socketpair()
     with (tmp_path / "file").open("w"), left, right, socket.socket() as unconnected:

@@ -23,7 +23,7 @@ from tallystick.v1 import errors_pb2
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-FAULTS_AT_ONCE = 1000
+FAULTS_AT_ONCE = 500
 FAULTS_A_SECOND = 100.0
 """What is forgiven. A client that retries as it is told (QUEUE_FULL: after 250 ms) stays far below."""
 BARRED_SECONDS = 10.0

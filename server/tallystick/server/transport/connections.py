@@ -16,6 +16,8 @@ from urllib.parse import unquote
 
 Address = tuple[str, int]
 OPEN_FILES = Path("/proc/self/fd")
+LATE_SECONDS = 0.2
+"""How long calls of a connection that was ended may still come."""
 REST = 10.0
 """How much longer than a search the time is until the next may begin."""
 
@@ -25,16 +27,20 @@ class Connections:
 
     def __init__(self) -> None:
         self._ending: set[Address] = set()
+        self._ended: set[Address] = set()
+        """By the last search. The calls of a connection that is ended are many, and still come."""
+        self._forget = 0.0
+        """When who calls from such an address is somebody else, or the same on a new connection."""
         self._next = 0.0
         self._waiting: asyncio.TimerHandle | None = None
 
     def end(self, peer: str) -> None:
         """Ends the connection of a peer, named as a call's context does: at once, unless searches have just taken much time."""
         address = address_of(peer)
-        if address is None:
+        loop = asyncio.get_running_loop()
+        if address is None or (address in self._ended and loop.time() < self._forget):
             return
         self._ending.add(address)
-        loop = asyncio.get_running_loop()
         if loop.time() >= self._next:
             self._end_all()
         elif self._waiting is None:
@@ -45,10 +51,12 @@ class Connections:
             self._waiting.cancel()
             self._waiting = None
         ending, self._ending = self._ending, set()
+        self._ended = ending
         began = time.perf_counter()
         shut_down(ending)
         taken = time.perf_counter() - began
-        self._next = asyncio.get_running_loop().time() + taken * REST
+        now = asyncio.get_running_loop().time()
+        self._next, self._forget = now + taken * REST, now + LATE_SECONDS
 
 
 def address_of(peer: str) -> Address | None:
