@@ -126,6 +126,21 @@ def test_numbers_that_only_look_odd_are_taken(tmp_path: Path, number: str) -> No
     assert only(write_csv(tmp_path / "a.csv", [{**ROW, "account_number": number}])).report is not None
 
 
+def test_rows_that_have_nothing_but_a_damaged_number_in_common_are_told_of_the_damage(tmp_path: Path) -> None:
+    rows = [{**ROW, "account_number": "6.22202E+15", "id_number": number} for number in ("C01X00T47", "C01X00T48")]
+    (account,) = read_accounts(write_csv(tmp_path / "a.csv", rows))
+    assert [(each.row, each.field) for each in account.rejects] == [(2, "account_number"), (3, "account_number")]
+    assert all("spreadsheet" in each.description for each in account.rejects)
+
+
+def test_damaged_amounts_reject_their_rows_alone(tmp_path: Path) -> None:
+    rows = [
+        {**ROW, "account_number": str(n), "balance": amount} for n, amount in enumerate(("(12345)", "12,345", "1,234,567", "12345"))
+    ]
+    found = list(read_accounts(write_csv(tmp_path / "a.csv", rows)))
+    assert [[each.field for each in account.rejects] for account in found] == [["balance"], ["balance"], ["balance"], []]
+
+
 def test_numbers_that_were_rounded_to_fifteen_digits_refuse_the_file(tmp_path: Path) -> None:
     def rows(numbers: Sequence[int]) -> list[dict[str, str]]:
         return [{**ROW, "account_number": str(number)} for number in numbers]

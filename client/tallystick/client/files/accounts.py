@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,10 @@ def _account_rows(
     positions: dict[str, int], shared: Callable[[list[str]], Any], rows: Iterator[Row], said: Amounts | None
 ) -> AccountRows:
     first_number, first = next(rows)
+    if told := damage(Cells(positions, first).text("account_number")):
+        # What the rows of such a number have in common may be the damage alone.
+        numbers = [first_number, *(number for number, _ in islice(rows, MAX_ROWS - 1))]
+        return AccountRows(tuple(numbers), None, tuple(Reject(n, "account_number", "FIELD_MALFORMED", told) for n in numbers))
     common = shared(first)
     amount = amounts.reader(said, Cells(positions, first).text("currency").upper())
     numbers = [first_number]

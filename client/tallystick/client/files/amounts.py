@@ -17,7 +17,8 @@ from tallystick.credit.codes import is_currency, minor_units
 COLUMNS = ("credit_limit", "balance", "liability_amount", "running_amount", "overdue_amount", "billed_amount", "paid_amount")
 """Columns of amounts, in an accounts file."""
 
-_DECIMALS = re.compile(r"[-+]?[0-9]*[.,][0-9]*", re.ASCII)
+_DECIMALS = re.compile(r"[-+]?([0-9]*\.[0-9]*|[0-9]*,[0-9]{0,2})", re.ASCII)
+"""A comma before three digits separates thousands: that is one cell's fault, and says nothing of the others."""
 _MAJOR = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,20})?", re.ASCII)
 _WHOLE_WITH_POINT = re.compile(r"(-?[0-9]{1,18})\.0*", re.ASCII)
 
