@@ -16,11 +16,13 @@ import pytest
 from tests.client.cli.conftest import Ran
 from tests.client.cli.inputs import accounts_file, applicants_file
 
-from tallystick.client import FileInvalid, Options
+from tallystick.client import FileInvalid, Options, Profile
 from tallystick.client.cli import runs
 from tallystick.client.cli.context import ReceiptFile, Tool
 from tallystick.client.cli.program import run
 from tallystick.client.cli.runs import Run
+from tallystick.crypto import account_reference
+from tallystick.v1 import reporting_service_pb2
 
 ACCOUNTS = 3_500
 BAD = [7, 1_200, 3_400]
@@ -125,12 +127,13 @@ def test_what_was_done_after_the_progress_was_kept_is_done_again_without_a_secon
     """As after a kill: the batch was answered, its rejects and receipt are written, and nothing says so."""
     accounts(tmp_path)
 
+    kept = Run.batch_done
+
     def never_kept(self: Run, items: int, output_bytes: int = 0) -> None:
         if self.progress.batches == 1:
             fail()
-        Run.kept(self, items, output_bytes)  # type: ignore[attr-defined]
+        kept(self, items, output_bytes)
 
-    monkeypatch.setattr(runs.Run, "kept", runs.Run.batch_done, raising=False)
     monkeypatch.setattr(runs.Run, "batch_done", never_kept)
     assert report(cli, tmp_path).code == 70
     monkeypatch.undo()
@@ -265,3 +268,42 @@ def test_standard_input_is_a_file_too(cli: Any, tmp_path: Path) -> None:
         os.close(kept)
         os.close(opened)
     assert (ran.code, ran.json[0]["accounts"]) == (0, 3)
+
+
+@pytest.mark.parametrize("good_every", [2, 5, 2_001, 10_000])
+def test_a_file_of_nearly_nothing_but_rejects_is_counted_to_its_end(cli: Any, tmp_path: Path, good_every: int) -> None:
+    """More of them stand between two batches than go with one."""
+    count = 4_500
+    file = accounts_file(tmp_path / "accounts.csv", count)
+    header, *rows = file.read_text().split("\n")
+    good_ones = set(range(good_every - 1, count, good_every))
+    lines = [row if number in good_ones else row.replace("2025-09-30T", "x") for number, row in enumerate(rows[::2])]
+    file.write_text("\n".join([header, *lines]))
+    ran = cli("report", file, "--rejects", tmp_path / "rejects.csv", "--json")
+    good = len(good_ones)
+    assert (ran.json[-1]["accounts"], ran.json[-1]["accepted"], ran.json[-1]["rejected"]) == (count, good, count - good)
+    with (tmp_path / "rejects.csv").open() as opened:
+        named = [int(row["row"]) for row in csv.DictReader(opened)]
+    assert named == [number + 2 for number in range(count) if number not in good_ones]
+
+
+def test_what_was_reported_under_another_spelling_is_taken_back(cli: Any, system: Any, tmp_path: Path) -> None:
+    """As an earlier version reported it: by its number exactly as spelled."""
+    file = accounts_file(tmp_path / "accounts.csv", 2)
+    file.write_text(file.read_text().replace("acc-", "ACC 0"))
+    assert cli("report", file, "--withdraw-former", "--keep-receipts", tmp_path / "receipts").code == 0
+    assert system.methods().count("WithdrawAccount") == 2
+    references = [request.account_reference for request in withdrawals(system)]
+    secret = Profile.load(system.folder).account_secret
+    assert secret is not None
+    assert [each.digest for each in references] == [account_reference(secret, f"ACC 0{n}")[1] for n in range(2)]
+    # What is spelled as it is referred to has no other.
+    plain = accounts_file(tmp_path / "plain.csv", 2)
+    plain.write_text(plain.read_text().replace("acc-", "ACC-"))
+    assert cli("report", plain, "--withdraw-former").code == 0
+    assert system.methods().count("WithdrawAccount") == 2
+
+
+def withdrawals(system: Any) -> list[reporting_service_pb2.WithdrawAccountRequest]:
+    sent = [message for path, message, _ in system.exchange.calls if path.endswith("WithdrawAccount")]
+    return [reporting_service_pb2.WithdrawAccountRequest.FromString(message) for message in sent]

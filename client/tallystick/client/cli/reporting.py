@@ -67,7 +67,7 @@ def report(
     accounts = read_accounts(file, said, encoding)
     with ExitStack() as stack:
         exchange = stack.enter_context(tool.exchange())
-        run = Run(tool, exchange.profile.state_folder, "report", file, (amounts, encoding), resume=resume)
+        run = Run(tool, exchange.profile.state_folder, "report", file, (amounts, encoding, withdraw_former), resume=resume)
         tally = _Tally(tool, stack, rejects, run)
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
         stack.enter_context(run)
@@ -114,10 +114,13 @@ class _Tally:
         """The accounts in batches; those that cannot be read as reports go with the batch that they stand in, and are not sent."""
         number, batch, rows = self._run.progress.batches, Batch(), list[AccountRows]()
         for account in accounts:
+            # Before this one is added: a batch goes with the rows that came until then.
+            crowded = len(rows) >= MAX_ROWS_UNDER_WAY
+            cut = batch.rest() if crowded else []
             full = batch.add(account.report) if account.report is not None else []
-            if full or len(rows) >= MAX_ROWS_UNDER_WAY:
+            if crowded or full:
                 self._under_way.append(rows)
-                yield number, full or batch.rest()
+                yield number, cut or full
                 number, rows = number + 1, []
             rows.append(account)
         # A batch that is cut short because the run ends would be another than the next run makes of this number.
