@@ -6,16 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 import click
 
+from tallystick.server.installation.quota_texts import spelling
 from tallystick.v1 import membership_service_pb2 as pb
 
-
-def _spelling(values: Iterable[tuple[str, int]], prefix: str) -> Mapping[str, int]:
-    """Every value of an enum but the unspecified one."""
-    return {name.removeprefix(prefix).lower().replace("_", "-"): number for name, number in values if number}
-
-
-ROLES = _spelling(pb.Role.items(), "ROLE_")
-STATES = _spelling(pb.MemberState.items(), "MEMBER_STATE_")
+ROLES = spelling(pb.Role.items(), "ROLE_")
+STATES = spelling(pb.MemberState.items(), "MEMBER_STATE_")
 
 
 def spell(vocabulary: Mapping[str, int], numbers: Iterable[int]) -> list[str]:

@@ -6,7 +6,7 @@ Such as "calls=6000/minute", "QueryCreditHistory:subjects=20000/day" or "/accoun
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tallystick.contract.methods import METHODS
 from tallystick.v1 import codes_pb2
@@ -16,14 +16,16 @@ _FORM = re.compile(
     r"(?:(?P<method>[A-Za-z]*)(?:/(?P<purpose>[a-z-]+))?:)?"
     r"(?P<unit>[a-z-]+)=(?P<limit>[0-9]{1,20}|unlimited)/(?P<period>[a-z]+)",
 )
-UNITS = {
-    "calls": pb.QUOTA_UNIT_CALLS,
-    "subjects": pb.QUOTA_UNIT_SUBJECTS,
-    "bytes": pb.QUOTA_UNIT_BYTES,
-    "kept-bytes": pb.QUOTA_UNIT_KEPT_BYTES,
-}
-PERIODS = {"minute": pb.QUOTA_PERIOD_MINUTE, "day": pb.QUOTA_PERIOD_DAY}
-PURPOSES = {name.removeprefix("PURPOSE_").lower().replace("_", "-"): number for name, number in codes_pb2.Purpose.items() if number}
+
+
+def spelling(values: Iterable[tuple[str, int]], prefix: str) -> Mapping[str, int]:
+    """The words for an enum's values, such as "kept-bytes"; the unspecified one has none."""
+    return {name.removeprefix(prefix).lower().replace("_", "-"): number for name, number in values if number}
+
+
+UNITS = spelling(pb.QuotaUnit.items(), "QUOTA_UNIT_")
+PERIODS = spelling(pb.QuotaPeriod.items(), "QUOTA_PERIOD_")
+PURPOSES = spelling(codes_pb2.Purpose.items(), "PURPOSE_")
 LIMITED_METHODS = frozenset(method.name for method in METHODS.values() if not method.public)
 MAX_LIMIT = 2**63 - 1
 
@@ -48,8 +50,8 @@ def parse_quota(text: str) -> pb.Quota:
     return pb.Quota(
         method=method,
         purpose=codes_pb2.Purpose.ValueType(PURPOSES.get(purpose, 0)),
-        unit=UNITS[match["unit"]],
-        period=PERIODS[match["period"]],
+        unit=pb.QuotaUnit.ValueType(UNITS[match["unit"]]),
+        period=pb.QuotaPeriod.ValueType(PERIODS[match["period"]]),
         limit=limit,
     )
 

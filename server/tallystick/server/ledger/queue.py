@@ -213,9 +213,7 @@ class RequestQueue:
             if len(batch.tickets) + len(postponed) >= SCANNED * self._batch_size:
                 break
         for line, ticket in reversed(postponed):
-            line.light.appendleft(ticket)
-            self._count += 1
-            self._bytes += len(ticket.request.call.message)
+            self._put_back(line.light, ticket)
         if batch.tickets:
             self._heavy_next = True
         return batch.tickets
@@ -226,9 +224,7 @@ class RequestQueue:
             batch = _Batch()
             while batch.weight < self._batch_weight and (ticket := self._next(line.heavy)) is not None:
                 if not batch.takes(ticket.request):
-                    line.heavy.appendleft(ticket)
-                    self._count += 1
-                    self._bytes += len(ticket.request.call.message)
+                    self._put_back(line.heavy, ticket)
                     break
                 batch.add(ticket)
             if batch.tickets:
@@ -239,6 +235,12 @@ class RequestQueue:
     def _share(self, member: str, now: float) -> int:
         """How many of a member's requests may be in one batch."""
         return max(self._batch_size // SHARES, 1) if self._others_came(member, now) else SCANNED * self._batch_size
+
+    def _put_back(self, line: deque[Ticket], ticket: Ticket) -> None:
+        """To the place that it was taken from."""
+        line.appendleft(ticket)
+        self._count += 1
+        self._bytes += len(ticket.request.call.message)
 
     def _next(self, line: deque[Ticket]) -> Ticket | None:
         """Takes a ticket off a line; those of callers that have gone or whose deadline has passed are let go."""
