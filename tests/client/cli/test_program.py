@@ -221,8 +221,10 @@ def test_whatever_goes_wrong_is_one_line_and_a_code(cli: Any, system: Any, prepa
 
 
 def test_a_refusal_is_code_4_and_a_wrong_identity_or_command_line_code_2(cli: Any, system: Any) -> None:
+    ran = cli(*["09" if argument == "02" else argument for argument in QUERY])
+    assert (ran.code, ran.err.startswith("tallystick: refused: PURPOSE_NOT_ALLOWED")) == (4, True)
     ran = cli(*["" if argument == "c-1" else argument for argument in QUERY])
-    assert (ran.code, ran.err.startswith("tallystick: refused: FIELD_REQUIRED")) == (4, True)
+    assert (ran.code, ran.err.startswith("tallystick: consent_reference: is missing")) == (2, True)
     ran = cli(*["" if argument == NUMBER else argument for argument in QUERY])
     assert (ran.code, ran.err) == (2, "tallystick: number: give the document's number\n")
     ran = cli("query")

@@ -18,6 +18,7 @@ from tallystick.contract import methods
 from tallystick.contract.violations import Violation
 from tallystick.credit.enums import Purpose
 from tallystick.credit.history import CreditHistory, credit_history_from_message
+from tallystick.credit.validation import stated_violations
 from tallystick.crypto import subject_leaf
 from tallystick.v1 import inquiry_service_pb2
 
@@ -160,11 +161,13 @@ class Inquiries:
 
 
 def _check_sendable(inquiry: Inquiry) -> None:
-    """Raises InputInvalid for what no message can hold; whether a purpose or a consent will do is the exchange's to say."""
+    """Raises InputInvalid for what the exchange would refuse of anybody; which purposes are this member's is its own to say."""
     if not isinstance(inquiry.purpose, int) or not 0 <= inquiry.purpose < 2**31:
         raise InputInvalid("purpose", "CODE_UNKNOWN", "give a Purpose")
-    if not isinstance(inquiry.consent_reference, str) or not inquiry.consent_reference.isascii():
-        raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give 1 to 64 printable ASCII characters without spaces")
+    if not isinstance(inquiry.consent_reference, str):
+        raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give your reference to the written consent as a text")
+    for violation in stated_violations(inquiry.purpose, inquiry.consent_reference):
+        raise InputInvalid(violation.field, violation.reason, violation.description)
 
 
 def _without_faulty(
