@@ -6,6 +6,7 @@ import tallystick.client
 
 PUBLIC = [
     *(
+        "AnswerEvent",
         "AnswerMalformed",
         "AsyncExchange",
         "AuditEntry",
@@ -26,6 +27,7 @@ PUBLIC = [
         "EntryCounts",
         "EntryFilter",
         "EpochRolledBack",
+        "EventHooks",
         "Exchange",
     ),
     *(
@@ -57,6 +59,8 @@ PUBLIC = [
         "ReportOutcome",
         "ReportResult",
         "ReportedBatch",
+        "RequestEvent",
+        "RetryEvent",
         "Server",
         "ServerFault",
         "SignatureCheck",

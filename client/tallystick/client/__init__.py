@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from tallystick.client.identities import Identity
     from tallystick.client.profile.profile import PinnedTokenKey, Profile
     from tallystick.client.profile.servers import Server
+    from tallystick.client.protocol.events import AnswerEvent, EventHooks, RequestEvent, RetryEvent
     from tallystick.client.protocol.receipts import KeptReceipt
     from tallystick.client.protocol.retrying import Patience
     from tallystick.client.session import Options
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
 
 __all__ = [
+    "AnswerEvent",
     "AnswerMalformed",
     "AsyncExchange",
     "AuditEntry",
@@ -95,6 +97,7 @@ __all__ = [
     "EntryCounts",
     "EntryFilter",
     "EpochRolledBack",
+    "EventHooks",
     "Exchange",
     "FileInvalid",
     "Identity",
@@ -134,6 +137,8 @@ __all__ = [
     "ReportOutcome",
     "ReportResult",
     "ReportedBatch",
+    "RequestEvent",
+    "RetryEvent",
     "Server",
     "ServerFault",
     "SignatureCheck",
@@ -217,6 +222,7 @@ _HOMES = {
         "Verdict",
         "Withdrawal",
     ),
+    "tallystick.client.protocol.events": ("AnswerEvent", "EventHooks", "RequestEvent", "RetryEvent"),
     "tallystick.client.protocol.retrying": ("Patience",),
     "tallystick.client.session": ("Options",),
     "tallystick.client.identities": ("Identity",),

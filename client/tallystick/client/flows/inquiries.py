@@ -85,11 +85,11 @@ class Inquiries:
     def __init__(self, tokeniser: Tokeniser) -> None:
         self._tokeniser = tokeniser
 
-    def query(self, inquiry: Inquiry) -> Flow[QueryResult]:
+    def query(self, inquiry: Inquiry, request_id: uuid.UUID | None = None) -> Flow[QueryResult]:
         """One subject."""
+        request_id = new_or_own(request_id)
         _check_sendable(inquiry)
         elements = yield from self._tokeniser.tokens([canonical(inquiry.identity)])
-        request_id = uuid.uuid4()
         request = inquiry_service_pb2.QueryCreditHistoryRequest(
             request_id=request_id.bytes, inquiry=self._message(inquiry, elements[0])
         )
@@ -212,6 +212,16 @@ def read_history(message: inquiry_service_pb2.CreditHistory) -> CreditHistory:
         return credit_history_from_message(message)
     except (ValueError, OverflowError) as error:
         raise AnswerMalformed(f"a credit history cannot be read; a newer package may be needed: {error}") from None
+
+
+def new_or_own(request_id: uuid.UUID | None) -> uuid.UUID:
+    """The caller's own request_id, or a new one. Raises InputInvalid for what is no UUID."""
+    if request_id is None:
+        return uuid.uuid4()
+    if not isinstance(request_id, uuid.UUID):
+        text = "give a uuid.UUID; uuid.uuid5 makes one of a text of your own"
+        raise InputInvalid("request_id", "FIELD_MALFORMED", text)
+    return request_id
 
 
 def receipt_of(answered: Answered[Any]) -> KeptReceipt:
