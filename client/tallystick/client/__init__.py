@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         Withdrawal,
     )
     from tallystick.client.flows.signatures import SignatureCheck, SignatureState
+    from tallystick.client.flows.standing import QuotaStanding, Standing, StandingKey
     from tallystick.client.flows.stated import StatedInquiries
     from tallystick.client.flows.verification import InclusionReport, LogReport
     from tallystick.client.identities import Identity
@@ -129,6 +130,7 @@ __all__ = [
     "Purpose",
     "QueriedBatch",
     "QueryResult",
+    "QuotaStanding",
     "ReceiptFalse",
     "ReceiptMissing",
     "Refused",
@@ -144,6 +146,8 @@ __all__ = [
     "SignatureCheck",
     "SignatureState",
     "SignedCheckpoint",
+    "Standing",
+    "StandingKey",
     "StatedInquiries",
     "Submission",
     "SubmissionDetails",
@@ -229,6 +233,7 @@ _HOMES = {
     "tallystick.client.flows.completeness": ("CompleteList",),
     "tallystick.client.flows.counting": ("CountFilter", "Dimension", "EntryCount", "EntryCounts"),
     "tallystick.client.flows.signatures": ("SignatureCheck", "SignatureState"),
+    "tallystick.client.flows.standing": ("QuotaStanding", "Standing", "StandingKey"),
     "tallystick.client.flows.stated": ("StatedInquiries",),
     "tallystick.client.flows.differences": ("Difference", "DifferenceKind"),
     "tallystick.client.flows.verification": (

@@ -29,6 +29,7 @@ from tallystick.client.flows.reporting import (
     SubmissionDetails,
     Withdrawal,
 )
+from tallystick.client.flows.standing import Standing, standing
 from tallystick.client.flows.verification import InclusionReport, LogReport
 from tallystick.client.identities import AnyIdentity
 from tallystick.client.profile.profile import PinnedTokenKey, Profile
@@ -277,6 +278,12 @@ class AsyncExchange:
     async def check_token_key(self, *, timeout: float | None = None) -> PinnedTokenKey:
         """Compares the pinned token key with the authority's; raises EpochRolledBack or ProfileError where they differ."""
         return await self._driver.run(self._session.tokeniser.check_token_key(), timeout)
+
+    # --- This member ------------------------------------------------------------------------------------------------------------
+
+    async def standing(self, *, server: Server = Server.EXCHANGE, timeout: float | None = None) -> Standing:
+        """How a server sees this member: roles, purposes, keys, what is used of its quotas, and the server's clock."""
+        return await self._driver.run(standing(server), timeout)
 
     # --- Keys -------------------------------------------------------------------------------------------------------------------
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from tallystick.contract.quota_texts import PURPOSES, format_quota, parse_quota
 from tallystick.server.cli.keys import register_profile_key
 from tallystick.server.cli.profile import DevelopmentProfile
 from tallystick.server.cli.session import Session, json_option, new_request_id, open_session, print_json, takes_settings
 from tallystick.server.cli.vocabulary import ROLES, STATES, spell, words
-from tallystick.server.installation.quota_texts import PURPOSES, format_quota, parse_quota
 from tallystick.server.installation.settings import Settings
 from tallystick.v1 import membership_service_pb2 as pb
 
