@@ -191,9 +191,7 @@ def _set(member: pb.Member, *, roles: list[int], purposes: list[int], state: int
 def _refuse_idle_limit(settings: Settings, daily_evaluations: int | None) -> None:
     """An exchange evaluates nothing: a limit that holds nobody must not look like one."""
     if settings.role == "exchange" and daily_evaluations:
-        raise Problem(
-            "--daily-evaluations limits nothing at an exchange: give it at the token authority, or here --quota for queries and reports"
-        )
+        raise Problem("--daily-evaluations limits nothing at an exchange: give it at the token authority, or --quota here")
 
 
 def _tell_what_is_without_effect(settings: Settings, member: pb.Member) -> None:
