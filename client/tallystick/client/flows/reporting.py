@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, InputInvalid, ProfileError
+from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, InputInvalid, LimitExceeded, ProfileError
 from tallystick.client.flows.inquiries import new_or_own, receipt_of
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.identities import AnyIdentity, canonical, input_invalid
@@ -171,7 +171,17 @@ class Reporting:
         results: list[ReportResult | None],
         request_id: uuid.UUID,
     ) -> Flow[None]:
-        elements = yield from self._tokeniser.tokens([each.identity for each in prepared])
+        found, shortage = yield from self._tokeniser.tokens_that_fit([each.identity for each in prepared])
+        if shortage is not None:
+            for each, token in zip(prepared, found, strict=True):
+                if token is None:
+                    results[each.place] = _rejected_here(reports[each.place], _without_token(shortage))
+            prepared = [each for each, token in zip(prepared, found, strict=True) if token is not None]
+            if not prepared:
+                return
+            # The same batch may have more tokens another time: it is another request then.
+            request_id = uuid.uuid5(request_id, " ".join(str(each.place) for each in prepared))
+        elements = [token for token in found if token is not None]
         request = reporting_service_pb2.SubmitReportsRequest(request_id=request_id.bytes)
         for each, element in zip(prepared, elements, strict=True):
             request.reports.add(subject=self._tokeniser.subject(element), account_reference=each.reference, account=each.account)
@@ -302,6 +312,14 @@ def to_timestamp(instant: datetime, field: str) -> Timestamp:
 def _rejected_here(report: Report, error: InputInvalid) -> ReportResult:
     field = f"identity.{error.field}" if isinstance(error, IdentityInvalid) else error.field
     return ReportResult(report, ReportOutcome.REJECTED, (Violation(field, error.reason, error.description),))
+
+
+def _without_token(shortage: LimitExceeded) -> IdentityInvalid:
+    """Why a report is not sent for which the member has no evaluation left."""
+    text = (
+        "no token: the member's evaluations of this day (UTC) are used up; report it again tomorrow, or ask the operator for more"
+    )
+    return IdentityInvalid("number", shortage.reason, text)
 
 
 def _own_field(violation: Violation, position: int) -> Violation:
