@@ -27,6 +27,7 @@ from tallystick.server.installation.key_folder import KeyFolder, ServerKeys
 from tallystick.server.installation.settings import Settings
 from tallystick.server.storage import migration
 from tallystick.server.storage.partitions import MONTHS_AHEAD, evidence_months, month_of, running_month
+from tallystick.server.storage.privileges import compare_rights
 from tallystick.v1 import membership_service_pb2 as pb
 
 EXPIRY_WARNING = timedelta(days=30)
@@ -37,6 +38,8 @@ DURABLE_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")
 MAX_TAIL = 4096
 """Most entries at the log's end whose hashes are computed again."""
 PORT_TIMEOUT = 2.0
+MAX_RIGHTS = 5
+"""Most privileges that are named in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ class Finding:
     check: str
     ok: bool
     text: str
+    warning: bool = False
+    """Nothing is broken, and yet it should be otherwise."""
+
+
+class Caution(Problem):
+    """An answer that is a warning."""
 
 
 def examine(config: Path | None, *, whole_log: bool = False, progress: Progress = lambda *_: None) -> list[Finding]:
@@ -56,6 +65,8 @@ def examine(config: Path | None, *, whole_log: bool = False, progress: Progress 
     def ask(check: str, question: Callable[[], str]) -> bool:
         try:
             findings.append(Finding(check, True, question()))
+        except Caution as caution:
+            findings.append(Finding(check, True, str(caution), warning=True))
         except Problem as problem:
             findings.append(Finding(check, False, str(problem)))
         except psycopg2.Error as error:
@@ -95,6 +106,7 @@ def examine(config: Path | None, *, whole_log: bool = False, progress: Progress 
 
 def _database_questions(settings: Settings, url: str, connection: extensions.connection) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "identity", lambda: _identity(settings, url)
+    yield "role", lambda: _role(settings, connection)
     yield "durability", lambda: _durability(connection)
     yield "clock", lambda: _clock(connection)
     yield "operator", lambda: _operator(settings, connection)
@@ -167,6 +179,32 @@ def _database(connection: extensions.connection, url: str) -> str:
     if not migration.is_at_head(url):
         raise Problem(f"the schema is at {migration.current(url) or 'no revision'}: run tallystickd migrate")
     return f"PostgreSQL {version // 10_000}, schema at revision {migration.head()}"
+
+
+def _role(settings: Settings, connection: extensions.connection) -> str:
+    rights = compare_rights(connection)
+    if rights.lacking:
+        raise Problem(
+            f"{rights.role} may not {_some(rights.lacking)}: run tallystickd migrate --database, as the role that owns the schema"
+        )
+    if settings.embedded_folder is not None:
+        return "the embedded PostgreSQL's only one"
+    if rights.owner:
+        raise Caution(
+            f"{rights.role} {rights.owner}, so who breaks into the server can change the log: let another role own the schema and"
+            ' migrate (docs/operations.md, "Two roles")'
+        )
+    if rights.beyond:
+        raise Caution(
+            f"{rights.role} may do more than serving takes: {_some(rights.beyond)}. Run tallystickd migrate --database as the"
+            " owner; what is left then was granted to PUBLIC, to a role that it is a member of, or by somebody else: revoke it there"
+        )
+    return f"{rights.role} may append to the log, and not change it"
+
+
+def _some(rights: tuple[str, ...]) -> str:
+    more = len(rights) - MAX_RIGHTS
+    return ", ".join(rights[:MAX_RIGHTS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _durability(connection: extensions.connection) -> str:

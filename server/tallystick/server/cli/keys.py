@@ -103,7 +103,8 @@ def list_keys(settings: Settings, member_id: str | None, *, as_json: bool) -> No
         for key in member.keys
     ]
     if as_json:
-        print_json(keys)
+        for key in keys:
+            print_json(key)
         return
     for key in keys:
         state = f"revoked {key['revoke_time']}" if key["revoke_time"] else "good"

@@ -102,9 +102,11 @@ def takes_settings(command: Command) -> Command:
     return cast("Command", run)
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line (JSON Lines).")
 
 
-def print_json(value: Mapping[str, Any] | list[Any]) -> None:
-    """Prints a value for programs to read."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+def print_json(value: Mapping[str, Any]) -> None:
+    """Prints one object on one line, for programs to read; a list is one call for each of its objects."""
+    text = json.dumps(value, ensure_ascii=False)
+    # What a terminal obeys, or a reader takes for the end of a line, can only be inside of a string here.
+    click.echo("".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text))
