@@ -197,7 +197,7 @@ def _role(settings: Settings, connection: extensions.connection) -> str:
     if rights.beyond:
         raise Caution(
             f"{rights.role} may do more than serving takes: {_some(rights.beyond)}. Run tallystickd migrate --database as the"
-            " owner; what is left then was granted to PUBLIC, to a role that it is a member of, or by somebody else: revoke it there"
+            " owner; what is left then was granted to PUBLIC, to a role that it is in, or by somebody else: revoke it there"
         )
     return f"{rights.role} may append to the log, and not change it"
 
