@@ -17,13 +17,14 @@ from psycopg2 import extensions
 from tallystick.crypto import CompactRange, CryptoError, check_element, complete_subtrees, keyid, leaf_hash, root
 from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.server.cli.initialise import WILDCARDS
+from tallystick.server.cli.session import load_keys
 from tallystick.server.cli.whole_log import advised, summary, walk
 from tallystick.server.errors import Problem
 from tallystick.server.examination.examination import Progress
 from tallystick.server.installation.certificates import certificate_names, check_pair, load_certificate
 from tallystick.server.installation.database import clock, connect, database_url, first_line
 from tallystick.server.installation.identity import check_identity
-from tallystick.server.installation.key_folder import KeyFolder, ServerKeys
+from tallystick.server.installation.key_folder import KeyFolder
 from tallystick.server.installation.settings import Settings
 from tallystick.server.storage import migration
 from tallystick.server.storage.partitions import MONTHS_AHEAD, evidence_months, month_of, running_month
@@ -228,8 +229,8 @@ def _clock(connection: extensions.connection) -> str:
 
 
 def _operator(settings: Settings, connection: extensions.connection) -> str:
-    keys: ServerKeys = KeyFolder(settings.key_folder).load()
-    public_key = raw_public_key(keys.operator_key)
+    public_key = raw_public_key(load_keys(settings).operator_key)
+    key = "operator.key" if settings.operator_key is None else str(settings.operator_key)
     rows = _fetch(
         connection,
         "SELECT member.state, member.roles, key.revoke_time IS NULL"
@@ -241,13 +242,13 @@ def _operator(settings: Settings, connection: extensions.connection) -> str:
         raise Problem("nobody is admitted yet: run tallystickd migrate")
     if not rows:
         raise Problem(
-            f"operator.key is not registered for {settings.operator}: restore operator.key from a backup, correct operator,"
-            " or let another operator add the key"
+            f"{key} is not registered for {settings.operator}: restore it from a backup, correct operator or operator_key, or let"
+            " another operator add the key"
         )
     ((state, roles, good),) = rows
     if state != pb.MEMBER_STATE_ACTIVE or pb.ROLE_OPERATOR not in roles or not good:
         raise Problem(f"{settings.operator} may not administer: let another operator activate it or add a key")
-    return f"{settings.operator} may administer with operator.key"
+    return f"{settings.operator} may administer with {key}"
 
 
 def _partitions(connection: extensions.connection) -> str:
