@@ -96,7 +96,10 @@ def _grants(connection: extensions.connection, role: str) -> Iterator[sql.Compos
             on = sql.Identifier(table)
             yield sql.SQL("GRANT {} {} ON {}.{} TO {}").format(sql.SQL(privilege), columns, schema, on, to)
     for function in FUNCTIONS:
-        yield sql.SQL("GRANT EXECUTE ON FUNCTION {}.{} TO {}").format(schema, sql.Identifier(function), to)
+        name = sql.SQL("{}.{}").format(schema, sql.Identifier(function))
+        # A dump that was restored without its rights leaves the functions open to everybody.
+        yield sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC").format(name)
+        yield sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(name, to)
 
 
 def _listed(allowed: Allowed) -> Iterator[tuple[str, sql.Composable]]:
