@@ -20,6 +20,7 @@ import pytest
 from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg2 import extensions
+from tests.docker.alarms import Alarm, alarms
 
 from tallystick.server.cli.program import run
 from tallystick.server.installation.settings import Settings
@@ -192,6 +193,23 @@ def test_every_step_of_the_upkeep_is_reported_and_documented(running: Running) -
     rows = re.findall(r"^\| ([a-z ]+) \| (\d+) (s|min|h) \|", OPERATIONS, re.MULTILINE)
     written = {step: int(number) * {"s": 1, "min": 60, "h": 3600}[unit] for step, number, unit in rows}
     assert {step: written.get(step) for step in periods} == periods
+
+
+@pytest.mark.parametrize("alarm", alarms(), ids=lambda alarm: alarm.name)
+def test_every_series_that_an_alarm_reads_is_served(running: Running, alarm: Alarm) -> None:
+    samples = running.scrape().samples
+    labels = set()
+    for selector in alarm.selectors:
+        found = [sample.labels for sample in samples if sample.name == selector.metric]
+        assert found, selector.metric
+        labels |= set(found[0])
+        for label, operator, value in selector.matchers:
+            # A value that no series ever has would make a rule that never fires, or always.
+            wanted = set(value.split("|")) if operator in ("=~", "!~") else {value}
+            assert wanted <= {each[label] for each in found}, selector
+    assert alarm.selectors
+    assert alarm.summed_over <= labels
+    assert alarm.named_labels <= (labels - alarm.summed_over) | {"instance"}
 
 
 def test_a_worker_that_dies_is_counted(running: Running) -> None:
