@@ -292,22 +292,25 @@ class FakeServer:
         return submission
 
     def QueryCreditHistory(self, request: Any) -> Message:  # noqa: N802
-        if not request.inquiry.consent_reference:
-            raise FakeRefusal("INVALID_ARGUMENT", "FIELD_REQUIRED", ("inquiry.consent_reference", "FIELD_REQUIRED"))
+        self._check_purposes({"inquiry": request.inquiry})
         return inquiry_service_pb2.QueryCreditHistoryResponse(credit_history=self._history(request.inquiry.subject.element))
 
     def BatchQueryCreditHistories(self, request: Any) -> Message:  # noqa: N802
         assert 1 <= len(request.inquiries) <= 200
-        faulty = [
-            (f"inquiries[{place}].consent_reference", "FIELD_REQUIRED")
-            for place, inquiry in enumerate(request.inquiries)
-            if not inquiry.consent_reference
-        ]
-        if faulty:
-            raise FakeRefusal("INVALID_ARGUMENT", "FIELD_REQUIRED", *faulty)
+        self._check_purposes({f"inquiries[{place}]": inquiry for place, inquiry in enumerate(request.inquiries)})
         return inquiry_service_pb2.BatchQueryCreditHistoriesResponse(
             credit_histories=[self._history(inquiry.subject.element) for inquiry in request.inquiries]
         )
+
+    def _check_purposes(self, inquiries: dict[str, Any]) -> None:
+        """The member may ask for every purpose but one."""
+        denied = [
+            (f"{field}.purpose", "PURPOSE_NOT_ALLOWED")
+            for field, inquiry in inquiries.items()
+            if inquiry.purpose == codes_pb2.PURPOSE_JUDICIAL_INVESTIGATION
+        ]
+        if denied:
+            raise FakeRefusal("PERMISSION_DENIED", "PURPOSE_NOT_ALLOWED", *denied)
 
     def _history(self, element: bytes) -> inquiry_service_pb2.CreditHistory:
         accounts = list(self.accounts.get(element, {}).values())

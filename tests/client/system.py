@@ -100,7 +100,7 @@ def write_profile(folder: Path, key: Ed25519PrivateKey, exchange: FakeServer, au
             f'checkpoint_key = "{raw(server.checkpoint_key).hex()}"',
         ]
         if server is authority:
-            lines += [f'public_key = "{public_key(server.token_key).hex()}"', f"sequence = {server.sequence}"]
+            lines += [f'token_public_key = "{public_key(server.token_key).hex()}"', f"token_sequence = {server.sequence}"]
         _write(folder / f"{name}.toml", "\n".join(lines).encode())
 
 

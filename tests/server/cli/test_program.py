@@ -73,10 +73,10 @@ def test_a_subject_is_erased_by_a_token_from_standard_input(
         return tallystickd("--config", config, "subject", "erase", *options)
 
     token = blind(b"somebody").element.hex()
-    authority_key = json.loads(tallystickd("--config", server, "public", "--json")[1])["public_key"]
+    authority_key = json.loads(tallystickd("--config", server, "public", "--json")[1])["token_public_key"]
     code, _, errors = tallystickd(
         *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log"),
-        *("--database", fresh_database, "--authority-public-key", authority_key),
+        *("--database", fresh_database, "--token-public-key", authority_key),
     )
     assert (code, errors) == (0, "")
     exchange = tmp_path / "exchange" / "tallystickd.toml"
@@ -205,7 +205,7 @@ def test_what_a_member_cannot_use_is_told(server: Path, tallystickd: Run) -> Non
 def test_an_inquirer_without_purposes_is_told(tallystickd: Run, tmp_path: Path, empty_database: str) -> None:
     code, _, errors = tallystickd(
         *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log"),
-        *("--authority-public-key", TOKEN_KEY, "--database", empty_database),
+        *("--token-public-key", TOKEN_KEY, "--database", empty_database),
     )
     assert (code, errors) == (0, "")
     file = tmp_path / "exchange" / "tallystickd.toml"
@@ -216,6 +216,10 @@ def test_an_inquirer_without_purposes_is_told(tallystickd: Run, tmp_path: Path, 
     assert "can query nothing without purposes" in errors
     code, _, errors = tallystickd("member", "update", "bank-a", "--roles", "inquirer", "--purposes", "all", "--config", file)
     assert (code, errors) == (0, "")
+    for command in (["create", "bank-b", "--name", "B", "--roles", "inquirer"], ["update", "bank-a"]):
+        code, _, errors = tallystickd("member", *command, "--daily-evaluations", "5", "--config", file)
+        assert (code, "--daily-evaluations limits nothing at an exchange" in errors) == (1, True)
+    assert tallystickd("member", "update", "bank-a", "--daily-evaluations", "0", "--config", file)[0] == 0
 
 
 @pytest.mark.parametrize("command", [["member", "list"], ["serve"], ["doctor"], ["migrate"]])
@@ -322,7 +326,7 @@ def test_a_server_from_nothing_to_its_end(tallystickd: Run, short_folder: Path) 
         "init", folder, "--role", "token-authority", "--origin", "a.example/log", "--listen", "127.0.0.1:0"
     )
     assert code == 0
-    assert "--authority-public-key" in output
+    assert "--token-public-key" in output
     file = folder / "tallystickd.toml"
     create = ("member", "create", "bank-a", "--name", "A", "--roles", "auditor", "--config", file, "--address", "localhost:1")
     assert tallystickd(*create, "--dev-profile", short_folder / "bank-a")[0] == 0

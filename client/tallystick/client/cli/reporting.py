@@ -13,6 +13,7 @@ import click
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
+from tallystick.client.cli.meanings import epilog, identity_types, withdrawal_reasons
 from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity, standard_input
 from tallystick.client.cli.runs import Run
 from tallystick.client.exchange import Exchange
@@ -170,10 +171,10 @@ class _Tally:
             )
 
 
-@click.command()
+@click.command(epilog=epilog(withdrawal_reasons(), identity_types()))
 @identity_options(required=True)
 @click.option("--account", required=True, help="Your own account number; only a keyed hash of it is sent.")
-@click.option("--reason", callback=read_as(cells.code(WithdrawalReason)), required=True, help="Why it is withdrawn.")
+@click.option("--reason", callback=read_as(cells.code(WithdrawalReason)), required=True, help="Why: of the list below.")
 @click.option("--as-of", callback=read_as(cells.instant), help="Reports as of this instant or earlier are dead. [default: now]")
 @click.option("--as-spelled", is_flag=True, help="The account as it was before numbers were normalised.")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipt here.")

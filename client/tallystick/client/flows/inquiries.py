@@ -18,6 +18,7 @@ from tallystick.contract import methods
 from tallystick.contract.violations import Violation
 from tallystick.credit.enums import Purpose
 from tallystick.credit.history import CreditHistory, credit_history_from_message
+from tallystick.credit.validation import stated_violations
 from tallystick.crypto import subject_leaf
 from tallystick.v1 import inquiry_service_pb2
 
@@ -84,11 +85,11 @@ class Inquiries:
     def __init__(self, tokeniser: Tokeniser) -> None:
         self._tokeniser = tokeniser
 
-    def query(self, inquiry: Inquiry) -> Flow[QueryResult]:
+    def query(self, inquiry: Inquiry, request_id: uuid.UUID | None = None) -> Flow[QueryResult]:
         """One subject."""
+        request_id = new_or_own(request_id)
         _check_sendable(inquiry)
         elements = yield from self._tokeniser.tokens([canonical(inquiry.identity)])
-        request_id = uuid.uuid4()
         request = inquiry_service_pb2.QueryCreditHistoryRequest(
             request_id=request_id.bytes, inquiry=self._message(inquiry, elements[0])
         )
@@ -160,11 +161,13 @@ class Inquiries:
 
 
 def _check_sendable(inquiry: Inquiry) -> None:
-    """Raises InputInvalid for what no message can hold; whether a purpose or a consent will do is the exchange's to say."""
+    """Raises InputInvalid for what the exchange would refuse of anybody; which purposes are this member's is its own to say."""
     if not isinstance(inquiry.purpose, int) or not 0 <= inquiry.purpose < 2**31:
         raise InputInvalid("purpose", "CODE_UNKNOWN", "give a Purpose")
-    if not isinstance(inquiry.consent_reference, str) or not inquiry.consent_reference.isascii():
-        raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give 1 to 64 printable ASCII characters without spaces")
+    if not isinstance(inquiry.consent_reference, str):
+        raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give your reference to the written consent as a text")
+    for violation in stated_violations(inquiry.purpose, inquiry.consent_reference):
+        raise InputInvalid(violation.field, violation.reason, violation.description)
 
 
 def _without_faulty(
@@ -209,6 +212,16 @@ def read_history(message: inquiry_service_pb2.CreditHistory) -> CreditHistory:
         return credit_history_from_message(message)
     except (ValueError, OverflowError) as error:
         raise AnswerMalformed(f"a credit history cannot be read; a newer package may be needed: {error}") from None
+
+
+def new_or_own(request_id: uuid.UUID | None) -> uuid.UUID:
+    """The caller's own request_id, or a new one. Raises InputInvalid for what is no UUID."""
+    if request_id is None:
+        return uuid.uuid4()
+    if not isinstance(request_id, uuid.UUID):
+        text = "give a uuid.UUID; uuid.uuid5 makes one of a text of your own"
+        raise InputInvalid("request_id", "FIELD_MALFORMED", text)
+    return request_id
 
 
 def receipt_of(answered: Answered[Any]) -> KeptReceipt:

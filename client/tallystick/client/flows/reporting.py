@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, InputInvalid, ProfileError
-from tallystick.client.flows.inquiries import receipt_of
+from tallystick.client.flows.inquiries import new_or_own, receipt_of
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.identities import AnyIdentity, canonical, input_invalid
 from tallystick.client.protocol.calls import Call, Flow, Method, ask
@@ -142,6 +142,7 @@ class Reporting:
     def submit(self, reports: Sequence[Report], request_id: uuid.UUID | None = None) -> Flow[list[ReportResult]]:
         """One batch, within the limits of `cut`; each report is accepted or rejected by itself. A batch that was sent before, under
         the same `request_id`, is answered as it was then."""
+        request_id = new_or_own(request_id)
         results: list[ReportResult | None] = [None] * len(reports)
         prepared = []
         for place, report in enumerate(reports):
@@ -150,7 +151,7 @@ class Reporting:
             except InputInvalid as error:
                 results[place] = _rejected_here(report, error)
         if prepared:
-            yield from self._send(reports, prepared, results, request_id or uuid.uuid4())
+            yield from self._send(reports, prepared, results, request_id)
         return [result for result in results if result is not None]
 
     def submit_numbered(self, run: uuid.UUID) -> Callable[[NumberedReports], Flow[list[ReportedBatch]]]:
@@ -214,10 +215,11 @@ class Reporting:
         as_of: datetime,
         *,
         as_spelled: bool = False,
+        request_id: uuid.UUID | None = None,
     ) -> Flow[Withdrawal]:
         """Withdraws one account as of an instant."""
+        request_id = new_or_own(request_id)
         elements = yield from self._tokeniser.tokens([canonical(identity)])
-        request_id = uuid.uuid4()
         request = reporting_service_pb2.WithdrawAccountRequest(
             request_id=request_id.bytes,
             subject=self._tokeniser.subject(elements[0]),

@@ -105,7 +105,7 @@ class Tokeniser:
             raise EpochRolledBack(f"the token authority went back to key epoch {key.sequence}; epoch {pinned.sequence} is pinned")
         if key.sequence > pinned.sequence:
             raise ProfileError(
-                f"the token authority is now at key epoch {key.sequence}: check its new public_key out of band, "
+                f"the token authority is now at key epoch {key.sequence}: check its new token_public_key out of band, "
                 "then put both into token-authority.toml"
             )
         if key.public_key != pinned.public_key:

@@ -15,10 +15,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tallystick.contract.quota_texts import parse_quota
 from tallystick.crypto.key_registration import MEMBER_ID
 from tallystick.crypto.origins import is_origin
 from tallystick.server.errors import Problem
-from tallystick.server.installation.quota_texts import parse_quota
 
 ENVIRONMENT_PREFIX = "TALLYSTICK_"
 CONFIG_VARIABLE = "TALLYSTICK_CONFIG"

@@ -223,17 +223,16 @@ class BatchQueryCreditHistories(Operation):
 
 
 def _purpose_refusal(work: Work) -> Refusal | None:
+    """Names each inquiry of a purpose that is not the member's: its sender then sends the others, once."""
+    single = isinstance(work.message, inquiry_service_pb2.QueryCreditHistoryRequest)
+    violations = []
     for i, subject in enumerate(work.request.subjects):
         if subject.purpose not in work.caller.purposes:
             name = codes_pb2.Purpose.Name(codes_pb2.Purpose.ValueType(subject.purpose)).removeprefix("PURPOSE_")
-            single = isinstance(work.message, inquiry_service_pb2.QueryCreditHistoryRequest)
             where = "inquiry.purpose" if single else f"inquiries[{i}].purpose"
-            return Refusal.of_field(
-                errors_pb2.ERROR_REASON_PURPOSE_NOT_ALLOWED,
-                where,
-                f"this member may not query for {name}; ask the operator",
-            )
-    return None
+            text = f"this member may not query for {name}; ask the operator"
+            violations.append(Violation(where, "PURPOSE_NOT_ALLOWED", text))
+    return refuse_violations(violations) if violations else None
 
 
 def _too_large(limit: int) -> Refusal:
