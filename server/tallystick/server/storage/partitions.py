@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
 
@@ -14,7 +15,7 @@ MONTHS_AHEAD = 2
 _OVERTAKEN = (errors.DuplicateTable, errors.DuplicateObject, errors.UniqueViolation)
 """How PostgreSQL says that somebody else has made a table meanwhile: by its name, its row type, or the index of either."""
 
-_NAME = re.compile(r"evidence_(\d{4})_(\d{2})")
+_NAME = re.compile(r"evidence_(\d{4})_(0[1-9]|1[0-2])", re.ASCII)
 
 
 def month_of(day: date, offset: int = 0) -> date:
@@ -30,8 +31,27 @@ def evidence_months(connection: extensions.connection) -> list[date]:
             "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
             " AND relname ~ '^evidence_[0-9]{4}_[0-9]{2}$'"
         )
-        names = [_NAME.fullmatch(name) for (name,) in cursor.fetchall()]
-    return sorted(date(int(match[1]), int(match[2]), 1) for match in names if match)
+        return _months(name for (name,) in cursor.fetchall())
+
+
+def attached_months(connection: extensions.connection) -> list[date]:
+    """The months that have a partition to write to; oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
+            " WHERE inhparent = 'evidence'::regclass AND NOT inhdetachpending"
+        )
+        return _months(name for (name,) in cursor.fetchall())
+
+
+def evidence_month_of(relation: str) -> date | None:
+    """The month whose partition a table is, by its name; None for any other table."""
+    match = _NAME.fullmatch(relation)
+    return date(int(match[1]), int(match[2]), 1) if match else None
+
+
+def _months(relations: Iterable[str]) -> list[date]:
+    return sorted(month for relation in relations if (month := evidence_month_of(relation)))
 
 
 def running_month(connection: extensions.connection) -> date:
