@@ -100,7 +100,7 @@ def screen(
     applicants = read_applicants(file, encoding)
     with ExitStack() as stack:
         exchange = stack.enter_context(tool.exchange())
-        run = Run(tool, exchange.profile.state_folder, "screen", file, (encoding,), resume=resume)
+        run = Run(tool, exchange.profile.state_folder, "screen", file, (encoding, policy), resume=resume)
         writer = stack.enter_context(DecisionWriter(out, resume_at=run.progress.output_bytes if resume else None))
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
         stack.enter_context(run)
