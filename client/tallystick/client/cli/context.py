@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +15,10 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import click
 from rich.console import Console
 
+from tallystick.client.cli.process import drop_output
 from tallystick.client.exceptions import FileInvalid
 from tallystick.client.exchange import Exchange
-from tallystick.client.files.places import is_written_in_place, open_in_place
+from tallystick.client.files.places import STANDARD_OUTPUT, descriptor_of, is_written_in_place, open_in_place
 from tallystick.client.profile.profile import PROFILE_VARIABLE
 from tallystick.client.protocol.receipts import MAX_RECEIPT_BYTES, KeptReceipt
 
@@ -60,9 +62,38 @@ class Tool:
     remarks: Console = field(default_factory=lambda: _console(stderr=True))
     """Standard error: progress, and what else a person should know."""
 
-    def exchange(self) -> Exchange:
-        """The exchange of the profile."""
-        return self.open_exchange(self.profile)
+    @contextmanager
+    def exchange(self) -> Iterator[Exchange]:
+        """The exchange of the profile. Who presses Ctrl-C does not wait until what is under way has come to its end."""
+        exchange = self.open_exchange(self.profile)
+        try:
+            yield exchange
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            exchange.close()
+            raise
+        exchange.close()
+
+    @contextmanager
+    def beside(self, *outputs: Path | None) -> Iterator[None]:
+        """Where standard output is one of the files that a command writes, whatever else goes there goes to standard error."""
+        if any(path is not None and descriptor_of(path) == STANDARD_OUTPUT for path in outputs):
+            with redirect_stdout(sys.stderr):
+                yield
+        else:
+            yield
+
+    def conclude(self, show: Callable[[], None]) -> None:
+        """Shows what became of a command that has had its effect. Where standard output does not take it, standard error does: the
+        exit code is that of what happened."""
+        try:
+            show()
+        except OSError as error:
+            drop_output()
+            self.remark(f"standard output: {error.strerror or error}; what should be there is this:")
+            with redirect_stdout(sys.stderr):
+                show()
 
     def end_list(self, *, more: bool) -> None:
         """Says of a list that was cut that it was: beneath the list, so that a saved one says it too; apart from JSON's objects."""

@@ -56,8 +56,13 @@ def plain(value: Any) -> Any:
 
 
 def write_json(value: Any) -> None:
-    """One line of JSON on standard output. What would steer a terminal, or turn its text round, is escaped; letters are not."""
+    """One line of JSON on standard output. What would steer a terminal, or turn its text round, is escaped; letters are not, unless
+    standard output cannot take them."""
     text = json.dumps(plain(value), ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(plain(value))
     # Escaped as JSON escapes: with a surrogate pair beyond U+FFFF.
     sys.stdout.write("".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text) + "\n")
     sys.stdout.flush()
@@ -140,7 +145,11 @@ def progress(console: Console, what: str) -> Iterator[Counter]:
     counter: Counter = _Lines(console, what)
     try:
         if console.is_terminal:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            columns = (
+                SpinnerColumn("dots" if console.encoding.startswith("utf") else "line"),
+                TextColumn("{task.description}"),
+                TimeElapsedColumn(),
+            )
             with Progress(*columns, console=console, transient=True) as shown:
                 counter = _Live(shown, what)
                 yield counter

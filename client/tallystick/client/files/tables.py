@@ -54,10 +54,7 @@ class TableWriter:
             self._writer = self._open_parquet() if self._parquet else self._open_csv(resume_at)
 
     def _check_resumable(self, resume_at: int) -> None:
-        if self._in_place:
-            raise FileInvalid(f"{self._place}: is no file, so that what is gone is gone; begin anew, without --resume")
-        if self._parquet:
-            raise FileInvalid(f"{self._place}: only a CSV file can be gone on with; begin anew, without --resume")
+        check_resumable(self._place)
         if not self._path.is_file() or self._path.stat().st_size < resume_at:
             raise FileInvalid(f"{self._path}: what the earlier run wrote is not there any more; begin anew, without --resume")
 
@@ -166,6 +163,14 @@ def _cell(value: str | int | None) -> str | int:
 def unquoted(text: str) -> str:
     """A cell of CSV as it was before it was kept from being a formula."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def check_resumable(path: Path) -> None:
+    """Raises FileInvalid for an output of which nothing is left to go on with."""
+    if is_written_in_place(path):
+        raise FileInvalid(f"{path}: is no file, so what was written there is gone; begin anew, without --resume")
+    if path.suffix.lower() in PARQUET_SUFFIXES:
+        raise FileInvalid(f"{path}: only a CSV file can be gone on with; begin anew, without --resume")
 
 
 def partial_of(path: Path) -> Path:
