@@ -15,6 +15,7 @@ _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}(-01)?", re.ASCII)
 _MAX_LIST = 100
 
 V = TypeVar("V")
+W = TypeVar("W")
 E = TypeVar("E", bound=IntEnum)
 
 
@@ -34,6 +35,8 @@ class Cells:
     def __init__(self, positions: dict[str, int], cells: list[str]) -> None:
         self._positions = positions
         self._cells = cells
+        self.faults: list[CellInvalid] = []
+        """What `take` could not read."""
 
     def text(self, column: str) -> str:
         """The cell's text; "" if the file has no such column."""
@@ -50,9 +53,17 @@ class Cells:
         except ValueError as error:
             raise CellInvalid(column, "FIELD_MALFORMED", str(error)) from None
 
-    def optional(self, column: str, parse: Callable[[str], V]) -> V | None:
-        """A cell that may be empty, which is "not known"."""
-        return self.read(column, parse) if self.text(column) else None
+    def take(self, column: str, parse: Callable[[str], V], otherwise: W) -> V | W:
+        """A cell that must be there, or `otherwise` and one fault more: who corrects a row wants to know all of them."""
+        try:
+            return self.read(column, parse)
+        except CellInvalid as fault:
+            self.faults.append(fault)
+            return otherwise
+
+    def take_optional(self, column: str, parse: Callable[[str], V]) -> V | None:
+        """The same of a cell that may be empty."""
+        return self.take(column, parse, None) if self.text(column) else None
 
 
 def whole(text: str) -> int:
