@@ -20,6 +20,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from tallystick.credit.codes import disposition_code
+from tallystick.credit.enums import AccountType, AssetQuality, CollectionStage, Disposition
+
 T = TypeVar("T")
 
 _NARROW = 90
@@ -31,8 +34,15 @@ _PLAIN_INTERVAL = 10.0
 
 
 def plain(value: Any) -> Any:
-    """A result as JSON has it: enums by their names in lower case, bytes in hexadecimal, times in ISO 8601."""
+    """A result as JSON has it: bytes in hexadecimal, times in ISO 8601, enums by their names in lower case; but account types and
+    dispositions by the trade's codes, as a file of accounts and a policy have them, and what is not known as null."""
     match value:
+        case AccountType() | Disposition() | AssetQuality() | CollectionStage() if not value:
+            return None
+        case AccountType():
+            return value.name
+        case Disposition():
+            return disposition_code(value)
         case IntEnum():
             return value.name.lower()
         case Enum():

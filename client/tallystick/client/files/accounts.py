@@ -21,7 +21,6 @@ from tallystick.client.files.survey import survey
 from tallystick.client.flows.reporting import Report, faults_of
 from tallystick.client.identities import ORGANISATION, PERSON, Identity
 from tallystick.contract.violations import Violation
-from tallystick.credit.codes import disposition_from_code
 from tallystick.credit.enums import (
     AccountType,
     AnnotationType,
@@ -204,7 +203,7 @@ class _Gathered:
         amount = self._amount
         month = AccountMonth(
             month=row.take("month", cells.month, dt.date.min),
-            disposition=row.take("disposition", disposition_from_code, Disposition.UNSPECIFIED),
+            disposition=row.take("disposition", cells.disposition, Disposition.UNSPECIFIED),
             days_past_due=row.take_optional("days_past_due", cells.count),
             overdue_amount=row.take_optional("overdue_amount", amount),
             billed_amount=row.take_optional("billed_amount", amount),

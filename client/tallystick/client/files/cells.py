@@ -10,6 +10,9 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from tallystick.credit.codes import disposition_from_code
+from tallystick.credit.enums import Disposition
+
 _WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}(-01)?", re.ASCII)
 _MAX_LIST = 100
@@ -126,6 +129,17 @@ def code(kind: type[E], *, numbers: bool = True) -> Callable[[str], E]:
     return parse
 
 
+def disposition(text: str) -> Disposition:
+    """A month's disposition by the trade's code or by its name, in any letter case: "N" or "paid_as_agreed"."""
+    try:
+        return disposition_from_code(text.upper())
+    except ValueError as error:
+        try:
+            return _named_disposition(text)
+        except ValueError:
+            raise error from None
+
+
 def objects(text: str) -> list[dict[str, Any]]:
     """A JSON list of objects."""
     try:
@@ -137,3 +151,6 @@ def objects(text: str) -> list[dict[str, Any]]:
     if len(values) > _MAX_LIST:
         raise ValueError(f"must not list more than {_MAX_LIST}")
     return values
+
+
+_named_disposition = code(Disposition, numbers=False)
