@@ -51,18 +51,23 @@ def refuse_violations(violations: Sequence[Violation]) -> Refusal:
 
 def encode_status(refusal: Refusal) -> bytes:
     """The serialised google.rpc.Status of a refusal: what `grpc-status-details-bin` carries and the log commits to."""
-    details = [_packed(error_details_pb2.ErrorInfo(reason=refusal.reason_name, domain=ERROR_DOMAIN))]
-    if refusal.violations:
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=v.field, reason=v.reason, description=v.description)
-            for v in refusal.violations
-        ]
-        details.append(_packed(error_details_pb2.BadRequest(field_violations=violations)))
-    if refusal.retry_after is not None:
-        delay = Duration(nanos=int(refusal.retry_after * 1e9) % 10**9, seconds=int(refusal.retry_after))
-        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     code = BY_VALUE[refusal.reason].code
-    status: bytes = status_pb2.Status(code=code, message=refusal.message, details=details).SerializeToString(deterministic=True)
+    return status_bytes(code, refusal.reason_name, refusal.message, refusal.violations, refusal.retry_after)
+
+
+def status_bytes(code: int, reason: str, message: str, violations: Sequence[Violation], retry_after: float | None) -> bytes:
+    """The same from its parts."""
+    details = [_packed(error_details_pb2.ErrorInfo(reason=reason, domain=ERROR_DOMAIN))]
+    if violations:
+        told = [
+            error_details_pb2.BadRequest.FieldViolation(field=v.field, reason=v.reason, description=v.description)
+            for v in violations
+        ]
+        details.append(_packed(error_details_pb2.BadRequest(field_violations=told)))
+    if retry_after is not None:
+        delay = Duration(nanos=int(retry_after * 1e9) % 10**9, seconds=int(retry_after))
+        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
+    status: bytes = status_pb2.Status(code=code, message=message, details=details).SerializeToString(deterministic=True)
     return status
 
 
