@@ -9,10 +9,10 @@ class Clock:
     """The machine's clock, or one that stands where a test has put it; waiting takes no time, and moves either on."""
 
     def __init__(self, now: datetime | None = None) -> None:
-        if now is not None and now.tzinfo is None:
-            raise ValueError("now: give an instant with a time zone")
-        self._stands_at = now
+        self._stands_at: datetime | None = None
         self._passed = timedelta()
+        if now is not None:
+            self.stand_at(now)
         self.waits: list[float] = []
         """How many seconds were waited for, each time."""
 
@@ -23,6 +23,12 @@ class Clock:
     def __call__(self) -> float:
         """The same in seconds since 1970."""
         return self.now().timestamp()
+
+    def stand_at(self, now: datetime) -> None:
+        """Puts the clock to an instant, where it stands but for what is waited and advanced."""
+        if now.tzinfo is None:
+            raise ValueError("now: give an instant with a time zone")
+        self._stands_at, self._passed = now, timedelta()
 
     def advance(self, passed: timedelta) -> None:
         """Lets time pass."""

@@ -122,6 +122,7 @@ def test_a_complete_list_goes_into_a_file_too(cli: Any, tmp_path: Path) -> None:
 
 
 def test_a_complete_list_does_not_call_made_up_what_nobody_can_open(cli: Any, system: Any) -> None:
+    system.memory.clock.stand_at(datetime(2025, 10, 9, tzinfo=UTC))
     for _ in range(2):
         cli(*QUERY)
     (token,) = {subject[1].hex() for logged in system.exchange.log.entries for subject in logged.subjects}
@@ -134,7 +135,7 @@ def test_a_complete_list_does_not_call_made_up_what_nobody_can_open(cli: Any, sy
 
     system.exchange.tamper_answer = dropped
     for by in (("--consent", "c-1"), ("--token", token)):
-        (found,) = cli("audit", "list", *by, "--to", "2099-01-01", "--complete", "--json").json
+        (found,) = cli("audit", "list", *by, "--to", "2026-01-01", "--complete", "--json").json
         assert (found["complete"], found["invented"]) == (True, [])
         assert [entry["index"] for entry in found["unopened"]] == [0]
         assert 1 in [entry["index"] for entry in found["entries"]]
