@@ -163,7 +163,7 @@ cover: $(VENV)/.installed ## Branch coverage of the fast tests
 
 .PHONY: docs
 docs: $(VENV)/.installed ## API reference of the SDK, in build/docs
-	$(BIN)/python -m pdoc --output-directory build/docs tallystick.client
+	$(BIN)/python -m pdoc --output-directory build/docs tallystick.client tallystick.testing
 
 .PHONY: dist
 dist: $(VENV)/.installed ## sdist and wheel, checked

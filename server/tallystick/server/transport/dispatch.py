@@ -13,9 +13,9 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from tallystick.contract.reasons import BY_NAME, REASONS, Logged
+from tallystick.contract.refusals import encode_status
 from tallystick.contract.wire import RECEIPT_KEY, STATUS_KEY
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.status import encode_status
 from tallystick.server.requests.calls import Answer, Call
 from tallystick.server.service import PublicMethod, Service
 from tallystick.server.telemetry.metrics import CALL_SECONDS, CALLS, UNLOGGED

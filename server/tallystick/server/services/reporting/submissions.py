@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from tallystick.contract.limits import REQUEST_ID_BYTES
 from tallystick.contract.methods import GET_SUBMISSION, LIST_SUBMISSIONS
+from tallystick.contract.request_fields import check_page_size, page_size
+from tallystick.credit.requests import check_submission_asked_for, no_such_submission
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.services.page_tokens import PageTokens
-from tallystick.server.services.request_fields import check_page_size, page_size
 from tallystick.server.storage.connection import Connection
-from tallystick.v1 import errors_pb2
 from tallystick.v1 import reporting_service_pb2 as pb
 
 _GET = """
@@ -39,12 +38,7 @@ class GetSubmission(Operation):
     contract = GET_SUBMISSION
 
     def validate(self, message: Any, now: datetime) -> None:
-        if len(message.submission_request_id) != REQUEST_ID_BYTES:
-            raise Refusal.of_field(
-                errors_pb2.ERROR_REASON_FIELD_MALFORMED,
-                "submission_request_id",
-                "must be the submission's request_id, a UUID as 16 bytes",
-            )
+        check_submission_asked_for(message)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         asked = sorted({(work.caller.member, work.message.submission_request_id) for work in works})
@@ -53,9 +47,7 @@ class GetSubmission(Operation):
         for work in works:
             row = found.get((work.caller.member, work.message.submission_request_id))
             if row is None:
-                work.refusal = Refusal(
-                    errors_pb2.ERROR_REASON_NOT_FOUND, "this member made no such submission, or it is too long ago"
-                )
+                work.refusal = no_such_submission()
                 continue
             *summary, answer = row
             verdicts = pb.SubmitReportsResponse.FromString(answer).verdicts
