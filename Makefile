@@ -53,6 +53,10 @@ test: $(VENV)/.installed ## Run the fast tests
 faults: $(VENV)/.installed ## Run the slow tests: load, and servers killed under it
 	$(BIN)/python -m pytest -m slow
 
+.PHONY: million
+million: $(VENV)/.installed ## Report a million rows, ended four times in the middle and gone on with
+	TALLYSTICK_TEST_ROWS=1000000 $(BIN)/python -m pytest -m slow -s tests/load/test_interrupted_runs.py
+
 .PHONY: bench
 bench: $(VENV)/.installed ## Measure, each figure beside its peer's
 	$(BIN)/python -m benchmarks.run

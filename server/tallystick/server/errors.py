@@ -24,6 +24,8 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
     violations: Sequence[Violation] = ()
     retry_after: float | None = None
     """Seconds after which the same request may be sent again; None if it had better not be."""
+    left: int | None = None
+    """For a limit: how much of it is left, so that the caller can ask for as much; None where that is not known."""
 
     @property
     def reason_name(self) -> str:

@@ -49,6 +49,7 @@ def test_a_file_of_accounts_is_reported_and_rejects_are_named(cli: Any, system: 
         (16, "currency", "CODE_UNKNOWN"),
         (62, "id_number", "FIELD_MALFORMED"),
         (63, "disposition", "FIELD_MALFORMED"),
+        (63, "id_number", "FIELD_MALFORMED"),
     }
     assert len(receipts.read_text().splitlines()) == 1
     assert receipts.stat().st_mode & 0o077 == 0

@@ -22,7 +22,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tests.server.cli.running import TOKEN_KEY, Run, entries, raw
+from tests.server.cli.running import TOKEN_KEY, Run, entries, json_lines, raw
 
 from tallystick.crypto import blind, key_statement, keyid
 from tallystick.server.storage import migration
@@ -38,7 +38,7 @@ def test_members(server: Path, tallystickd: Run, empty_database: str) -> None:
     def listed() -> dict[str, Any]:
         code, output, _ = tallystickd("member", "list", "--json", "--config", server)
         assert code == 0
-        return {member["member_id"]: member for member in json.loads(output)}
+        return {member["member_id"]: member for member in json_lines(output)}
 
     create = ("member", "create", "bank-a", "--name", "Bank A", "--roles", "token-requester", "--daily-evaluations", 50)
     assert tallystickd(*create, "--config", server)[0] == 0
@@ -124,7 +124,7 @@ def test_a_development_profile(server: Path, tallystickd: Run, tmp_path: Path) -
     assert all((folder / profile[name]).is_file() for name in ("ca", "certificate", "key"))
     secret = {"signing.key", "account.secret", profile["key"]}
     assert {path.name for path in folder.iterdir() if path.stat().st_mode & 0o077 == 0} == secret
-    listed = json.loads(tallystickd("key", "list", "bank-a", "--json", "--config", server)[1])
+    listed = json_lines(tallystickd("key", "list", "bank-a", "--json", "--config", server)[1])
     assert [entry["public_key"] for entry in listed] == [raw(key).hex()]
 
 
@@ -152,7 +152,7 @@ def test_keys(server: Path, tallystickd: Run) -> None:
     endorsement = first.sign(key_statement("authority.example/log", "bank-a", raw(second))).hex()
     assert add(second, "--endorsement", endorsement)[0] == 0
     assert tallystickd("key", "revoke", "bank-a", keyid(raw(first)).hex(), "--config", server)[0] == 0
-    listed = json.loads(tallystickd("key", "list", "--json", "--config", server)[1])
+    listed = json_lines(tallystickd("key", "list", "--json", "--config", server)[1])
     revoked = {entry["keyid"]: entry["revoke_time"] is not None for entry in listed if entry["member_id"] == "bank-a"}
     assert revoked == {keyid(raw(first)).hex(): True, keyid(raw(second)).hex(): False}
 

@@ -102,7 +102,8 @@ def count(
     )
     with tool.exchange() as exchange:
         counted = exchange.audit_count(by, wanted, server=server_of(authority))
-    return _show(tool, by, wanted, counted, out)
+    with tool.beside(out):
+        return _show(tool, by, wanted, counted, out)
 
 
 def _show(tool: Tool, by: Sequence[Dimension], wanted: CountFilter, counted: EntryCounts, out: Path | None) -> int:

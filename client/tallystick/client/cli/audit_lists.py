@@ -84,7 +84,7 @@ def list_entries(
         start=start,
         end=end,
     )
-    with tool.exchange() as exchange:
+    with tool.beside(out), tool.exchange() as exchange:
         if complete:
             if limit is not None:
                 raise click.UsageError("--complete lists all: leave --limit out")

@@ -20,14 +20,15 @@ from tallystick.client.cli.runs import Run
 from tallystick.client.exceptions import AnswerMalformed
 from tallystick.client.files import cells
 from tallystick.client.files.applicants import Applicant, DecisionWriter, problem_of, read_applicants
-from tallystick.client.flows.inquiries import InquiryOutcome, NumberedInquiries, QueriedBatch
+from tallystick.client.files.tables import check_resumable
+from tallystick.client.flows.inquiries import InquiryOutcome, NumberedInquiries, QueriedBatch, QueryResult
 from tallystick.contract.limits import MAX_INQUIRIES
 from tallystick.credit.enums import Purpose
-from tallystick.credit.screening import ScreeningPolicy
+from tallystick.credit.screening import Screening, ScreeningPolicy
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _INPUT = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
-_NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+_NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
 
 
 @click.command(epilog=epilog(purposes(), identity_types()))
@@ -59,7 +60,15 @@ def query(
     with tool.exchange() as exchange, ReceiptFile(keep_receipts) as receipts:
         result = exchange.query(identity, purpose, consent)
         receipts.keep(result.receipt)
-    screening = policy.evaluate(result.history)
+    with tool.beside(keep_receipts):
+        try:
+            _show(tool, result, policy.evaluate(result.history))
+        except OSError as error:
+            error.add_note(f"the query was made: it is entry {result.receipt.index} of the log")
+            raise
+
+
+def _show(tool: Tool, result: QueryResult, screening: Screening) -> None:
     if tool.as_json:
         output.write_json(
             {
@@ -99,11 +108,14 @@ def screen(
     ends a run early leaves what was done: --resume goes on from there.
     """
     keep_apart({"FILE": file, "--policy": policy_file}, {"--out": out, "--keep-receipts": keep_receipts})
+    if resume:
+        check_resumable(out)
     policy = load_policy(policy_file)
     applicants = read_applicants(file, encoding)
     with ExitStack() as stack:
+        stack.enter_context(tool.beside(out, keep_receipts))
         exchange = stack.enter_context(tool.exchange())
-        run = Run(tool, exchange.profile.state_folder, "screen", file, (encoding,), resume=resume)
+        run = Run(tool, exchange.profile.state_folder, "screen", file, (encoding, policy), resume=resume)
         writer = stack.enter_context(DecisionWriter(out, resume_at=run.progress.output_bytes if resume else None))
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
         stack.enter_context(run)
@@ -113,7 +125,7 @@ def screen(
             for outcome in batch.outcomes:
                 receipts.keep(outcome.result.receipt if outcome.result is not None else None)
             shown.add(screened.take(batch))
-        screened.show(tool)
+        tool.conclude(lambda: screened.show(tool))
         run.finish()
     return 1 if run.progress.counts["error"] else 0
 

@@ -77,6 +77,8 @@ class QueriedBatch:
 
 NumberedInquiries = tuple[int, list[Inquiry]]
 """A batch of a run, with its number."""
+_Items = list[tuple[int, Inquiry, bytes]]
+"""What is to be sent of a batch: each inquiry with its place there, and its token."""
 
 
 class Inquiries:
@@ -121,17 +123,24 @@ class Inquiries:
                 places.append(place)
             except InputInvalid as error:
                 outcomes[place] = InquiryOutcome(inquiry, error=error)
-        elements = (yield from self._tokeniser.tokens(identities)) if identities else []
-        waiting = [[(place, inquiries[place], element) for place, element in zip(places, elements, strict=True)]]
+        elements, shortage = (yield from self._tokeniser.tokens_that_fit(identities)) if identities else ([], None)
+        waiting: list[_Items] = [[]]
+        for place, element in zip(places, elements, strict=True):
+            if element is None:
+                outcomes[place] = InquiryOutcome(inquiries[place], error=shortage)
+            else:
+                waiting[0].append((place, inquiries[place], element))
         while waiting:
             items = waiting.pop()
             if items:
-                waiting.extend((yield from self._send(items, outcomes, new_request_id())))
+                request_id = new_request_id()
+                if shortage is not None:
+                    # The same batch may have more tokens another time: it is another request then.
+                    request_id = uuid.uuid5(request_id, " ".join(str(place) for place, _, _ in items))
+                waiting.extend((yield from self._send(items, outcomes, request_id)))
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _send(
-        self, items: list[tuple[int, Inquiry, bytes]], outcomes: list[InquiryOutcome | None], request_id: uuid.UUID
-    ) -> Flow[list[list[tuple[int, Inquiry, bytes]]]]:
+    def _send(self, items: _Items, outcomes: list[InquiryOutcome | None], request_id: uuid.UUID) -> Flow[list[_Items]]:
         """Sends one batch and fills the outcomes in; returns what must be sent again, as batches."""
         request = inquiry_service_pb2.BatchQueryCreditHistoriesRequest(
             request_id=request_id.bytes, inquiries=[self._message(inquiry, element) for _, inquiry, element in items]
@@ -170,9 +179,7 @@ def _check_sendable(inquiry: Inquiry) -> None:
         raise InputInvalid(violation.field, violation.reason, violation.description)
 
 
-def _without_faulty(
-    items: list[tuple[int, Inquiry, bytes]], refusal: Refused, outcomes: list[InquiryOutcome | None]
-) -> list[list[tuple[int, Inquiry, bytes]]]:
+def _without_faulty(items: _Items, refusal: Refused, outcomes: list[InquiryOutcome | None]) -> list[_Items]:
     """Maps a refusal of a batch back to the items that it names, and returns the others; one that names none is raised."""
     if refusal.reason == "ANSWER_TOO_LARGE" and len(items) > 1:
         half = len(items) // 2

@@ -156,7 +156,8 @@ def list_members(settings: Settings, *, as_json: bool) -> None:
     with open_session(settings) as session:
         members = [_shown(member) for member in session.members()]
     if as_json:
-        print_json(members)
+        for member in members:
+            print_json(member)
         return
     for member in members:
         keys = "1 good key" if member["keys"] == 1 else f"{member['keys']} good keys"

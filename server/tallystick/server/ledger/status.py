@@ -7,13 +7,14 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from tallystick.contract.reasons import BY_VALUE
-from tallystick.contract.wire import ERROR_DOMAIN
+from tallystick.contract.wire import ERROR_DOMAIN, LEFT_KEY
 from tallystick.server.errors import Refusal
 
 
 def encode_status(refusal: Refusal) -> bytes:
     """The serialised google.rpc.Status of a refusal: what `grpc-status-details-bin` carries and the log commits to."""
-    details = [_packed(error_details_pb2.ErrorInfo(reason=refusal.reason_name, domain=ERROR_DOMAIN))]
+    metadata = {} if refusal.left is None else {LEFT_KEY: str(refusal.left)}
+    details = [_packed(error_details_pb2.ErrorInfo(reason=refusal.reason_name, domain=ERROR_DOMAIN, metadata=metadata))]
     if refusal.violations:
         violations = [
             error_details_pb2.BadRequest.FieldViolation(field=v.field, reason=v.reason, description=v.description)
