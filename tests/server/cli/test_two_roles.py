@@ -104,6 +104,19 @@ def test_what_database_may_be(tallystickd: Run, config: Path, two_roles: TwoRole
     assert (code, "connects as the role that serves" in errors) == (1, True)
 
 
+def test_who_does_not_own_the_tables_grants_nothing(
+    tallystickd: Run, config: Path, two_roles: TwoRoles, empty_database: str
+) -> None:
+    assert tallystickd("migrate", "--database", two_roles.owner, "--config", config)[0] == 0
+    with new_role(empty_database) as other:
+        for given in ((), (f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role(other)}",)):
+            execute(two_roles.owner, *given)
+            code, output, errors = tallystickd("migrate", "--database", other, "--config", config)
+            assert (code, "may serve" in output, len(errors.splitlines())) == (1, False, 1), errors
+            assert "--database" in errors
+    assert role_finding(tallystickd, config)[:2] == (True, False)
+
+
 def test_a_role_that_was_given_nothing_says_what_to_do(tallystickd: Run, config: Path, two_roles: TwoRoles) -> None:
     assert tallystickd("migrate", "--database", two_roles.owner, "--config", config)[0] == 0
     execute(two_roles.owner, f"REVOKE ALL ON alembic_version FROM {role(two_roles.serving)}")
