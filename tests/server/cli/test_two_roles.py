@@ -183,6 +183,22 @@ def serving(config: Path) -> Iterator[Path]:
     assert process.returncode == 0
 
 
+def test_a_server_of_one_role_gets_the_second(tallystickd: Run, tmp_path: Path, two_roles: TwoRoles) -> None:
+    code, _, errors = tallystickd(
+        *("init", tmp_path / "server", "--role", "token-authority", "--origin", "authority.example/log"),
+        *("--listen", "127.0.0.1:0", "--database", two_roles.owner),
+    )
+    assert (code, errors) == (0, "")
+    config = tmp_path / "server" / "tallystickd.toml"
+    ok, warning, text = role_finding(tallystickd, config)
+    assert (ok, warning, "owns the tables" in text) == (True, True, True)
+    config.write_text(config.read_text().replace(two_roles.owner, two_roles.serving))
+    assert tallystickd("migrate", "--database", two_roles.owner, "--config", config)[0] == 0
+    assert role_finding(tallystickd, config)[:2] == (True, False)
+    assert tallystickd("member", "create", "bank-a", "--name", "A", "--roles", "auditor", "--config", config)[0] == 0
+    assert entries(two_roles.serving) == ["CreateMember", "AddMemberKey", "CreateMember"]
+
+
 def test_a_second_role_may_serve_beside_the_first(
     tallystickd: Run, config: Path, two_roles: TwoRoles, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
