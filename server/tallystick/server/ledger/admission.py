@@ -9,9 +9,10 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tallystick.contract.durations import in_words
 from tallystick.server.errors import Refusal
 from tallystick.server.requests.operation import Caller, Request, Work
 from tallystick.server.storage.connection import Connection
@@ -22,6 +23,8 @@ MAX_AGE = 60
 """Seconds that `created` may lie back."""
 MAX_AHEAD = 10
 """Seconds that `created` may lie ahead."""
+_LONGEST = 1_000 * 365 * 86_400
+"""Seconds above which nobody wants to know by how much a clock is wrong."""
 
 # Each look-up is a lateral one with a limit, which leaves the planner nothing but the index: it knows nothing of a table that has
 # grown since it was last analysed, and would read all of it for every transaction.
@@ -114,7 +117,7 @@ async def admit(connection: Connection, requests: Sequence[Request], request_sec
 
 
 def _work(row: Sequence[Any], request: Request, request_secret: bytes, *, spent: bool) -> Work:
-    _, _, fresh, in_table, revoked, member, state, roles, purposes, daily_evaluations, method, digest, answer, _ = row
+    _, clock, fresh, in_table, revoked, member, state, roles, purposes, daily_evaluations, method, digest, answer, _ = row
     later_page = request.cursor is not None
     standing = _Standing(
         fresh=later_page or fresh,
@@ -123,7 +126,7 @@ def _work(row: Sequence[Any], request: Request, request_secret: bytes, *, spent:
         active=state == MEMBER_STATE_ACTIVE,
     )
     caller = Caller(member, request.member_id, frozenset(roles), frozenset(purposes), daily_evaluations)
-    barred = _authorise(request, standing, caller)
+    barred = _authorise(request, standing, caller, clock)
     work = Work(request, caller, barred=barred is not None, answer=request.answer, refusal=barred or request.invalid)
     if work.refusal is None and digest is not None:
         same = method == request.operation.method and hmac.compare_digest(bytes(digest), request.digest(request_secret))
@@ -135,7 +138,21 @@ def _work(row: Sequence[Any], request: Request, request_secret: bytes, *, spent:
     return work
 
 
-def _authorise(request: Request, standing: _Standing, caller: Caller) -> Refusal | None:
+def _stale(created: int, clock: datetime) -> str:
+    """By how much a signature misses the time of this server: its signer cannot know."""
+    says = f"the server's clock, which says {clock.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if (seconds := int(clock.timestamp()) - created) in range(-MAX_AHEAD, MAX_AGE + 1):
+        return f"the signature expired, or was used before, by {says}; sign each attempt anew"
+    which = "behind" if seconds > 0 else "ahead of"
+    # No timedelta of what came from outside: it may be too large for one.
+    apart = in_words(timedelta(seconds=min(abs(seconds), _LONGEST)))
+    return (
+        f"created is {apart} {which} {says}; it must lie within {MAX_AGE} seconds back and {MAX_AHEAD} ahead of it: set this"
+        " machine's clock"
+    )
+
+
+def _authorise(request: Request, standing: _Standing, caller: Caller, clock: datetime) -> Refusal | None:
     """Authorisation. Runs before message validation, so that callers learn nothing they are not allowed to know."""
     roles = request.operation.roles
     if request.certificate_mismatch:
@@ -144,11 +161,7 @@ def _authorise(request: Request, standing: _Standing, caller: Caller) -> Refusal
             "the client certificate names another member than the signing key's",
         )
     if not standing.fresh:
-        return Refusal(
-            errors_pb2.ERROR_REASON_SIGNATURE_STALE,
-            f"created must lie within {MAX_AGE} seconds back and {MAX_AHEAD} ahead of the server's clock, and expires after it; "
-            "check this machine's clock",
-        )
+        return Refusal(errors_pb2.ERROR_REASON_SIGNATURE_STALE, _stale(request.signature.created, clock))
     if not standing.spent:
         return Refusal(errors_pb2.ERROR_REASON_NONCE_REPLAYED, "this key used this nonce before; sign each attempt anew")
     if standing.revoked:
