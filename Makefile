@@ -53,6 +53,10 @@ test: $(VENV)/.installed ## Run the fast tests
 faults: $(VENV)/.installed ## Run the slow tests: load, and servers killed under it
 	$(BIN)/python -m pytest -m slow
 
+.PHONY: million
+million: $(VENV)/.installed ## Report a million rows, ended four times in the middle and gone on with
+	TALLYSTICK_TEST_ROWS=1000000 $(BIN)/python -m pytest -m slow -s tests/load/test_interrupted_runs.py
+
 .PHONY: bench
 bench: $(VENV)/.installed ## Measure, each figure beside its peer's
 	$(BIN)/python -m benchmarks.run
@@ -166,6 +170,20 @@ dist: $(VENV)/.installed ## sdist and wheel, checked
 	rm -rf dist
 	$(BIN)/python -m build --quiet
 	$(BIN)/python -m twine check --strict dist/*
+
+# --- The container image -----------------------------------------------------------------------------------------------------------
+
+IMAGE := tallystick:0.1.0
+
+# BASE, CA, PIP_CONF, PIP_INDEX_URL, CONSTRAINTS: docker/README.md. ENGINE: docker, podman or buildah.
+.PHONY: image
+image: ## Build the container image, with the engine at hand
+	@$(PYTHON) scripts/image.py --tag '$(IMAGE)' --engine '$(ENGINE)' --python '$(BASE)' --ca '$(CA)' --pip-conf '$(PIP_CONF)' \
+		--pip-index-url '$(PIP_INDEX_URL)' --constraints '$(CONSTRAINTS)'
+
+.PHONY: check-image
+check-image: $(VENV)/.installed ## Run commands in the image, and look at what is in it
+	TEST_IMAGE='$(IMAGE)' TEST_ENGINE='$(ENGINE)' $(BIN)/python -m pytest tests/docker
 
 # --- The end -----------------------------------------------------------------------------------------------------------------------
 

@@ -1,39 +1,43 @@
-"""The way to a database, as a network that can be cut: connections break, and none comes about until it is mended."""
+"""The way to a server, as a network that can be cut: connections break, and none comes about until it is mended."""
 
 from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import quote
 
 from psycopg2.extensions import parse_dsn
 
 
-class DatabaseProxy:
-    """Forwards a loopback port to a PostgreSQL server while it is not cut."""
+class Proxy:
+    """Forwards a loopback port to another while it is not cut."""
 
-    def __init__(self, url: str) -> None:
-        self._server = parse_dsn(url)
+    def __init__(self, connect: Callable[[], socket.socket]) -> None:
+        """`connect` makes a connection to the server."""
+        self._connect = connect
         self._links: list[socket.socket] = []
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
-        user, name = quote(self._server.get("user", "postgres")), quote(self._server["dbname"])
-        password = ":" + quote(self._server["password"]) if "password" in self._server else ""
-        self.url = f"postgresql://{user}{password}@127.0.0.1:{self._port}/{name}?sslmode=disable"
+            self.port: int = probe.getsockname()[1]
         self.mend()
 
     def mend(self) -> None:
         """The server can be reached again."""
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self._port))
+        listener.bind(("127.0.0.1", self.port))
         listener.listen()
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether nothing gets through."""
+        return self._listener is None
 
     def cut(self) -> None:
         """Every connection breaks, and new ones are refused."""
@@ -59,7 +63,18 @@ class DatabaseProxy:
                 for source, target in ((client, server), (server, client)):
                     threading.Thread(target=_forward, args=(source, target), daemon=True).start()
 
-    def _connect(self) -> socket.socket:
+
+class DatabaseProxy(Proxy):
+    """The way to a PostgreSQL server."""
+
+    def __init__(self, url: str) -> None:
+        self._server = parse_dsn(url)
+        super().__init__(self._connected)
+        user, name = quote(self._server.get("user", "postgres")), quote(self._server["dbname"])
+        password = ":" + quote(self._server["password"]) if "password" in self._server else ""
+        self.url = f"postgresql://{user}{password}@127.0.0.1:{self.port}/{name}?sslmode=disable"
+
+    def _connected(self) -> socket.socket:
         host, port = self._server.get("host", "localhost"), int(self._server.get("port", 5432))
         if not host.startswith("/"):
             return socket.create_connection((host, port))

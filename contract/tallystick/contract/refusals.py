@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 from tallystick.contract.limits import MAX_VIOLATIONS
 from tallystick.contract.reasons import BY_NAME, BY_VALUE, name_of
 from tallystick.contract.violations import Violation
-from tallystick.contract.wire import ERROR_DOMAIN
+from tallystick.contract.wire import ERROR_DOMAIN, LEFT_KEY
 from tallystick.v1 import errors_pb2
 
 
@@ -25,6 +25,8 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
     violations: Sequence[Violation] = ()
     retry_after: float | None = None
     """Seconds after which the same request may be sent again; None if it had better not be."""
+    left: int | None = None
+    """For a limit: how much of it is left, so that the caller can ask for as much; None where that is not known."""
 
     @property
     def reason_name(self) -> str:
@@ -52,12 +54,15 @@ def refuse_violations(violations: Sequence[Violation]) -> Refusal:
 def encode_status(refusal: Refusal) -> bytes:
     """The serialised google.rpc.Status of a refusal: what `grpc-status-details-bin` carries and the log commits to."""
     code = BY_VALUE[refusal.reason].code
-    return status_bytes(code, refusal.reason_name, refusal.message, refusal.violations, refusal.retry_after)
+    return status_bytes(code, refusal.reason_name, refusal.message, refusal.violations, refusal.retry_after, refusal.left)
 
 
-def status_bytes(code: int, reason: str, message: str, violations: Sequence[Violation], retry_after: float | None) -> bytes:
+def status_bytes(
+    code: int, reason: str, message: str, violations: Sequence[Violation], retry_after: float | None, left: int | None = None
+) -> bytes:
     """The same from its parts."""
-    details = [_packed(error_details_pb2.ErrorInfo(reason=reason, domain=ERROR_DOMAIN))]
+    metadata = {} if left is None else {LEFT_KEY: str(left)}
+    details = [_packed(error_details_pb2.ErrorInfo(reason=reason, domain=ERROR_DOMAIN, metadata=metadata))]
     if violations:
         told = [
             error_details_pb2.BadRequest.FieldViolation(field=v.field, reason=v.reason, description=v.description)

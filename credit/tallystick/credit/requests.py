@@ -114,17 +114,19 @@ def check_batch_query(message: inquiry_service_pb2.BatchQueryCreditHistoriesRequ
 
 
 def purpose_refusal(message: Any, subjects: Sequence[Subject], allowed: Collection[int]) -> Refusal | None:
-    """Why a member that may query for the purposes of `allowed` may not make this query, or batch of them."""
+    """Why a member that may query for the purposes of `allowed` may not make this query, or batch of them.
+
+    Names each inquiry of another purpose: its sender then sends the others, once.
+    """
+    single = isinstance(message, inquiry_service_pb2.QueryCreditHistoryRequest)
+    violations = []
     for i, subject in enumerate(subjects):
         if subject.purpose not in allowed:
             name = codes_pb2.Purpose.Name(codes_pb2.Purpose.ValueType(subject.purpose)).removeprefix("PURPOSE_")
-            single = isinstance(message, inquiry_service_pb2.QueryCreditHistoryRequest)
-            return Refusal.of_field(
-                errors_pb2.ERROR_REASON_PURPOSE_NOT_ALLOWED,
-                "inquiry.purpose" if single else f"inquiries[{i}].purpose",
-                f"this member may not query for {name}; ask the operator",
-            )
-    return None
+            where = "inquiry.purpose" if single else f"inquiries[{i}].purpose"
+            text = f"this member may not query for {name}; ask the operator"
+            violations.append(Violation(where, "PURPOSE_NOT_ALLOWED", text))
+    return refuse_violations(violations) if violations else None
 
 
 def answer_too_large(limit: int) -> Refusal:

@@ -21,7 +21,7 @@ from tallystick.crypto.errors import (
     SignatureVerificationError,
 )
 from tallystick.crypto.framing import framed
-from tallystick.crypto.identity import Identity, normalise, region_is_known, resident_id_check_digit
+from tallystick.crypto.identity import Identity, identity_faults, normalise, region_is_known, resident_id_check_digit
 from tallystick.crypto.key_registration import key_statement
 from tallystick.crypto.merkle import (
     EMPTY_ROOT,
@@ -128,6 +128,7 @@ __all__ = [
     "fold",
     "framed",
     "generate_private_key",
+    "identity_faults",
     "inclusion_proof",
     "inclusion_ranges",
     "is_origin",

@@ -17,7 +17,7 @@ from tallystick.crypto.identity_documents import (
 )
 from tallystick.crypto.unicode import has_unassigned, without_separators
 
-__all__ = ["Identity", "normalise", "region_is_known", "resident_id_check_digit"]
+__all__ = ["Identity", "identity_faults", "normalise", "region_is_known", "resident_id_check_digit"]
 
 # Before normalisation; far above any number with its separators, and a bound on the work that NFKC does.
 _MAX_GIVEN_CHARACTERS = 200
@@ -55,6 +55,27 @@ def normalise(kind: str, type: str, country: str, number: str) -> Identity:  # n
     return Identity(kind, type, _country(document, country), document.check(_normalised_number(number)))
 
 
+def identity_faults(kind: str, type: str, country: str, number: str) -> list[IdentityError]:  # noqa: A002  as above
+    """All that is wrong with a document, for who will correct it: at the most one fault a field, in the order of the fields."""
+    found: list[IdentityError] = []
+    document: Document | None = None
+    try:
+        document = _document(kind, type)
+    except IdentityError as error:
+        found.append(error)
+    try:
+        _country(document, country)
+    except IdentityError as error:
+        found.append(error)
+    try:
+        normalised = _normalised_number(number)
+        if document is not None:
+            document.check(normalised)
+    except IdentityError as error:
+        found.append(error)
+    return found
+
+
 def region_is_known(identity: Identity) -> bool:
     """Whether the number's region digits are a province's; True where a document has none.
 
@@ -82,8 +103,11 @@ def _document(kind: str, type_: str) -> Document:
     return document
 
 
-def _country(document: Document, country: str) -> str:
-    if document.country == GLOBAL_COUNTRY:
+def _country(document: Document | None, country: str) -> str:
+    """The country in its normal form; of a document that is not known it must be one at least, if it is given."""
+    if document is None and not country:
+        return country
+    if document is not None and document.country == GLOBAL_COUNTRY:
         # No country issues this code: two members that enter different ones mean the same subject.
         return GLOBAL_COUNTRY
     if not country:
@@ -92,7 +116,7 @@ def _country(document: Document, country: str) -> str:
         raise IdentityError("country", "FIELD_MALFORMED", "give two upper-case letters (ISO 3166-1 alpha-2)")
     if country not in COUNTRIES:
         raise IdentityError("country", "CODE_UNKNOWN", "not a code of ISO 3166-1 alpha-2")
-    if document.country not in (ANY_COUNTRY, country):
+    if document is not None and document.country not in (ANY_COUNTRY, country):
         raise IdentityError("country", "FIELDS_INCONSISTENT", f"{document.name}: the country is {document.country}")
     return country
 

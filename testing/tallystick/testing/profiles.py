@@ -68,7 +68,7 @@ def write_profile(folder: Path, signer: Signer, exchange: Log, authority: Log, t
             "checkpoint_key": raw_public_key(log.checkpoint_key).hex(),
         }
         if log is authority:
-            values |= {"public_key": token_key.public_key.hex(), "sequence": token_key.sequence}
+            values |= {"token_public_key": token_key.public_key.hex(), "token_sequence": token_key.sequence}
         _write(folder / f"{name}.toml", _toml(values))
 
 

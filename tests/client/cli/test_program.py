@@ -21,7 +21,8 @@ from tallystick.client.exceptions import NotAllowed, ProfileError
 from tallystick.client.exchange import Exchange
 from tallystick.client.flows.reporting import NumberedReports, ReportedBatch, ReportResult
 from tallystick.client.protocol.calls import RawFailure
-from tallystick.credit.enums import ReportOutcome
+from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
+from tallystick.crypto.identity_documents import DOCUMENTS
 from tallystick.v1 import log_pb2
 
 
@@ -48,6 +49,7 @@ def test_a_file_of_accounts_is_reported_and_rejects_are_named(cli: Any, system: 
         (16, "currency", "CODE_UNKNOWN"),
         (62, "id_number", "FIELD_MALFORMED"),
         (63, "disposition", "FIELD_MALFORMED"),
+        (63, "id_number", "FIELD_MALFORMED"),
     }
     assert len(receipts.read_text().splitlines()) == 1
     assert receipts.stat().st_mode & 0o077 == 0
@@ -221,14 +223,39 @@ def test_whatever_goes_wrong_is_one_line_and_a_code(cli: Any, system: Any, prepa
 
 
 def test_a_refusal_is_code_4_and_a_wrong_identity_or_command_line_code_2(cli: Any, system: Any) -> None:
+    ran = cli(*["09" if argument == "02" else argument for argument in QUERY])
+    assert (ran.code, ran.err.startswith("tallystick: refused: PURPOSE_NOT_ALLOWED")) == (4, True)
     ran = cli(*["" if argument == "c-1" else argument for argument in QUERY])
-    assert (ran.code, ran.err.startswith("tallystick: refused: FIELD_REQUIRED")) == (4, True)
+    assert (ran.code, ran.err.startswith("tallystick: consent_reference: is missing")) == (2, True)
     ran = cli(*["" if argument == NUMBER else argument for argument in QUERY])
     assert (ran.code, ran.err) == (2, "tallystick: number: give the document's number\n")
     ran = cli("query")
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
     assert cli("report", "/nowhere/accounts.csv").code == 2
     assert cli("submissions", "not-a-uuid").code == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "lists"),
+    [
+        (["query"], [Purpose, "types"]),
+        (["screen"], [Purpose, "types"]),
+        (["withdraw"], [WithdrawalReason, "types"]),
+        (["audit", "list"], [Purpose, "types"]),
+        (["audit", "count"], [Purpose]),
+    ],
+)
+def test_help_lists_the_values_and_what_they_mean(cli: Any, command: list[str], lists: list[Any]) -> None:
+    out = cli(*command, "--help").out
+    for each in lists:
+        if each == "types":
+            for document in DOCUMENTS.values():
+                assert document.name in out
+        else:
+            for value in each:
+                if value:
+                    line = next(line for line in out.splitlines() if value.name.lower() in line.split()[:2])
+                    assert len(line.split()) >= 4, "a meaning, not the name alone"
 
 
 def test_a_refusal_to_read_the_entries_names_the_way_without(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

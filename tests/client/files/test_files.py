@@ -165,14 +165,17 @@ def test_a_cell_that_cannot_be_read_rejects_its_account_alone(tmp_path: Path, co
     bad, after = read_accounts(write_csv(tmp_path / "a.csv", [{**ROW, column: value}, good]))
     assert after.report is not None
     assert bad.report is None
-    expected = {"running_amount": "running_since_date"}.get(column, column)
-    assert [(each.row, each.field, each.reason) for each in bad.rejects] == [(2, expected, reason)]
+    expected = {"running_amount": ["running_since_date", "running_days_past_due"]}.get(column, [column])
+    assert [(each.row, each.field, each.reason) for each in bad.rejects] == [(2, each, reason) for each in expected]
     assert "surprise" not in bad.rejects[0].description, "what is in a cell is not told again"
 
 
 def test_rows_of_one_account_must_agree(tmp_path: Path) -> None:
     rows = [ROW, {**ROW, "month": "2025-08", "id_number": "C01X00T48"}]
-    assert reject(write_csv(tmp_path / "a.csv", rows)) == (3, "account_number", "FIELDS_INCONSISTENT")
+    assert reject(write_csv(tmp_path / "a.csv", rows)) == (3, "id_number", "FIELDS_INCONSISTENT")
+    rows = [ROW, {**ROW, "month": "2025-08", "currency": "EUR", "balance": "7"}]
+    found = only(write_csv(tmp_path / "b.csv", rows)).rejects
+    assert [(each.row, each.field) for each in found] == [(3, "currency"), (3, "balance")]
 
 
 def test_an_account_with_endless_rows_is_rejected_in_bounded_memory(tmp_path: Path) -> None:

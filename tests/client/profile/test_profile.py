@@ -47,9 +47,9 @@ def test_a_profile_is_found_by_name_or_by_environment(system: Any, monkeypatch: 
         ("exchange.toml", 'receipt_key = "', 'receipt_key = "00', "receipt_key: must be 64 hexadecimal"),
         ("exchange.toml", 'checkpoint_key = "', 'checkpoint_key = "zz', "checkpoint_key: must be 64 hexadecimal"),
         ("exchange.toml", '"exchange-ca.crt"', '"member.toml"', "ca: .*not certificates"),
-        ("token-authority.toml", "sequence = 1", "sequence = 0", "sequence: missing, or not a whole number"),
-        ("token-authority.toml", "sequence = 1", "sequence = true", "sequence"),
-        ("token-authority.toml", 'public_key = "', 'public_key = "ff', "public_key: must be"),
+        ("token-authority.toml", "token_sequence = 1", "token_sequence = 0", "token_sequence: missing, or not a whole number"),
+        ("token-authority.toml", "token_sequence = 1", "token_sequence = true", "token_sequence"),
+        ("token-authority.toml", 'token_public_key = "', 'token_public_key = "ff', "token_public_key: must be"),
     ],
 )
 def test_an_error_names_the_file_and_the_key(system: Any, file: str, old: str, new: str, says: str) -> None:

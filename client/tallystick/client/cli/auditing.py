@@ -20,7 +20,7 @@ from tallystick.credit.codes import describe_purpose
 from tallystick.credit.enums import Purpose
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
-NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
 _DIFFERENCES_SHOWN = 100
 
 authority_option = click.option("--authority", is_flag=True, help="The token authority's log, not the exchange's.")

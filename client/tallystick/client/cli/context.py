@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import click
 from rich.console import Console
 
+from tallystick.client.cli.process import drop_output
 from tallystick.client.exceptions import FileInvalid
 from tallystick.client.exchange import Exchange
+from tallystick.client.files.places import STANDARD_OUTPUT, descriptor_of, is_written_in_place, open_in_place
 from tallystick.client.profile.profile import PROFILE_VARIABLE
-from tallystick.client.protocol.receipts import KeptReceipt
+from tallystick.client.protocol.receipts import MAX_RECEIPT_BYTES, KeptReceipt
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+
+_LONGEST_LINE = 2 * MAX_RECEIPT_BYTES
+"""Bytes of a line of a receipts file."""
+_BEGINNING = b'{"origin": "'
+"""Of each of its lines."""
 
 _PIPE_WIDTH = 100_000
 """Columns of an output that is no terminal: what is saved must be whole, so nothing is folded there."""
@@ -54,9 +62,38 @@ class Tool:
     remarks: Console = field(default_factory=lambda: _console(stderr=True))
     """Standard error: progress, and what else a person should know."""
 
-    def exchange(self) -> Exchange:
-        """The exchange of the profile."""
-        return self.open_exchange(self.profile)
+    @contextmanager
+    def exchange(self) -> Iterator[Exchange]:
+        """The exchange of the profile. Who presses Ctrl-C does not wait until what is under way has come to its end."""
+        exchange = self.open_exchange(self.profile)
+        try:
+            yield exchange
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            exchange.close()
+            raise
+        exchange.close()
+
+    @contextmanager
+    def beside(self, *outputs: Path | None) -> Iterator[None]:
+        """Where standard output is one of the files that a command writes, whatever else goes there goes to standard error."""
+        if any(path is not None and descriptor_of(path) == STANDARD_OUTPUT for path in outputs):
+            with redirect_stdout(sys.stderr):
+                yield
+        else:
+            yield
+
+    def conclude(self, show: Callable[[], None]) -> None:
+        """Shows what became of a command that has had its effect. Where standard output does not take it, standard error does: the
+        exit code is that of what happened."""
+        try:
+            show()
+        except OSError as error:
+            drop_output()
+            self.remark(f"standard output: {error.strerror or error}; what should be there is this:")
+            with redirect_stdout(sys.stderr):
+                show()
 
     def end_list(self, *, more: bool) -> None:
         """Says of a list that was cut that it was: beneath the list, so that a saved one says it too; apart from JSON's objects."""
@@ -124,36 +161,71 @@ class ReceiptFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._file: IO[str] | None = None
+        self._descriptor: int | None = None
+        self._in_place = path is not None and is_written_in_place(path)
         self._last: KeptReceipt | None = None
 
     def __enter__(self) -> Self:
         if self._path is not None:
             with self._naming_file():
-                self._path.touch(mode=0o600)
-                self._file = self._path.open("a", encoding="ascii")
+                if self._in_place:
+                    self._descriptor = open_in_place(self._path)
+                else:
+                    self._descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+                    self._end_line()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._file is not None:
-            with self._naming_file(), self._file:
-                self._file.flush()
-                if self._path is not None and self._path.is_file():
-                    os.fsync(self._file.fileno())
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            with self._naming_file():
+                try:
+                    if not self._in_place:
+                        os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
 
     def keep(self, receipt: KeptReceipt | None) -> None:
         """Adds a receipt. The results of one batch share theirs, and come one after the other."""
-        if self._file is not None and receipt is not None and receipt != self._last:
+        if self._descriptor is not None and receipt is not None and receipt != self._last:
             with self._naming_file():
                 # At once: what a run counts as done has its receipt, whatever ends the run.
-                self._file.write(receipt.to_json() + "\n")
-                self._file.flush()
+                self._write(self._descriptor, receipt.to_json().encode("ascii") + b"\n")
             self._last = receipt
+
+    def _write(self, descriptor: int, line: bytes) -> None:
+        """The whole line or, where there is no room for it, nothing."""
+        before = 0 if self._in_place else os.fstat(descriptor).st_size
+        try:
+            while line:
+                line = line[os.write(descriptor, line) :]
+        except OSError:
+            if not self._in_place:
+                os.ftruncate(descriptor, before)
+            raise
+
+    def _end_line(self) -> None:
+        """Ends the last line; one that a kill tore is no receipt, and goes: its request will be sent again."""
+        assert self._descriptor is not None
+        size = os.fstat(self._descriptor).st_size
+        tail = os.pread(self._descriptor, _LONGEST_LINE, max(0, size - _LONGEST_LINE)).rpartition(b"\n")[2]
+        if not tail:
+            return
+        try:
+            KeptReceipt.from_json(tail.decode("ascii"))
+        except (FileInvalid, UnicodeDecodeError):
+            if not tail.startswith(_BEGINNING[: len(tail)]):
+                raise FileInvalid(f"{self._path}: this is not a receipts file, and nothing was added to it") from None
+            os.ftruncate(self._descriptor, size - len(tail))
+        else:
+            os.write(self._descriptor, b"\n")
 
     @contextmanager
     def _naming_file(self) -> Iterator[None]:
         try:
             yield
+        except BrokenPipeError:
+            raise
         except OSError as error:
             raise FileInvalid(f"{self._path}: cannot be written: {error.strerror}") from None
 

@@ -13,28 +13,32 @@ import click
 from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
 from tallystick.client.cli.history import print_history
+from tallystick.client.cli.meanings import epilog, identity_types, purposes
 from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity, standard_input
 from tallystick.client.cli.policy import load_policy
 from tallystick.client.cli.runs import Run
 from tallystick.client.exceptions import AnswerMalformed
 from tallystick.client.files import cells
 from tallystick.client.files.applicants import Applicant, DecisionWriter, problem_of, read_applicants
-from tallystick.client.flows.inquiries import InquiryOutcome, NumberedInquiries, QueriedBatch
+from tallystick.client.files.tables import check_resumable
+from tallystick.client.flows.inquiries import InquiryOutcome, NumberedInquiries, QueriedBatch, QueryResult
 from tallystick.contract.limits import MAX_INQUIRIES
 from tallystick.credit.enums import Purpose
-from tallystick.credit.screening import ScreeningPolicy
+from tallystick.credit.screening import Screening, ScreeningPolicy
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _INPUT = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
-_NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+_NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
 
 
-@click.command()
+@click.command(epilog=epilog(purposes(), identity_types()))
 @identity_options(required=True)
+@click.option("--purpose", callback=read_as(cells.code(Purpose)), required=True, help="Why you ask: of the list below.")
 @click.option(
-    "--purpose", callback=read_as(cells.code(Purpose)), required=True, help='The agreed purpose, such as "loan_approval" or "02".'
+    "--consent",
+    required=True,
+    help="Your reference to the subject's written consent: 1 to 64 printable ASCII characters without spaces.",
 )
-@click.option("--consent", required=True, help="Your reference to the subject's written consent, without spaces.")
 @click.option("--policy", "policy_file", type=_FILE, help="Screen by this policy. [default: the built-in one]")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipt here.")
 @command
@@ -56,7 +60,15 @@ def query(
     with tool.exchange() as exchange, ReceiptFile(keep_receipts) as receipts:
         result = exchange.query(identity, purpose, consent)
         receipts.keep(result.receipt)
-    screening = policy.evaluate(result.history)
+    with tool.beside(keep_receipts):
+        try:
+            _show(tool, result, policy.evaluate(result.history))
+        except OSError as error:
+            error.add_note(f"the query was made: it is entry {result.receipt.index} of the log")
+            raise
+
+
+def _show(tool: Tool, result: QueryResult, screening: Screening) -> None:
     if tool.as_json:
         output.write_json(
             {
@@ -73,7 +85,7 @@ def query(
         tool.results.print(verified, markup=False, soft_wrap=True)
 
 
-@click.command()
+@click.command(epilog=epilog(purposes(), identity_types()))
 @click.argument("file", type=_INPUT, callback=standard_input)
 @click.option("--out", required=True, type=_NEW_FILE, help="Write the decisions here (CSV or Parquet).")
 @click.option("--policy", "policy_file", type=_FILE, help="Screen by this policy. [default: the built-in one]")
@@ -96,11 +108,14 @@ def screen(
     ends a run early leaves what was done: --resume goes on from there.
     """
     keep_apart({"FILE": file, "--policy": policy_file}, {"--out": out, "--keep-receipts": keep_receipts})
+    if resume:
+        check_resumable(out)
     policy = load_policy(policy_file)
     applicants = read_applicants(file, encoding)
     with ExitStack() as stack:
+        stack.enter_context(tool.beside(out, keep_receipts))
         exchange = stack.enter_context(tool.exchange())
-        run = Run(tool, exchange.profile.state_folder, "screen", file, (encoding,), resume=resume)
+        run = Run(tool, exchange.profile.state_folder, "screen", file, (encoding, policy), resume=resume)
         writer = stack.enter_context(DecisionWriter(out, resume_at=run.progress.output_bytes if resume else None))
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
         stack.enter_context(run)
@@ -110,7 +125,7 @@ def screen(
             for outcome in batch.outcomes:
                 receipts.keep(outcome.result.receipt if outcome.result is not None else None)
             shown.add(screened.take(batch))
-        screened.show(tool)
+        tool.conclude(lambda: screened.show(tool))
         run.finish()
     return 1 if run.progress.counts["error"] else 0
 

@@ -20,6 +20,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from tallystick.credit.codes import disposition_code
+from tallystick.credit.enums import AccountType, AssetQuality, CollectionStage, Disposition
+
 T = TypeVar("T")
 
 _NARROW = 90
@@ -31,8 +34,15 @@ _PLAIN_INTERVAL = 10.0
 
 
 def plain(value: Any) -> Any:
-    """A result as JSON has it: enums by their names in lower case, bytes in hexadecimal, times in ISO 8601."""
+    """A result as JSON has it: bytes in hexadecimal, times in ISO 8601, enums by their names in lower case; but account types and
+    dispositions by the trade's codes, as a file of accounts and a policy have them, and what is not known as null."""
     match value:
+        case AccountType() | Disposition() | AssetQuality() | CollectionStage() if not value:
+            return None
+        case AccountType():
+            return value.name
+        case Disposition():
+            return disposition_code(value)
         case IntEnum():
             return value.name.lower()
         case Enum():
@@ -56,8 +66,13 @@ def plain(value: Any) -> Any:
 
 
 def write_json(value: Any) -> None:
-    """One line of JSON on standard output. What would steer a terminal, or turn its text round, is escaped; letters are not."""
+    """One line of JSON on standard output. What would steer a terminal, or turn its text round, is escaped; letters are not, unless
+    standard output cannot take them."""
     text = json.dumps(plain(value), ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(plain(value))
     # Escaped as JSON escapes: with a surrogate pair beyond U+FFFF.
     sys.stdout.write("".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text) + "\n")
     sys.stdout.flush()
@@ -140,7 +155,11 @@ def progress(console: Console, what: str) -> Iterator[Counter]:
     counter: Counter = _Lines(console, what)
     try:
         if console.is_terminal:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            columns = (
+                SpinnerColumn("dots" if console.encoding.startswith("utf") else "line"),
+                TextColumn("{task.description}"),
+                TimeElapsedColumn(),
+            )
             with Progress(*columns, console=console, transient=True) as shown:
                 counter = _Live(shown, what)
                 yield counter

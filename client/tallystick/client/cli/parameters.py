@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from tallystick.client.files.places import descriptor_of, is_written_in_place
 from tallystick.client.files.tables import partial_of
 from tallystick.client.identities import ORGANISATION, PERSON, Identity
 
@@ -45,7 +46,7 @@ def identity_options(*, required: bool) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         options: tuple[Callable[[Any], Any], ...] = (
             click.option("--kind", type=click.Choice([PERSON, ORGANISATION]), default=PERSON, show_default=True),
-            click.option("--type", "type_", help="The document's code: 10 is a resident ID.", required=required),
+            click.option("--type", "type_", help="The document's code, of the list below.", required=required),
             click.option("--country", default="CN", show_default=True, help="The issuing country, ISO 3166-1 alpha-2."),
             click.option("--number", help='Its number; "-" asks for it, or reads one line of standard input.', required=required),
         )
@@ -85,7 +86,10 @@ def keep_apart(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path | N
     """Refuses an output that is an input or another output, by whatever name or link, before anything is opened."""
     known = [(name, path) for name, path in inputs.items() if path is not None]
     for name, path in outputs.items():
-        if path is None or (path.exists() and not path.is_file()):
+        if path is None:
+            continue
+        if is_written_in_place(path):
+            _keep_descriptors_apart(name, path, outputs)
             continue  # a terminal or /dev/null loses nothing
         made = [(name, path), (f"{name} until it is complete", partial_of(path))]
         for what, place in made:
@@ -93,6 +97,13 @@ def keep_apart(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path | N
                 if _is_same(place, taken):
                     raise click.UsageError(f"{what} and {other} are the same file, {place}: nothing was read or written")
         known += made
+
+
+def _keep_descriptors_apart(name: str, path: Path, outputs: Mapping[str, Path | None]) -> None:
+    """Two files in one stream would be read by nobody."""
+    for other, taken in outputs.items():
+        if other != name and taken is not None and descriptor_of(path) is not None and descriptor_of(path) == descriptor_of(taken):
+            raise click.UsageError(f"{name} and {other} are the same, {path}: nothing was read or written")
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
@@ -21,10 +20,12 @@ from tallystick.client.cli.audit_counts import count
 from tallystick.client.cli.audit_lists import list_entries
 from tallystick.client.cli.auditing import audit
 from tallystick.client.cli.context import Interrupted, OutputClosed, Tool
+from tallystick.client.cli.doctor import doctor
 from tallystick.client.cli.inquiries import query, screen
 from tallystick.client.cli.keys import key
 from tallystick.client.cli.output import visible
 from tallystick.client.cli.policy import policy
+from tallystick.client.cli.process import Nowhere, drop_output, end, leave
 from tallystick.client.cli.reporting import report, submissions, withdraw
 from tallystick.client.exceptions import NotReached, NotTrusted, NotUsable, Refused
 from tallystick.credit.screening import PolicyError
@@ -51,7 +52,7 @@ def program(context: click.Context, profile: Path | None) -> None:
         click.echo(context.get_help())
 
 
-for each in (report, query, screen, withdraw, submissions, audit, policy, key):
+for each in (report, query, screen, withdraw, submissions, audit, policy, key, doctor):
     program.add_command(each)
 for each in (list_entries, count):
     audit.add_command(each)
@@ -62,7 +63,10 @@ def main(arguments: Sequence[str] | None = None, tool: Tool | None = None) -> No
     # gRPC's own log would put lines of its own before that one.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.basicConfig(format="tallystick: %(message)s", level=logging.WARNING)
-    sys.exit(run(arguments, tool))
+    try:
+        end(run(arguments, tool))
+    except KeyboardInterrupt:  # between one handler and the next
+        leave()
 
 
 def run(arguments: Sequence[str] | None, tool: Tool | None = None) -> int:
@@ -74,10 +78,10 @@ def run(arguments: Sequence[str] | None, tool: Tool | None = None) -> int:
         return _complain(f"{error.format_message()} (--help tells more)", USAGE, error)
     except (Interrupted, click.Abort, KeyboardInterrupt) as error:
         if sys.stderr.isatty():
-            click.echo(err=True)  # after the terminal's "^C"
+            sys.stderr.write("\n")  # after the terminal's "^C"
         return _complain("interrupted", INTERRUPTED, error)
     except (OutputClosed, BrokenPipeError):
-        _drop_output()
+        drop_output()
         return OUTPUT_CLOSED
     except NotTrusted as error:
         return _complain(f"NOT TRUSTED ({type(error).__name__}): {error}", NOT_TRUSTED, error)
@@ -88,7 +92,7 @@ def run(arguments: Sequence[str] | None, tool: Tool | None = None) -> int:
     except (NotUsable, PolicyError) as error:
         return _complain(str(error), USAGE, error)
     except OSError as error:
-        _drop_output()
+        drop_output()
         # Only standard output is written without naming what could not be.
         return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", USAGE, error)
     except Exception as error:  # the outermost edge: a line for the operator, the trace on demand
@@ -96,16 +100,12 @@ def run(arguments: Sequence[str] | None, tool: Tool | None = None) -> int:
             raise
         text = f"a fault of this program ({type(error).__name__}); set {TRACE_VARIABLE}=1 to see where"
         return _complain(text, FAULT, error)
+    if isinstance(sys.stdout, Nowhere) and sys.stdout.wanted:
+        sys.stderr.write("tallystick: standard output is closed: what should be shown there was not\n")
     return code if isinstance(code, int) else OK
-
-
-def _drop_output() -> None:
-    """Python would write the rest of standard output at exit, fail again, and say so."""
-    with contextlib.suppress(OSError, ValueError):  # ValueError: a standard output that is no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str, code: int, error: BaseException) -> int:
     text = "; ".join([text, *getattr(error, "__notes__", ())])
-    click.echo(f"tallystick: {visible(' '.join(text.split()))}", err=True)
+    sys.stderr.write(f"tallystick: {visible(' '.join(text.split()))}\n")
     return code

@@ -13,13 +13,14 @@ import click
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
+from tallystick.client.cli.meanings import epilog, identity_types, withdrawal_reasons
 from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity, standard_input
 from tallystick.client.cli.runs import Run
 from tallystick.client.exchange import Exchange
 from tallystick.client.files import cells
 from tallystick.client.files.accounts import AccountRows, Reject, read_accounts
 from tallystick.client.files.amounts import Amounts
-from tallystick.client.files.tables import TableWriter
+from tallystick.client.files.tables import TableWriter, check_resumable
 from tallystick.client.flows.reporting import Batch, NumberedReports, Report, ReportedBatch, SubmissionDetails, Withdrawal
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 
@@ -27,7 +28,7 @@ _SHOWN_REJECTS = 10
 MAX_ROWS_UNDER_WAY = 2_000
 """Accounts that go with one batch at the most, be they fit to be sent or not."""
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
-_NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+_NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
 
 
 @click.command()
@@ -63,9 +64,12 @@ def report(
     early leaves what was done: --resume goes on from there.
     """
     keep_apart({"FILE": file}, {"--rejects": rejects, "--keep-receipts": keep_receipts})
+    if resume and rejects is not None:
+        check_resumable(rejects)
     said = Amounts(amounts) if amounts else None
     accounts = read_accounts(file, said, encoding)
     with ExitStack() as stack:
+        stack.enter_context(tool.beside(rejects, keep_receipts))
         exchange = stack.enter_context(tool.exchange())
         run = Run(tool, exchange.profile.state_folder, "report", file, (amounts, encoding, withdraw_former), resume=resume)
         tally = _Tally(tool, stack, rejects, run)
@@ -78,7 +82,7 @@ def report(
                 if withdraw_former and result.accepted and result.report.was_referred_to_otherwise:
                     receipts.keep(_withdraw_former(exchange, result.report).receipt)
             shown.add(tally.take(batch))
-        tally.show()
+        tool.conclude(tally.show)
         run.finish()
     return 1 if tally.rejected else 0
 
@@ -170,10 +174,10 @@ class _Tally:
             )
 
 
-@click.command()
+@click.command(epilog=epilog(withdrawal_reasons(), identity_types()))
 @identity_options(required=True)
 @click.option("--account", required=True, help="Your own account number; only a keyed hash of it is sent.")
-@click.option("--reason", callback=read_as(cells.code(WithdrawalReason)), required=True, help="Why it is withdrawn.")
+@click.option("--reason", callback=read_as(cells.code(WithdrawalReason)), required=True, help="Why: of the list below.")
 @click.option("--as-of", callback=read_as(cells.instant), help="Reports as of this instant or earlier are dead. [default: now]")
 @click.option("--as-spelled", is_flag=True, help="The account as it was before numbers were normalised.")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipt here.")
@@ -195,6 +199,11 @@ def withdraw(
     with tool.exchange() as exchange, ReceiptFile(keep_receipts) as receipts:
         result = exchange.withdraw(identity, account, reason, as_of, as_spelled=as_spelled)
         receipts.keep(result.receipt)
+    with tool.beside(keep_receipts):
+        tool.conclude(lambda: _show_withdrawal(tool, result))
+
+
+def _show_withdrawal(tool: Tool, result: Withdrawal) -> None:
     if tool.as_json:
         summary = {"withdrawn": result.withdrawn, "request_id": result.request_id, "entry_index": result.receipt.index}
         output.write_json(summary)

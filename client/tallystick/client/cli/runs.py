@@ -21,6 +21,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
 from tallystick.client.cli.context import Interrupted, Tool
+from tallystick.client.cli.process import Interruptions
 from tallystick.client.exceptions import FileInvalid
 
 T = TypeVar("T")
@@ -79,6 +80,8 @@ class Run:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._before is not None:
+            if self._stopped and isinstance(self._before, Interruptions):
+                self._before.begun()
             signal.signal(signal.SIGINT, self._before)
         if error is None:
             if self._place is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
@@ -14,19 +14,19 @@ from typing import Any
 
 from tallystick.client.files import amounts, cells
 from tallystick.client.files.amounts import Amounts
-from tallystick.client.files.cells import CellInvalid, Cells
+from tallystick.client.files.cells import Cells
 from tallystick.client.files.damage import damage, unwrapped
 from tallystick.client.files.reading import Row, TableReader
 from tallystick.client.files.survey import survey
-from tallystick.client.flows.reporting import Report
+from tallystick.client.flows.reporting import Report, faults_of
 from tallystick.client.identities import ORGANISATION, PERSON, Identity
 from tallystick.contract.violations import Violation
-from tallystick.credit.codes import disposition_from_code
 from tallystick.credit.enums import (
     AccountType,
     AnnotationType,
     AssetQuality,
     CollectionStage,
+    Disposition,
     ObligorRole,
     SpecialTransactionType,
     SubjectKind,
@@ -75,6 +75,7 @@ _COLUMNS = {
     "identity.country": "id_country",
     "identity.number": "id_number",
     "account.subject_kind": "id_kind",
+    "account.months": "month",
     "account.running_overdue": "running_since_date",
     "account.running_overdue.since_date": "running_since_date",
     "account.running_overdue.days_past_due": "running_days_past_due",
@@ -101,12 +102,14 @@ class AccountRows:
     rows: tuple[int, ...]
     report: Report | None
     rejects: tuple[Reject, ...] = ()
+    month_rows: tuple[int, ...] = ()
+    """The row of each of the report's months."""
 
     def reject(self, violation: Violation) -> Reject:
         """A violation of the report as it concerns the file: its row and its column."""
         named = _MONTH_FIELD.fullmatch(violation.field)
-        if named and int(named[1]) < len(self.rows):
-            return Reject(self.rows[int(named[1])], named[2] or "month", violation.reason, violation.description)
+        if named and int(named[1]) < len(self.month_rows):
+            return Reject(self.month_rows[int(named[1])], named[2] or "month", violation.reason, violation.description)
         column = _COLUMNS.get(violation.field) or re.split(r"[.\[]", violation.field.removeprefix("account."))[0]
         description = violation.description
         if (column, violation.reason) == ("as_of", "FIELDS_INCONSISTENT"):
@@ -131,102 +134,134 @@ def read_accounts(path: Path, said: Amounts | None = None, encoding: str | None 
 def accounts_of(table: TableReader, said: Amounts | None) -> Iterator[AccountRows]:
     """The accounts of a table, in its order."""
     positions = {name: position for position, name in enumerate(table.columns)}
+    shared = [name for name in (*REQUIRED, *ACCOUNT_OPTIONAL) if name in positions]
+    layout = _Layout(positions, tuple(shared), itemgetter(*(positions[name] for name in shared)), said)
     number_of = itemgetter(positions["account_number"])
-    shared = itemgetter(*(positions[name] for name in (*REQUIRED, *ACCOUNT_OPTIONAL) if name in positions))
     for _, rows in groupby(table, key=lambda row: number_of(row[1])):
-        yield _account_rows(positions, shared, rows, said)
+        yield _account(layout, rows)
 
 
-def _account_rows(
-    positions: dict[str, int], shared: Callable[[list[str]], Any], rows: Iterator[Row], said: Amounts | None
-) -> AccountRows:
-    first_number, first = next(rows)
-    if told := damage(Cells(positions, first).text("account_number")):
-        # What the rows of such a number have in common may be the damage alone.
-        numbers = [first_number, *(number for number, _ in islice(rows, MAX_ROWS - 1))]
-        return AccountRows(tuple(numbers), None, tuple(Reject(n, "account_number", "FIELD_MALFORMED", told) for n in numbers))
-    common = shared(first)
-    amount = amounts.reader(said, Cells(positions, first).text("currency").upper())
-    numbers = [first_number]
-    rejects: list[Reject] = []
-    months: list[AccountMonth] = []
-    row: Row | None = (first_number, first)
-    while row is not None:
-        number, values = row
-        try:
-            if values is not first:
-                _check_shared(numbers, common == shared(values))
-                if len(numbers) < MAX_ROWS:
-                    numbers.append(number)
-            month = _month(Cells(positions, values), amount, alone=values is first)
-            if month is not None and len(months) < MAX_ROWS:
-                months.append(month)
-        except CellInvalid as error:
-            if len(rejects) < MAX_ROWS:
-                rejects.append(Reject(number, error.column, error.reason, error.description))
-        row = next(rows, None)
-    if rejects:
-        return AccountRows(tuple(numbers), None, tuple(rejects))
-    try:
-        return AccountRows(tuple(numbers), _report(Cells(positions, first), amount, tuple(months)))
-    except CellInvalid as error:
-        return AccountRows(tuple(numbers), None, (Reject(first_number, error.column, error.reason, error.description),))
+def _account(layout: _Layout, rows: Iterator[Row]) -> AccountRows:
+    number, first = next(rows)
+    if damage(Cells(layout.positions, first).text("account_number")):
+        return _each_by_itself(layout, [(number, first), *islice(rows, MAX_ROWS - 1)])
+    gathered = _Gathered(layout, number, first)
+    for row in rows:
+        gathered.add(*row)
+    return gathered.account()
 
 
-def _check_shared(numbers: list[int], same: bool) -> None:
-    if not same:
-        raise CellInvalid(
-            "account_number",
-            "FIELDS_INCONSISTENT",
-            f"the row differs from row {numbers[0]} of the same account in more than the month's columns",
+def _each_by_itself(layout: _Layout, rows: Sequence[Row]) -> AccountRows:
+    """The rows of a damaged account number. What they have in common may be the damage alone."""
+    rejects = [reject for row in rows for reject in _Gathered(layout, *row).account().rejects]
+    return AccountRows(tuple(number for number, _ in rows), None, tuple(rejects))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the columns of a file are."""
+
+    positions: dict[str, int]
+    shared_columns: tuple[str, ...]
+    """Those in which the rows of an account must not differ."""
+    shared: Callable[[list[str]], Any]
+    said: Amounts | None
+
+
+class _Gathered:
+    """One account as its rows come, and all that is wrong with them."""
+
+    def __init__(self, layout: _Layout, number: int, first: list[str]) -> None:
+        self._layout = layout
+        self._first = first
+        self._shared = layout.shared(first)
+        self._amount = amounts.reader(layout.said, Cells(layout.positions, first).text("currency").upper())
+        self._rows = [number]
+        self._months: list[AccountMonth] = []
+        self._month_rows: list[int] = []
+        self._rejects: list[Reject] = []
+        cells_of_first = Cells(layout.positions, first)
+        if any(cells_of_first.text(column) for column in MONTH_COLUMNS):
+            self._add_month(number, cells_of_first)
+
+    def add(self, number: int, values: list[str]) -> None:
+        """A further row."""
+        if len(self._rows) >= MAX_ROWS:
+            if len(self._rejects) < MAX_ROWS:
+                text = f"an account has at most {MAX_ROWS} rows"
+                self._rejects.append(Reject(number, "account_number", "FIELD_OUT_OF_RANGE", text))
+            return
+        self._rows.append(number)
+        shared = self._layout.shared(values)
+        if shared != self._shared:
+            text = f"differs from row {self._rows[0]} of the same account, whose rows may differ in the month's columns only"
+            for column, one, other in zip(self._layout.shared_columns, self._shared, shared, strict=True):
+                if one != other:
+                    self._rejects.append(Reject(number, column, "FIELDS_INCONSISTENT", text))
+        self._add_month(number, Cells(self._layout.positions, values))
+
+    def _add_month(self, number: int, row: Cells) -> None:
+        amount = self._amount
+        month = AccountMonth(
+            month=row.take("month", cells.month, dt.date.min),
+            disposition=row.take("disposition", cells.disposition, Disposition.UNSPECIFIED),
+            days_past_due=row.take_optional("days_past_due", cells.count),
+            overdue_amount=row.take_optional("overdue_amount", amount),
+            billed_amount=row.take_optional("billed_amount", amount),
+            paid_amount=row.take_optional("paid_amount", amount),
         )
-    if len(numbers) >= MAX_ROWS:
-        raise CellInvalid("account_number", "FIELD_OUT_OF_RANGE", f"an account has at most {MAX_ROWS} rows")
+        self._months.append(month)
+        self._month_rows.append(number)
+        self._note(number, row)
 
+    def _note(self, number: int, row: Cells) -> None:
+        self._rejects += [Reject(number, each.column, each.reason, each.description) for each in row.faults]
 
-def _month(row: Cells, amount: AmountReader, *, alone: bool) -> AccountMonth | None:
-    """The month of a row; None for an account's first row when its month's columns are empty: an account without months."""
-    if alone and not any(row.text(column) for column in MONTH_COLUMNS):
-        return None
-    return AccountMonth(
-        month=row.read("month", cells.month),
-        disposition=row.read("disposition", disposition_from_code),
-        days_past_due=row.optional("days_past_due", cells.count),
-        overdue_amount=row.optional("overdue_amount", amount),
-        billed_amount=row.optional("billed_amount", amount),
-        paid_amount=row.optional("paid_amount", amount),
-    )
+    def account(self) -> AccountRows:
+        """The account, once all of its rows are here."""
+        row = Cells(self._layout.positions, self._first)
+        report = _report(row, self._amount, tuple(self._months))
+        self._note(self._rows[0], row)
+        whole = AccountRows(tuple(self._rows), report, month_rows=tuple(self._month_rows))
+        if not self._rejects:
+            return whole
+        # A cell that cannot be read keeps the account here, where the exchange would have found what else is wrong with it.
+        named = {(each.row, each.field) for each in self._rejects}
+        others = map(whole.reject, faults_of(report))
+        rejects = self._rejects + [each for each in others if (each.row, each.field) not in named]
+        return AccountRows(whole.rows, None, tuple(sorted(rejects[:MAX_ROWS], key=lambda each: each.row)))
 
 
 def _report(row: Cells, amount: AmountReader, months: tuple[AccountMonth, ...]) -> Report:
+    """The report; of a cell that cannot be read there is a fault in the row, and here what says as little as possible."""
     identity = read_identity(row)
     account = Account(
-        as_of=row.read("as_of", cells.instant),
-        account_type=row.read("account_type", _ACCOUNT_TYPE),
-        status=row.read("status", cells.count),
-        currency=row.read("currency", str.upper),
-        opened_date=row.read("opened_date", cells.day),
-        subject_kind=SUBJECT_KINDS[identity.kind],
-        role=row.optional("role", _ROLE) or ObligorRole.BORROWER,
-        asset_quality=row.optional("asset_quality", _ASSET_QUALITY) or AssetQuality.UNSPECIFIED,
-        credit_limit=row.optional("credit_limit", amount),
-        balance=row.optional("balance", amount),
-        closed_date=row.optional("closed_date", cells.day),
-        liability_amount=row.optional("liability_amount", amount),
+        as_of=row.take("as_of", cells.instant, None) or dt.datetime.now(dt.UTC),
+        account_type=row.take("account_type", _ACCOUNT_TYPE, AccountType.UNSPECIFIED),
+        status=row.take("status", cells.count, 0),
+        currency=row.take("currency", str.upper, ""),
+        opened_date=row.take("opened_date", cells.day, dt.date.min),
+        subject_kind=SUBJECT_KINDS.get(identity.kind, SubjectKind.UNSPECIFIED),
+        role=row.take("role", _ROLE, ObligorRole.UNSPECIFIED) if row.text("role") else ObligorRole.BORROWER,
+        asset_quality=row.take_optional("asset_quality", _ASSET_QUALITY) or AssetQuality.UNSPECIFIED,
+        credit_limit=row.take_optional("credit_limit", amount),
+        balance=row.take_optional("balance", amount),
+        closed_date=row.take_optional("closed_date", cells.day),
+        liability_amount=row.take_optional("liability_amount", amount),
         months=months,
         running_overdue=_running_overdue(row, amount),
-        special_transactions=tuple(row.optional("special_transactions", partial(_special_transactions, amount)) or ()),
-        related_obligors=tuple(row.optional("related_obligors", partial(_related_obligors, amount)) or ()),
-        annotations=tuple(row.optional("annotations", _annotations) or ()),
+        special_transactions=tuple(row.take_optional("special_transactions", partial(_special_transactions, amount)) or ()),
+        related_obligors=tuple(row.take_optional("related_obligors", partial(_related_obligors, amount)) or ()),
+        annotations=tuple(row.take_optional("annotations", _annotations) or ()),
     )
-    return Report(identity, row.read("account_number", _undamaged), account)
+    return Report(identity, row.take("account_number", _undamaged, ""), account)
 
 
 def read_identity(row: Cells) -> Identity:
-    """The identity columns of any file."""
-    kind = row.read("id_kind", _subject_kind)
-    number = row.read("id_number", _undamaged) if row.text("id_number") else ""
-    return Identity(kind, row.read("id_type", str), row.text("id_country").upper(), number)
+    """The identity columns of any file; what cannot be read is a fault of the row, and empty here."""
+    kind = row.take("id_kind", _subject_kind, "")
+    number = row.take("id_number", _undamaged, "") if row.text("id_number") else ""
+    return Identity(kind, row.take("id_type", str, ""), row.text("id_country").upper(), number)
 
 
 def _undamaged(text: str) -> str:
@@ -242,10 +277,10 @@ def _running_overdue(row: Cells, amount: AmountReader) -> RunningOverdue | None:
     if not any(row.text(column) for column in columns):
         return None
     return RunningOverdue(
-        since_date=row.read("running_since_date", cells.day),
-        days_past_due=row.read("running_days_past_due", cells.count),
-        amount=row.optional("running_amount", amount),
-        collection_stage=row.optional("collection_stage", _COLLECTION_STAGE) or CollectionStage.UNSPECIFIED,
+        since_date=row.take("running_since_date", cells.day, dt.date.min),
+        days_past_due=row.take("running_days_past_due", cells.count, 0),
+        amount=row.take_optional("running_amount", amount),
+        collection_stage=row.take_optional("collection_stage", _COLLECTION_STAGE) or CollectionStage.UNSPECIFIED,
     )
 
 

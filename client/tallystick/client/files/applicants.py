@@ -64,15 +64,14 @@ def applicants_of(table: TableReader) -> Iterator[Applicant]:
     for number, values in table:
         row = Cells(positions, values)
         applicant_id = row.text("applicant_id")
-        try:
-            inquiry = Inquiry(
-                read_identity(row),
-                row.read("purpose", _purpose),
-                row.read("consent_reference", str),
-                row.read("applicant_id", str),
-            )
-        except CellInvalid as error:
-            yield Applicant(number, applicant_id, None, error)
+        inquiry = Inquiry(
+            read_identity(row),
+            row.take("purpose", _purpose, Purpose.UNSPECIFIED),
+            row.take("consent_reference", str, ""),
+            row.take("applicant_id", str, ""),
+        )
+        if row.faults:
+            yield Applicant(number, applicant_id, None, row.faults[0])
         else:
             yield Applicant(number, applicant_id, inquiry)
 

@@ -10,11 +10,15 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from tallystick.credit.codes import disposition_from_code
+from tallystick.credit.enums import Disposition
+
 _WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}(-01)?", re.ASCII)
 _MAX_LIST = 100
 
 V = TypeVar("V")
+W = TypeVar("W")
 E = TypeVar("E", bound=IntEnum)
 
 
@@ -34,6 +38,8 @@ class Cells:
     def __init__(self, positions: dict[str, int], cells: list[str]) -> None:
         self._positions = positions
         self._cells = cells
+        self.faults: list[CellInvalid] = []
+        """What `take` could not read."""
 
     def text(self, column: str) -> str:
         """The cell's text; "" if the file has no such column."""
@@ -50,9 +56,17 @@ class Cells:
         except ValueError as error:
             raise CellInvalid(column, "FIELD_MALFORMED", str(error)) from None
 
-    def optional(self, column: str, parse: Callable[[str], V]) -> V | None:
-        """A cell that may be empty, which is "not known"."""
-        return self.read(column, parse) if self.text(column) else None
+    def take(self, column: str, parse: Callable[[str], V], otherwise: W) -> V | W:
+        """A cell that must be there, or `otherwise` and one fault more: who corrects a row wants to know all of them."""
+        try:
+            return self.read(column, parse)
+        except CellInvalid as fault:
+            self.faults.append(fault)
+            return otherwise
+
+    def take_optional(self, column: str, parse: Callable[[str], V]) -> V | None:
+        """The same of a cell that may be empty."""
+        return self.take(column, parse, None) if self.text(column) else None
 
 
 def whole(text: str) -> int:
@@ -115,6 +129,17 @@ def code(kind: type[E], *, numbers: bool = True) -> Callable[[str], E]:
     return parse
 
 
+def disposition(text: str) -> Disposition:
+    """A month's disposition by the trade's code or by its name, in any letter case: "N" or "paid_as_agreed"."""
+    try:
+        return disposition_from_code(text.upper())
+    except ValueError as error:
+        try:
+            return _named_disposition(text)
+        except ValueError:
+            raise error from None
+
+
 def objects(text: str) -> list[dict[str, Any]]:
     """A JSON list of objects."""
     try:
@@ -126,3 +151,6 @@ def objects(text: str) -> list[dict[str, Any]]:
     if len(values) > _MAX_LIST:
         raise ValueError(f"must not list more than {_MAX_LIST}")
     return values
+
+
+_named_disposition = code(Disposition, numbers=False)

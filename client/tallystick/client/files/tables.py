@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tallystick.client.exceptions import FileInvalid
+from tallystick.client.files.places import is_written_in_place, open_in_place
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 _BATCH = 8_192
@@ -25,23 +26,26 @@ class TableWriter:
     """Writes rows of text and whole numbers to a CSV or Parquet file; use it in a `with` statement.
 
     The rows go to a file beside it (see `partial_of`), which takes its place at the end: a run that fails leaves what was there
-    before, and the rows that it wrote in that other file. What is no regular file, such as /dev/stdout, is written as it is.
+    before, and the rows that it wrote in that other file. What is no file to be replaced, such as /dev/stdout, is written in place.
     """
 
     def __init__(self, path: Path, columns: Sequence[str], numbers: Collection[str] = (), *, resume_at: int | None = None) -> None:
         """`numbers` names the columns of whole numbers, None being "not known". With `resume_at` the file that an earlier run left
         beside its place is gone on with, after so many bytes of it. Raises FileInvalid."""
-        self._place = Path(os.path.realpath(path))
-        self._in_place = self._place.exists() and not self._place.is_file()
-        self._path = self._place if self._in_place else partial_of(path)
+        self._in_place = is_written_in_place(path)
+        self._place = path if self._in_place else Path(os.path.realpath(path))
+        self._path = path if self._in_place else partial_of(path)
         self._columns = tuple(columns)
         self._numbers = frozenset(numbers)
         self._stack = ExitStack()
         self._parquet = path.suffix.lower() in PARQUET_SUFFIXES
         self._waiting: list[Sequence[str | int | None]] = []
         self._rows = 0
+        self._resumed = self._relied_on = resume_at is not None
         if self._parquet:
             pyarrow_module()  # before a file is made that nobody would fill
+            if self._in_place:
+                raise FileInvalid(f"{path}: Parquet is written to a file only: its end says where everything in it is; use CSV")
         with self._naming_file():
             if resume_at is not None:
                 self._check_resumable(resume_at)
@@ -50,8 +54,7 @@ class TableWriter:
             self._writer = self._open_parquet() if self._parquet else self._open_csv(resume_at)
 
     def _check_resumable(self, resume_at: int) -> None:
-        if self._parquet or self._in_place:
-            raise FileInvalid(f"{self._place}: only a CSV file can be gone on with; begin anew, without --resume")
+        check_resumable(self._place)
         if not self._path.is_file() or self._path.stat().st_size < resume_at:
             raise FileInvalid(f"{self._path}: what the earlier run wrote is not there any more; begin anew, without --resume")
 
@@ -72,8 +75,11 @@ class TableWriter:
             raise FileInvalid(f"{self._place}: cannot be written: {error.strerror}") from None
 
     def _open_csv(self, resume_at: int | None) -> Any:
-        file = self._stack.enter_context(self._path.open("w" if resume_at is None else "r+", newline="", encoding="utf-8"))
-        self._file = file
+        if self._in_place:
+            file = os.fdopen(open_in_place(self._path), "w", newline="", encoding="utf-8")
+        else:
+            file = self._path.open("w" if resume_at is None else "r+", newline="", encoding="utf-8")
+        self._file = self._stack.enter_context(file)
         writer = csv.writer(file, lineterminator="\n")
         if resume_at is None:
             writer.writerow(self._columns)
@@ -85,12 +91,13 @@ class TableWriter:
 
     def written(self) -> int:
         """Hands everything to the operating system; returns how many bytes that is so far. 0 for a Parquet file, which is one only
-        once it is complete."""
+        once it is complete, and for what is no file."""
         with self._naming_file():
-            if self._parquet or self._in_place:
+            if self._parquet:
                 return 0
             self._file.flush()
-            return self._path.stat().st_size
+            self._relied_on = True
+            return 0 if self._in_place else self._path.stat().st_size
 
     def _open_parquet(self) -> Any:
         arrow = pyarrow_module()
@@ -120,8 +127,9 @@ class TableWriter:
         if self._in_place:
             return
         if self._rows:
-            error.add_note(f"the {self._rows} rows until then are in {self._path}")
-        else:
+            told = "what was written until then is" if self._resumed else f"the {self._rows} rows until then are"
+            error.add_note(f"{told} in {self._path}")
+        elif not self._relied_on:
             self._path.unlink(missing_ok=True)
 
     def write(self, row: Sequence[str | int | None]) -> None:
@@ -155,6 +163,14 @@ def _cell(value: str | int | None) -> str | int:
 def unquoted(text: str) -> str:
     """A cell of CSV as it was before it was kept from being a formula."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def check_resumable(path: Path) -> None:
+    """Raises FileInvalid for an output of which nothing is left to go on with."""
+    if is_written_in_place(path):
+        raise FileInvalid(f"{path}: is no file, so what was written there is gone; begin anew, without --resume")
+    if path.suffix.lower() in PARQUET_SUFFIXES:
+        raise FileInvalid(f"{path}: only a CSV file can be gone on with; begin anew, without --resume")
 
 
 def partial_of(path: Path) -> Path:

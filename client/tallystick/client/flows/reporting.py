@@ -9,19 +9,20 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, InputInvalid, ProfileError
-from tallystick.client.flows.inquiries import receipt_of
+from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, InputInvalid, LimitExceeded, ProfileError
+from tallystick.client.flows.inquiries import new_or_own, receipt_of
 from tallystick.client.flows.tokens import Tokeniser
-from tallystick.client.identities import AnyIdentity, canonical, input_invalid
+from tallystick.client.identities import AnyIdentity, Identity, canonical, input_invalid
 from tallystick.client.protocol.calls import Call, Flow, Method, ask
 from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.contract import methods
 from tallystick.contract.limits import MAX_REPORTS
 from tallystick.contract.violations import Violation
+from tallystick.credit.account_rules import check_account
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 from tallystick.credit.history import Account
 from tallystick.crypto import Identity as CanonicalIdentity
-from tallystick.crypto import IdentityError, account_reference, normalise_account_number, subject_leaf
+from tallystick.crypto import IdentityError, account_reference, identity_faults, normalise_account_number, subject_leaf
 from tallystick.v1 import account_pb2, errors_pb2, reporting_service_pb2
 
 GET_SUBMISSION = Method.of(methods.GET_SUBMISSION)
@@ -142,6 +143,7 @@ class Reporting:
     def submit(self, reports: Sequence[Report], request_id: uuid.UUID | None = None) -> Flow[list[ReportResult]]:
         """One batch, within the limits of `cut`; each report is accepted or rejected by itself. A batch that was sent before, under
         the same `request_id`, is answered as it was then."""
+        request_id = new_or_own(request_id)
         results: list[ReportResult | None] = [None] * len(reports)
         prepared = []
         for place, report in enumerate(reports):
@@ -150,7 +152,7 @@ class Reporting:
             except InputInvalid as error:
                 results[place] = _rejected_here(report, error)
         if prepared:
-            yield from self._send(reports, prepared, results, request_id or uuid.uuid4())
+            yield from self._send(reports, prepared, results, request_id)
         return [result for result in results if result is not None]
 
     def submit_numbered(self, run: uuid.UUID) -> Callable[[NumberedReports], Flow[list[ReportedBatch]]]:
@@ -170,7 +172,17 @@ class Reporting:
         results: list[ReportResult | None],
         request_id: uuid.UUID,
     ) -> Flow[None]:
-        elements = yield from self._tokeniser.tokens([each.identity for each in prepared])
+        found, shortage = yield from self._tokeniser.tokens_that_fit([each.identity for each in prepared])
+        if shortage is not None:
+            for each, token in zip(prepared, found, strict=True):
+                if token is None:
+                    results[each.place] = _rejected_here(reports[each.place], _without_token(shortage))
+            prepared = [each for each, token in zip(prepared, found, strict=True) if token is not None]
+            if not prepared:
+                return
+            # The same batch may have more tokens another time: it is another request then.
+            request_id = uuid.uuid5(request_id, " ".join(str(each.place) for each in prepared))
+        elements = [token for token in found if token is not None]
         request = reporting_service_pb2.SubmitReportsRequest(request_id=request_id.bytes)
         for each, element in zip(prepared, elements, strict=True):
             request.reports.add(subject=self._tokeniser.subject(element), account_reference=each.reference, account=each.account)
@@ -214,10 +226,11 @@ class Reporting:
         as_of: datetime,
         *,
         as_spelled: bool = False,
+        request_id: uuid.UUID | None = None,
     ) -> Flow[Withdrawal]:
         """Withdraws one account as of an instant."""
+        request_id = new_or_own(request_id)
         elements = yield from self._tokeniser.tokens([canonical(identity)])
-        request_id = uuid.uuid4()
         request = reporting_service_pb2.WithdrawAccountRequest(
             request_id=request_id.bytes,
             subject=self._tokeniser.subject(elements[0]),
@@ -297,9 +310,37 @@ def to_timestamp(instant: datetime, field: str) -> Timestamp:
     return message
 
 
+def faults_of(report: Report) -> list[Violation]:
+    """All that is wrong with a report that is not sent, by the rules of the exchange too; its fields are paths in the report."""
+    found: list[Violation] = []
+    identity = report.identity
+    if isinstance(identity, Identity | CanonicalIdentity):
+        faults = identity_faults(identity.kind, identity.type, identity.country, identity.number)
+        found += [Violation(f"identity.{each.field}", each.reason, each.description) for each in faults]
+    try:
+        normalise_account_number(report.account_number)
+    except IdentityError as error:
+        found.append(Violation(error.field, error.reason, error.description))
+    try:
+        check_account(report.account.to_message(), datetime.now(UTC), "account", found)
+    except (ValueError, TypeError, OverflowError) as error:
+        found.append(Violation("account", "FIELD_OUT_OF_RANGE", f"cannot be sent: {error}"))
+    return found
+
+
 def _rejected_here(report: Report, error: InputInvalid) -> ReportResult:
     field = f"identity.{error.field}" if isinstance(error, IdentityInvalid) else error.field
-    return ReportResult(report, ReportOutcome.REJECTED, (Violation(field, error.reason, error.description),))
+    first = Violation(field, error.reason, error.description)
+    others = [] if field == "identity" else [each for each in faults_of(report) if each.field != field]
+    return ReportResult(report, ReportOutcome.REJECTED, (first, *others))
+
+
+def _without_token(shortage: LimitExceeded) -> IdentityInvalid:
+    """Why a report is not sent for which the member has no evaluation left."""
+    text = (
+        "no token: the member's evaluations of this day (UTC) are used up; report it again tomorrow, or ask the operator for more"
+    )
+    return IdentityInvalid("number", shortage.reason, text)
 
 
 def _own_field(violation: Violation, position: int) -> Violation:

@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tallystick.contract.limits import MAX_VIOLATIONS
-from tallystick.contract.methods import CREATE_MEMBER, LIST_MEMBERS, UPDATE_MEMBER
+from tallystick.contract.methods import CREATE_MEMBER, GET_STANDING, LIST_MEMBERS, UPDATE_MEMBER
+from tallystick.contract.quota_texts import LIMITED_METHODS
 from tallystick.contract.request_fields import PAGE_BYTES, check_member_id, check_page_size, page_size
 from tallystick.contract.violations import Violation
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.installation.quota_texts import LIMITED_METHODS
+from tallystick.server.ledger.quotas import quota_standings
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.membership import registry
 from tallystick.server.services.page_tokens import PageTokens
@@ -128,6 +129,28 @@ class ListMembers(Operation):
                 break
             page.members.append(member)
         return page
+
+
+class GetStanding(Operation):
+    """How the server sees the caller. It names nobody else, and is open to every active member."""
+
+    contract = GET_STANDING
+
+    def __init__(self, quotas: Sequence[pb.Quota]) -> None:
+        self._quotas = quotas
+
+    def validate(self, message: pb.GetStandingRequest, now: datetime) -> None:
+        """Nothing is asked that could be wrong."""
+
+    async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        rows = {row.id: row for row in await registry.members_of(connection, {work.caller.member for work in works})}
+        keys = await registry.keys_of(connection, rows)
+        for work in works:
+            row = rows[work.caller.member]
+            member = registry.member_message(row, keys.get(row.id, ()))
+            answer = pb.GetStandingResponse(member=member, quotas=await quota_standings(connection, member, self._quotas, clock))
+            answer.time.FromDatetime(clock)
+            work.answer = answer.SerializeToString()
 
 
 def validate_member(member: pb.Member) -> list[Violation]:

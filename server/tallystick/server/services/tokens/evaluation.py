@@ -61,7 +61,7 @@ class EvaluateTokens(Operation):
             if not limit or work.repeated:
                 continue
             if used[work.caller.member] + len(work.message.blinded_elements) > limit:
-                work.refusal = _over_quota(limit)
+                work.refusal = _over_quota(limit, used[work.caller.member])
             else:
                 used[work.caller.member] += len(work.message.blinded_elements)
 
@@ -83,11 +83,10 @@ async def _meter(connection: Connection, works: Sequence[Work], today: date) -> 
     for member, total in await connection.fetch(_METER, (today, list(counts), list(counts.values()))):
         if limits[member] and total > limits[member]:
             # Another server counted in between. What is written must go: the ledger runs each request by itself.
-            raise _over_quota(limits[member])
+            raise _over_quota(limits[member], total - counts[member])
 
 
-def _over_quota(limit: int) -> Refusal:
-    return Refusal(
-        errors_pb2.ERROR_REASON_EVALUATION_QUOTA_EXCEEDED,
-        f"the member's {limit} evaluations of this day (UTC) are used up; try tomorrow",
-    )
+def _over_quota(limit: int, used: int) -> Refusal:
+    left = max(0, limit - used)
+    text = f"of the member's {limit} evaluations of this day (UTC) {left} are left; ask for no more, or try tomorrow"
+    return Refusal(errors_pb2.ERROR_REASON_EVALUATION_QUOTA_EXCEEDED, text, left=left)
