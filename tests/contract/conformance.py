@@ -106,8 +106,8 @@ def _forget_own(message: Any) -> None:
 class RealTwin(Twin):
     """At a server."""
 
-    def __init__(self, system: System, member_id: str) -> None:
-        self._caller = system[member_id].exchange
+    def __init__(self, system: System, member_id: str, *, authority: bool = False) -> None:
+        self._caller = system[member_id].authority if authority else system[member_id].exchange
         super().__init__(self._caller.server.origin, self._caller.key, system.mint)
 
     def send(self, method: str, data: bytes, metadata: Any) -> Told:
@@ -118,9 +118,10 @@ class RealTwin(Twin):
 class MemoryTwin(Twin):
     """In memory."""
 
-    def __init__(self, memory: InMemoryExchange) -> None:
+    def __init__(self, memory: InMemoryExchange, *, authority: bool = False) -> None:
         self._memory = memory
-        super().__init__(memory.profile.exchange.counterpart.origin, memory.profile.signer.key, self)
+        self._server = memory._authority if authority else memory._exchange
+        super().__init__(self._server.log.origin, memory.profile.signer.key, self)
 
     @property
     def epoch_id(self) -> bytes:
@@ -132,7 +133,7 @@ class MemoryTwin(Twin):
         return subject_pb2.SubjectToken(element=self._memory._token_key.element(identity), epoch_id=self.epoch_id)
 
     def send(self, method: str, data: bytes, metadata: Any) -> Told:
-        raw = self._memory._exchange.unary(path(method), data, metadata, 20)
+        raw = self._server.unary(path(method), data, metadata, 20)
         trailing: dict[str, Any] = dict(raw.trailing)
         if isinstance(raw, RawAnswer):
             return self.told(method, "OK", raw.body, b"", trailing.get(RECEIPT_KEY))

@@ -14,6 +14,7 @@ from tests.contract.conformance import MemoryTwin, RealTwin, Told, Twin
 from tests.contract.requests import (
     BATCH_QUERY,
     CREATE_MEMBER,
+    EVALUATE,
     GET_ENTRY,
     GET_SUBMISSION,
     LIST_ENTRIES,
@@ -33,10 +34,12 @@ from tests.contract.system import INQUIRER, REPORTER, System
 
 from tallystick.contract.reasons import BY_NAME, Logged
 from tallystick.credit.enums import Disposition, Purpose
+from tallystick.crypto import blind
 from tallystick.testing import InMemoryExchange
 from tallystick.v1 import audit_service_pb2 as audit
 from tallystick.v1 import membership_service_pb2 as membership
 from tallystick.v1 import reporting_service_pb2 as reporting
+from tallystick.v1 import subject_token_service_pb2 as tokens
 
 OVERDUE_1 = Disposition.OVERDUE_1
 COUNT = "AuditService/CountAuditEntries"
@@ -225,6 +228,38 @@ def test_both_answer_alike(name: str, twins: tuple[Twin, Twin], monkeypatch: pyt
     for number, (real, memory) in enumerate(zip(*told, strict=True)):
         assert memory == real, f"call {number}"
     assert any(each.code == "OK" or each.reason for each in told[0])
+
+
+def tokens_are_evaluated(twin: Twin) -> Iterator[Told]:
+    epoch_id = twin.mint.epoch_id
+    good = [blind(requests.resident(n).canonical_bytes()).element for n in range(3)]
+
+    def evaluate(elements: list[bytes], epoch: bytes = epoch_id) -> Told:
+        asked = tokens.EvaluateTokensRequest(request_id=request_id(), epoch_id=epoch, blinded_elements=elements)
+        return twin.call(EVALUATE, asked)
+
+    yield evaluate(good)
+    yield evaluate([])
+    yield evaluate(good, b"\x01" * 20)
+    yield evaluate([good[0], b"\xff" * 32, b"short", bytes(32)])
+    yield evaluate([b""] * 40)
+    yield evaluate(good[:1] * 1001)
+
+
+def test_both_authorities_evaluate_alike(system: System) -> None:
+    member_id = f"twin-{next(_members):02d}"
+    system.admit(member_id, [INQUIRER], (1,))
+    memory = MemoryTwin(InMemoryExchange(member_id=member_id), authority=True)
+    told = [list(tokens_are_evaluated(twin)) for twin in (RealTwin(system, member_id, authority=True), memory)]
+    assert told[0] == told[1]
+    assert [each.reason for each in told[0]] == [
+        "",
+        "FIELD_REQUIRED",
+        "TOKEN_EPOCH_MISMATCH",
+        "ELEMENT_INVALID",
+        "ELEMENT_INVALID",
+        "BATCH_TOO_LARGE",
+    ]
 
 
 def test_what_is_compared_is_what_was_told(twins: tuple[Twin, Twin]) -> None:
