@@ -49,7 +49,7 @@ def examine(folder: Path) -> list[str]:
     """What `tallystickd doctor --log` finds that the log does not give; the machine's own faults are left out."""
     command = [*DAEMON, "--config", _config(folder), "doctor", "--log", "--json"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    findings = json.loads(done.stdout)
+    findings = [json.loads(line) for line in done.stdout.splitlines()]
     assert "whole log" in {finding["check"] for finding in findings}, done.stderr
     return [f"{finding['check']}: {finding['text']}" for finding in findings if not finding["ok"] and finding["check"] != "clock"]
 
