@@ -45,7 +45,7 @@ def test_wrong_check_digit_stops_at_the_member(system: System, sdk: Callable[[st
         bank.query(wrong, Purpose.LOAN_APPROVAL, "consent-1")
     assert (caught.value.field, caught.value.reason) == ("number", "FIELD_MALFORMED")
     account = Account(
-        as_of=datetime.now(UTC),
+        as_of=datetime.now(UTC).replace(microsecond=0),
         account_type=AccountType.R2,
         status=1,
         currency="CNY",

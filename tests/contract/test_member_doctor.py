@@ -68,16 +68,15 @@ def test_it_leaves_one_entry_at_each_server_and_nothing_else(system: System) -> 
     assert sorted(path for path in member.folder.iterdir() if path.is_file()) == before
 
 
-@pytest.mark.parametrize(("days", "told"), [(21, "21 days, 0:00:00 ahead of"), (-21, "21 days, 0:00:00 behind")])
-def test_a_clock_that_is_weeks_off_is_told_by_how_much(system: System, days: int, told: str) -> None:
+@pytest.mark.parametrize(("days", "way"), [(21, "ahead of"), (-21, "behind")])
+def test_a_clock_that_is_weeks_off_is_told_by_how_much(system: System, days: int, way: str) -> None:
     # Of such refusals one a minute is logged, and so has a receipt with the server's time: a member of its own is refused first.
     member = system.admit(f"clock{days}".replace("-", "-behind-"), [REPORTER])
     off = timedelta(days=days)
     with Exchange(Profile.load(member.folder), clock=lambda: time.time() + off.total_seconds()) as exchange:
         found = wrong({each.check: each for each in examine(exchange, lambda: datetime.now(UTC) + off)})
-    assert "check this machine's clock" in found["exchange: membership"]
-    seconds = re.compile(told.replace("0:00:00", r"0:00:0\d") + r".*set it, by NTP|20 days, 23:59:5\d")
-    assert seconds.search(found["exchange: clock"])
+    assert f"created is {abs(days)} days {way} the server's clock" in found["exchange: membership"]
+    assert re.search(rf"this machine's is 2[01] days .*{way} the server's .*: set it, by NTP", found["exchange: clock"])
 
 
 @pytest.mark.parametrize(("seconds", "well"), [(4, True), (-4, True), (7, False), (-40, False)])

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, make_url
 from tallystick.server.storage import migration
 from tallystick.server.storage.partitions import MONTHS_AHEAD, evidence_months
 from tallystick.server.storage.tables import metadata
+from tallystick.v1 import reporting_service_pb2 as pb
 
 CATALOGUE = {
     "columns": """
@@ -58,6 +59,28 @@ def test_up_down_up(empty_database: str) -> None:
     assert left == [("alembic_version",)]
     migration.upgrade(empty_database)
     assert migration.current(empty_database) == migration.head()
+
+
+def test_superseded_reports_of_earlier_submissions_are_counted(empty_database: str) -> None:
+    outcomes = [pb.REPORT_OUTCOME_ACCEPTED, pb.REPORT_OUTCOME_SUPERSEDED, pb.REPORT_OUTCOME_REJECTED, pb.REPORT_OUTCOME_SUPERSEDED]
+    answer = pb.SubmitReportsResponse(verdicts=[pb.ReportVerdict(outcome=outcome) for outcome in outcomes])
+    migration.upgrade(empty_database, "0004")
+    connection = psycopg2.connect(empty_database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO member (member_id, display_name, roles, purposes, state, daily_evaluations, create_time, quotas)"
+            " VALUES ('bank-a', 'A', '{1}', '{}', 1, 0, now(), '') RETURNING id"
+        )
+        (member,) = cursor.fetchone()
+        for number, (message, accepted) in enumerate([(answer.SerializeToString(), 3), (None, None)]):
+            cursor.execute(
+                "INSERT INTO request (member, request_id, method, digest, entry_index, create_time, answer, accepted_count,"
+                " rejected_count) VALUES (%s, %s, 'm', '', %s, now(), %s, %s, 1)",
+                (member, bytes([number]) * 16, number, message, accepted),
+            )
+    connection.close()
+    migration.upgrade(empty_database)
+    assert _rows(empty_database, "SELECT superseded_count FROM request ORDER BY entry_index") == [(2,), (None,)]
 
 
 def test_alembic_sees_no_drift(fresh_database: str) -> None:

@@ -19,6 +19,7 @@ from tallystick.client.flows.standing import QuotaStanding, Standing
 from tallystick.client.profile.profile import Endpoint, Profile
 from tallystick.client.profile.servers import Server
 from tallystick.client.profile.token_cache import write_private
+from tallystick.contract.durations import in_words
 
 PATIENCE = 15.0
 """Seconds for each question to a server."""
@@ -185,8 +186,7 @@ def _clock(server: Server, theirs: datetime, ours: datetime) -> Finding:
     if abs(difference) <= MAX_SKEW:
         return Finding(check, State.OK, "agrees with this machine's")
     way = "ahead of" if difference > timedelta() else "behind"
-    seconds = timedelta(seconds=round(abs(difference).total_seconds()))
-    text = f"this machine's is {seconds} {way} the server's ({theirs:%Y-%m-%d %H:%M:%S} UTC): set it, by NTP"
+    text = f"this machine's is {in_words(difference)} {way} the server's ({theirs:%Y-%m-%d %H:%M:%S} UTC): set it, by NTP"
     return Finding(check, State.WRONG, text)
 
 

@@ -99,8 +99,7 @@ class Requests:
             same |= {
                 "accepted_count": accepted == taken,
                 "rejected_count": rejected == refused,
-                # Submissions of before the column have none.
-                "superseded_count": superseded in (None, changed_nothing),
+                "superseded_count": superseded == changed_nothing,
             }
         if differing := [name for name, equal in same.items() if not equal]:
             self._add(entry, f"its {', '.join(differing)} is not what its entry says")
