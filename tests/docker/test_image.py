@@ -2,6 +2,8 @@
 
 import argparse
 import re
+import shlex
+import subprocess
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -113,3 +115,17 @@ def test_an_engine_is_told_what_it_does_not_do_by_itself(
     # Without the format the image has no HEALTHCHECK, without the list it is built from keys and histories that lie about.
     told = "--format docker --ignorefile docker/Dockerfile.dockerignore" in asked
     assert told == (name != "docker")
+
+
+def test_make_passes_on_what_it_is_given() -> None:
+    """Every option of the script has a variable, and one that is not set becomes no option of the engine's."""
+    variables = {"ENGINE": "engine", "BASE": "python", "CA": "ca", "PIP_CONF": "pip_conf", "PIP_INDEX_URL": "pip_index_url"}
+    variables |= {"CONSTRAINTS": "constraints", "IMAGE": "tag"}
+    given = [f"{variable}=given {option}" for variable, option in variables.items()]
+    ran = subprocess.run(["make", "--dry-run", "image", *given], cwd=ROOT, capture_output=True, text=True)
+    command = shlex.split(ran.stdout.replace("\\\n", " "))
+    assert dict(zip(command[2::2], command[3::2], strict=True)) == {
+        f"--{option.replace('_', '-')}": f"given {option}" for option in variables.values()
+    }
+    readme = (ROOT / "docker" / "README.md").read_text()
+    assert all(f"{variable}=" in readme for variable in variables if variable != "IMAGE")

@@ -114,8 +114,11 @@ class NotAnExchange(NotReached):
 
     retryable = False
 
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{code} without a reason of the exchange; is the address right? {text}")
+    def __init__(self, code: str, text: str, surroundings: str = "") -> None:
+        """`surroundings` is what of this machine may be the cause."""
+        super().__init__(
+            "; ".join(filter(None, [f"{code} without a reason of the exchange; is the address right? {text}", surroundings]))
+        )
         self.code = code
 
 
@@ -223,9 +226,10 @@ _INTERRUPTIONS: dict[Family, type[NotReached]] = {
 class Refusal:
     """A failed call's status, read from untrusted bytes."""
 
-    def __init__(self, code: str, details: str, status: bytes, server: str = "server") -> None:
-        """`server` is what to call it in a text."""
+    def __init__(self, code: str, details: str, status: bytes, server: str = "server", surroundings: str = "") -> None:
+        """`server` is what to call it in a text, `surroundings` what of this machine may be why there is no status of ours."""
         self._server = server
+        self._surroundings = surroundings
         self.code = code
         self.details = details
         self.status = status
@@ -286,21 +290,28 @@ class Refusal:
         """Statuses that gRPC itself made: there is no reason to branch on, only its code."""
         text = _one_line(self.details)
         if self.code == "DEADLINE_EXCEEDED":
-            return DeadlineExceeded(f"no answer from the {self._server} in time; send it again, or raise the timeout")
+            return DeadlineExceeded(self._around(f"no answer from the {self._server} in time; send it again, or raise the timeout"))
         if self.code == "RESOURCE_EXHAUSTED" and any(sign in text for sign in _SIGNS_OF_SIZE):
             return LimitExceeded(f"a message is larger than the transport allows: {text}")
         if self.code == "RESOURCE_EXHAUSTED":
             return Overloaded(f"the {self._server} is busy: {text}", BUSY_RETRY_AFTER)
         if self.code == "CANCELLED":
             # Nothing here cancels a call and then asks what became of it: the other side broke it off, as when a worker ends.
-            return Unavailable(f"the {self._server} broke the call off; send it again: {text}")
+            return Unavailable(self._around(f"the {self._server} broke the call off; send it again: {text}"))
         if self.code == "UNAVAILABLE":
-            if any(sign in text.upper() for sign in _SIGNS_OF_DISTRUST):
-                return ConnectionNotSecure(
-                    f"the TLS handshake with the {self._server} failed; check the profile's ca, certificate and key: {text}"
-                )
-            return Unavailable(f"the {self._server} cannot be reached; check the address and the network: {text}")
-        return NotAnExchange(self.code, text)
+            if is_distrust(text):
+                told = f"the TLS handshake with the {self._server} failed; check the profile's ca, certificate and key: {text}"
+                return ConnectionNotSecure(self._around(told))
+            return Unavailable(self._around(f"the {self._server} cannot be reached; check the address and the network: {text}"))
+        return NotAnExchange(self.code, text, self._surroundings)
+
+    def _around(self, text: str) -> str:
+        return f"{text}; {self._surroundings}" if self._surroundings else text
+
+
+def is_distrust(details: str) -> bool:
+    """Whether what gRPC says of a failed call is that one side does not trust the other."""
+    return any(sign in details.upper() for sign in _SIGNS_OF_DISTRUST)
 
 
 _A_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tallystick.contract.durations import in_words
 from tallystick.contract.limits import MAX_AGE, MAX_AHEAD
 from tallystick.contract.methods import Method
 from tallystick.contract.refusals import Refusal
@@ -21,6 +23,9 @@ from tallystick.crypto import (
 )
 from tallystick.v1 import errors_pb2
 from tallystick.v1.membership_service_pb2 import Role
+
+_LONGEST = 1_000 * 365 * 86_400
+"""Seconds above which nobody wants to know by how much a clock is wrong."""
 
 
 def read_signature(
@@ -62,6 +67,10 @@ class Standing:
     """Whether its nonce was its own to spend."""
     revoked: bool
     active: bool
+    created: int
+    """When the request was signed, by its signer's clock: seconds since 1970."""
+    clock: datetime
+    """The server's."""
     certificate_mismatch: bool = False
     """Whether the client certificate names another member than the one whose key signed."""
 
@@ -81,11 +90,7 @@ def authorise(standing: Standing, roles: Collection[int], held: Collection[int])
             "the client certificate names another member than the signing key's",
         )
     if not standing.fresh:
-        return Refusal(
-            errors_pb2.ERROR_REASON_SIGNATURE_STALE,
-            f"created must lie within {MAX_AGE} seconds back and {MAX_AHEAD} ahead of the server's clock, and expires after it; "
-            "check this machine's clock",
-        )
+        return Refusal(errors_pb2.ERROR_REASON_SIGNATURE_STALE, _stale(standing.created, standing.clock))
     if not standing.spent:
         return Refusal(errors_pb2.ERROR_REASON_NONCE_REPLAYED, "this key used this nonce before; sign each attempt anew")
     if standing.revoked:
@@ -96,6 +101,20 @@ def authorise(standing: Standing, roles: Collection[int], held: Collection[int])
         needed = " or ".join(sorted(Role.Name(Role.ValueType(role)).removeprefix("ROLE_") for role in roles))
         return Refusal(errors_pb2.ERROR_REASON_ROLE_MISSING, f"this method needs the role {needed}; ask the operator")
     return None
+
+
+def _stale(created: int, clock: datetime) -> str:
+    """By how much a signature misses the time of this server: its signer cannot know."""
+    says = f"the server's clock, which says {clock.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if (seconds := int(clock.timestamp()) - created) in range(-MAX_AHEAD, MAX_AGE + 1):
+        return f"the signature expired, or was used before, by {says}; sign each attempt anew"
+    which = "behind" if seconds > 0 else "ahead of"
+    # No timedelta of what came from outside: it may be too large for one.
+    apart = in_words(timedelta(seconds=min(abs(seconds), _LONGEST)))
+    return (
+        f"created is {apart} {which} {says}; it must lie within {MAX_AGE} seconds back and {MAX_AHEAD} ahead of it: set this"
+        " machine's clock"
+    )
 
 
 def request_id_reused() -> Refusal:

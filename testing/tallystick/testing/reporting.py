@@ -85,6 +85,7 @@ class Accounts:
         submission = pb.Submission(
             request_id=request_id,
             accepted_count=answer.accepted_count,
+            superseded_count=sum(verdict.outcome == pb.REPORT_OUTCOME_SUPERSEDED for verdict in answer.verdicts),
             rejected_count=answer.rejected_count,
             entry_index=request.index,
         )

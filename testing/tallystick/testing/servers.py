@@ -199,6 +199,8 @@ class InMemoryServer:
             spent=signed.nonce not in self._nonces,
             revoked=self.caller.revoked,
             active=self.caller.active,
+            created=signed.created,
+            clock=now,
         )
         if standing.fresh:
             self._nonces.add(signed.nonce)

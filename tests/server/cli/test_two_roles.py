@@ -104,6 +104,19 @@ def test_what_database_may_be(tallystickd: Run, config: Path, two_roles: TwoRole
     assert (code, "connects as the role that serves" in errors) == (1, True)
 
 
+def test_who_does_not_own_the_tables_grants_nothing(
+    tallystickd: Run, config: Path, two_roles: TwoRoles, empty_database: str
+) -> None:
+    assert tallystickd("migrate", "--database", two_roles.owner, "--config", config)[0] == 0
+    with new_role(empty_database) as other:
+        for given in ((), (f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role(other)}",)):
+            execute(two_roles.owner, *given)
+            code, output, errors = tallystickd("migrate", "--database", other, "--config", config)
+            assert (code, "may serve" in output, len(errors.splitlines())) == (1, False, 1), errors
+            assert "--database" in errors
+    assert role_finding(tallystickd, config)[:2] == (True, False)
+
+
 def test_a_role_that_was_given_nothing_says_what_to_do(tallystickd: Run, config: Path, two_roles: TwoRoles) -> None:
     assert tallystickd("migrate", "--database", two_roles.owner, "--config", config)[0] == 0
     execute(two_roles.owner, f"REVOKE ALL ON alembic_version FROM {role(two_roles.serving)}")
@@ -168,6 +181,22 @@ def serving(config: Path) -> Iterator[Path]:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_a_server_of_one_role_gets_the_second(tallystickd: Run, tmp_path: Path, two_roles: TwoRoles) -> None:
+    code, _, errors = tallystickd(
+        *("init", tmp_path / "server", "--role", "token-authority", "--origin", "authority.example/log"),
+        *("--listen", "127.0.0.1:0", "--database", two_roles.owner),
+    )
+    assert (code, errors) == (0, "")
+    config = tmp_path / "server" / "tallystickd.toml"
+    ok, warning, text = role_finding(tallystickd, config)
+    assert (ok, warning, "owns the tables" in text) == (True, True, True)
+    config.write_text(config.read_text().replace(two_roles.owner, two_roles.serving))
+    assert tallystickd("migrate", "--database", two_roles.owner, "--config", config)[0] == 0
+    assert role_finding(tallystickd, config)[:2] == (True, False)
+    assert tallystickd("member", "create", "bank-a", "--name", "A", "--roles", "auditor", "--config", config)[0] == 0
+    assert entries(two_roles.serving) == ["CreateMember", "AddMemberKey", "CreateMember"]
 
 
 def test_a_second_role_may_serve_beside_the_first(

@@ -246,7 +246,8 @@ def test_partitions_are_counted_up_to_the_first_gap(connection: extensions.conne
     partitions.create_evidence_partitions(connection)
     running = partitions.running_month(connection)
     assert census(connection).covered_until == month_of(running, 3)
-    partitions.drop_evidence_partition(connection, month_of(running, 1))
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE evidence_{month_of(running, 1):%Y_%m}")
     assert (len(census(connection).months), census(connection).covered_until) == (2, month_of(running, 1))
     # What was taken off and not dropped takes no row: a crash leaves it so.
     with connection.cursor() as cursor:

@@ -21,7 +21,15 @@ from tallystick.client.files import cells
 from tallystick.client.files.accounts import AccountRows, Reject, read_accounts
 from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.tables import TableWriter, check_resumable
-from tallystick.client.flows.reporting import Batch, NumberedReports, Report, ReportedBatch, SubmissionDetails, Withdrawal
+from tallystick.client.flows.reporting import (
+    Batch,
+    NumberedReports,
+    Report,
+    ReportedBatch,
+    Submission,
+    SubmissionDetails,
+    Withdrawal,
+)
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 
 _SHOWN_REJECTS = 10
@@ -230,14 +238,25 @@ def submissions(tool: Tool, request_id: uuid.UUID | None, limit: int) -> int:
         for each in listed:
             output.write_json(each)
     else:
-        columns = ("request_id", "at", "accepted", "rejected", "entry")
+        columns = ("request_id", "at", "accepted", "superseded", "rejected", "entry")
         rows = [
-            (s.request_id, s.create_time.isoformat(timespec="seconds"), s.accepted_count, s.rejected_count, s.entry_index)
+            (
+                s.request_id,
+                s.create_time.isoformat(timespec="seconds"),
+                s.accepted_count,
+                _superseded(s),
+                s.rejected_count,
+                s.entry_index,
+            )
             for s in listed
         ]
         tool.results.print(output.table("Submissions", columns, rows))
     tool.end_list(more=more)
     return 0
+
+
+def _superseded(submission: Submission) -> str:
+    return "not known" if submission.superseded_count is None else str(submission.superseded_count)
 
 
 def _show_submission(tool: Tool, details: SubmissionDetails) -> int:
@@ -246,8 +265,8 @@ def _show_submission(tool: Tool, details: SubmissionDetails) -> int:
         output.write_json({"submission": submission, "verdicts": details.verdicts})
     else:
         tool.results.print(
-            f"{submission.request_id}: {submission.accepted_count} accepted, {submission.rejected_count} rejected, "
-            f"entry {submission.entry_index}",
+            f"{submission.request_id}: {submission.accepted_count} accepted, {_superseded(submission)} superseded, "
+            f"{submission.rejected_count} rejected, entry {submission.entry_index}",
             highlight=False,
         )
         rows = [

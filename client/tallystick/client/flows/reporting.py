@@ -97,9 +97,12 @@ class Submission:
     request_id: uuid.UUID
     create_time: datetime
     accepted_count: int
+    """Of those that changed what the exchange knows; with the superseded ones where those are not known."""
     rejected_count: int
     entry_index: int
     """Index of its entry in the log."""
+    superseded_count: int | None = None
+    """How many changed nothing; None for a submission of before the exchange counted them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,9 +370,10 @@ def _submission(message: reporting_service_pb2.Submission) -> Submission:
         return Submission(
             uuid.UUID(bytes=message.request_id),
             message.create_time.ToDatetime(UTC),
-            message.accepted_count,
+            message.accepted_count - message.superseded_count,
             message.rejected_count,
             message.entry_index,
+            message.superseded_count if message.HasField("superseded_count") else None,
         )
     except (ValueError, OverflowError):
         raise AnswerMalformed("a submission cannot be read") from None

@@ -101,6 +101,8 @@ class RawFailure:
     code: str
     details: str
     trailing: Metadata = ()
+    surroundings: str = ""
+    """What of this machine may be the cause."""
 
 
 Flow = Generator[Call[Any] | PageStream, Any, R]
@@ -191,7 +193,7 @@ class Conversation:
 
     def failure(self, call: Call[Any], attempt: Attempt, raw: RawFailure) -> TallystickError:
         """The exception for a failed call, its receipt verified where there is one."""
-        refusal = Refusal(raw.code, raw.details, _only(raw.trailing, STATUS_KEY) or b"", call.method.server.value)
+        refusal = Refusal(raw.code, raw.details, _only(raw.trailing, STATUS_KEY) or b"", call.method.server.value, raw.surroundings)
         message = _only(raw.trailing, RECEIPT_KEY)
         receipt: KeptReceipt | None = None
         if message is not None and call.method.signed:

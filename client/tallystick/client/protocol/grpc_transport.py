@@ -5,6 +5,7 @@ Imported when the first connection is made: before that the command can quiet gR
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from tallystick.client.exceptions import is_distrust
 from tallystick.client.profile.servers import Address
 from tallystick.client.protocol.calls import Metadata, RawAnswer, RawFailure
+from tallystick.client.protocol.surroundings import about_clock, about_proxy
 from tallystick.contract.limits import TRANSPORT_MAX_MESSAGE
+from tallystick.contract.wire import STATUS_KEY
 
 _METADATA_LIMIT = 64 * 1024
 """Receipts stay under gRPC's default of 8 KiB; a refusal with 32 violations may not."""
@@ -51,7 +55,7 @@ class GrpcTransport:
         try:
             body, call = method.with_call(message, timeout=seconds, metadata=tuple(metadata))
         except grpc.RpcError as error:
-            return _failure(error, self._target)
+            return _failure(error, self._target, _causes(error, self._target))
         return RawAnswer(body, tuple(call.trailing_metadata() or ()))
 
     def stream(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> Iterator[RawAnswer | RawFailure]:
@@ -62,7 +66,7 @@ class GrpcTransport:
             for body in call:
                 yield RawAnswer(body)
         except grpc.RpcError as error:
-            yield _failure(error, self._target)
+            yield _failure(error, self._target, _causes(error, self._target))
         finally:
             call.cancel()
 
@@ -86,7 +90,7 @@ class AsyncGrpcTransport:
             body = await call
             return RawAnswer(body, tuple(await call.trailing_metadata() or ()))
         except grpc.aio.AioRpcError as error:
-            return _failure(error, self._target)
+            return _failure(error, self._target, await asyncio.to_thread(_causes, error, self._target))
 
     async def stream(
         self,
@@ -102,7 +106,7 @@ class AsyncGrpcTransport:
             async for body in call:
                 yield RawAnswer(body)
         except grpc.aio.AioRpcError as error:
-            yield _failure(error, self._target)
+            yield _failure(error, self._target, await asyncio.to_thread(_causes, error, self._target))
         finally:
             call.cancel()
 
@@ -115,9 +119,18 @@ def _same(data: bytes) -> bytes:
     return data
 
 
-def _failure(error: grpc.RpcError, target: str) -> RawFailure:
+def _failure(error: grpc.RpcError, target: str, surroundings: str) -> RawFailure:
     trailing: Any = error.trailing_metadata()  # the stubs do not know that each item is a pair
-    return RawFailure(error.code().name, f"{target}: {_reason(error.details() or '')}", tuple(trailing or ()))
+    return RawFailure(error.code().name, f"{target}: {_reason(error.details() or '')}", tuple(trailing or ()), surroundings)
+
+
+def _causes(error: grpc.RpcError, target: str) -> str:
+    """What of this machine may be why a call failed. A status of the exchange's own needs no such explanation."""
+    trailing: Any = error.trailing_metadata()
+    if any(key == STATUS_KEY for key, _ in trailing or ()):
+        return ""
+    proxy = about_proxy(target)
+    return about_clock(target) if not proxy and is_distrust(error.details() or "") else proxy
 
 
 def _reason(details: str) -> str:

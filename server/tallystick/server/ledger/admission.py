@@ -99,7 +99,7 @@ async def admit(connection: Connection, requests: Sequence[Request], request_sec
 
 
 def _work(row: Sequence[Any], request: Request, request_secret: bytes, *, spent: bool) -> Work:
-    _, _, fresh, in_table, revoked, member, state, roles, purposes, daily_evaluations, method, digest, answer, _ = row
+    _, clock, fresh, in_table, revoked, member, state, roles, purposes, daily_evaluations, method, digest, answer, _ = row
     later_page = request.cursor is not None
     standing = Standing(
         certificate_mismatch=request.certificate_mismatch,
@@ -107,6 +107,8 @@ def _work(row: Sequence[Any], request: Request, request_secret: bytes, *, spent:
         spent=later_page or (spent and in_table),
         revoked=revoked,
         active=state == MEMBER_STATE_ACTIVE,
+        created=request.signature.created,
+        clock=clock,
     )
     caller = Caller(member, request.member_id, frozenset(roles), frozenset(purposes), daily_evaluations)
     barred = authorise(standing, request.operation.roles, caller.roles)

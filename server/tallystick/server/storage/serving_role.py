@@ -27,6 +27,8 @@ def grant_to_server(owner: str, url: str) -> str | None:
         role = role_of(serving)
         if role == role_of(owning):
             return None
+        if not compare_rights(owning).owner:
+            raise DatabaseProblem(f"{role_of(owning)} does not own the tables: let --database connect as the role that does")
         grant_serving(owning, role)
         lacking = compare_rights(serving).lacking
     if lacking:

@@ -40,7 +40,8 @@ class SubmitReports(Operation):
         for work in works:
             verdicts = [_verdict(i, violations, results) for i, violations in enumerate(work.request.prepared)]
             rejected = sum(verdict.outcome == pb.REPORT_OUTCOME_REJECTED for verdict in verdicts)
-            work.submission = (len(verdicts) - rejected, rejected)
+            superseded = sum(verdict.outcome == pb.REPORT_OUTCOME_SUPERSEDED for verdict in verdicts)
+            work.submission = (len(verdicts) - rejected, superseded, rejected)
             work.answer = pb.SubmitReportsResponse(
                 verdicts=verdicts, accepted_count=len(verdicts) - rejected, rejected_count=rejected
             ).SerializeToString()

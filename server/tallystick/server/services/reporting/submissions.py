@@ -16,14 +16,14 @@ from tallystick.server.storage.connection import Connection
 from tallystick.v1 import reporting_service_pb2 as pb
 
 _GET = """
-SELECT request.member, request.request_id, create_time, accepted_count, rejected_count, entry_index, answer
+SELECT request.member, request.request_id, create_time, accepted_count, superseded_count, rejected_count, entry_index, answer
 FROM request
 JOIN unnest(%s::bigint[], %s::bytea[]) AS asked (member, request_id) USING (member, request_id)
 WHERE accepted_count IS NOT NULL
 """
 
 _LIST = """
-SELECT request_id, create_time, accepted_count, rejected_count, entry_index
+SELECT request_id, create_time, accepted_count, superseded_count, rejected_count, entry_index
 FROM request
 WHERE member = %s AND accepted_count IS NOT NULL AND entry_index < %s
 ORDER BY entry_index DESC
@@ -82,7 +82,15 @@ class ListSubmissions(Operation):
             work.answer = pb.ListSubmissionsResponse(submissions=page, next_page_token=token).SerializeToString()
 
 
-def _submission(request_id: bytes, create_time: datetime, accepted: int, rejected: int, entry_index: int) -> pb.Submission:
-    submission = pb.Submission(request_id=request_id, accepted_count=accepted, rejected_count=rejected, entry_index=entry_index)
+def _submission(
+    request_id: bytes, create_time: datetime, accepted: int, superseded: int | None, rejected: int, entry_index: int
+) -> pb.Submission:
+    submission = pb.Submission(
+        request_id=request_id,
+        accepted_count=accepted,
+        superseded_count=superseded,
+        rejected_count=rejected,
+        entry_index=entry_index,
+    )
     submission.create_time.FromDatetime(create_time)
     return submission
