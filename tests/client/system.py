@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tallystick.client import AsyncExchange, Exchange, Options
+from tallystick.client import AsyncExchange, Exchange, Options, Purpose
 from tallystick.contract.methods import COUNT_AUDIT_ENTRIES
 from tallystick.testing import InMemoryExchange
 from tallystick.testing.refusals import AnyRefusal
@@ -90,5 +90,6 @@ class System:
 
 def new_system(folder: Path) -> System:
     """A fresh member, with its profile in `folder`, at two fresh servers."""
-    memory = InMemoryExchange(member_id=MEMBER, may_audit=True)
+    purposes = [purpose for purpose in Purpose if purpose not in (Purpose.UNSPECIFIED, Purpose.JUDICIAL_INVESTIGATION)]
+    memory = InMemoryExchange(member_id=MEMBER, may_audit=True, purposes=purposes)
     return System(memory, memory.write_profile(folder))

@@ -113,20 +113,19 @@ async def test_the_asynchronous_exchange_keeps_the_same_limit(system: Any) -> No
 def test_a_call_repeated_under_its_own_request_id_sends_the_same_one(system: Any) -> None:
     with system.open() as exchange:
         results = [exchange.query(*QUERY, request_id=OWN) for _ in range(2)]
-        withdrawal = exchange.withdraw(SUBJECT, "1", WithdrawalReason.FRAUD, request_id=OWN)
-    assert [result.request_id for result in (*results, withdrawal)] == [OWN] * 3
+        other = uuid.uuid5(OWN, "withdrawal")
+        withdrawal = exchange.withdraw(SUBJECT, "1", WithdrawalReason.FRAUD, request_id=other)
+    assert [result.request_id for result in (*results, withdrawal)] == [OWN, OWN, other]
     messages = [message for name, message, _ in system.exchange.calls if name == "QueryCreditHistory"]
     assert messages[0] == messages[1]
     assert OWN.bytes in messages[0]
 
 
 def test_another_content_under_it_is_refused_as_a_conflict(system: Any) -> None:
-    def reused(method: str, request: Any) -> None:
-        raise system.refusal("ALREADY_EXISTS", "REQUEST_ID_REUSED", ("request_id", "REQUEST_ID_REUSED"))
-
-    system.exchange.refuse = reused
-    with system.open() as exchange, pytest.raises(Conflict):
+    with system.open() as exchange:
         exchange.query(*QUERY, request_id=OWN)
+        with pytest.raises(Conflict, match="REQUEST_ID_REUSED"):
+            exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "another-consent", request_id=OWN)
 
 
 @pytest.mark.parametrize("given", ["A-2025-0417", OWN.bytes, 7, str(OWN)])
@@ -216,5 +215,5 @@ def test_no_event_holds_what_the_call_is_about(system: Any) -> None:
         exchange.audit_verify()
     told = repr(heard.events)
     assert "ExportAuditEntries" in told
-    for secret in ("C01X00T47", "consent-1", next(iter(system.exchange.log)).subjects[0][1].hex()):
+    for secret in ("C01X00T47", "consent-1", system.exchange.log.entries[0].subjects[0][1].hex()):
         assert secret not in told
