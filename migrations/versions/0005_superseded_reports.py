@@ -20,7 +20,7 @@ def upgrade() -> None:
     connection = op.get_bind()
     stored = sa.text("SELECT member, request_id, answer FROM request WHERE accepted_count IS NOT NULL AND answer IS NOT NULL")
     update = sa.text("UPDATE request SET superseded_count = :count WHERE member = :member AND request_id = :request_id")
-    with connection.execution_options(stream_results=True).execute(stored) as rows:
+    with connection.execute(stored.execution_options(stream_results=True)) as rows:
         for page in rows.partitions(_STEP):
             connection.execute(
                 update,

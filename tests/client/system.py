@@ -90,6 +90,6 @@ class System:
 
 def new_system(folder: Path) -> System:
     """A fresh member, with its profile in `folder`, at two fresh servers."""
-    purposes = set(Purpose) - {Purpose.UNSPECIFIED, Purpose.JUDICIAL_INVESTIGATION}
+    purposes = [purpose for purpose in Purpose if purpose not in (Purpose.UNSPECIFIED, Purpose.JUDICIAL_INVESTIGATION)]
     memory = InMemoryExchange(member_id=MEMBER, may_audit=True, purposes=purposes)
     return System(memory, memory.write_profile(folder))

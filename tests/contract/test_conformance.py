@@ -84,7 +84,8 @@ def an_account_is_reported_changed_told_and_withdrawn(twin: Twin, serial: int) -
     yield twin.call(SUBMIT, first)
     yield twin.call(SUBMIT, submission([report(subject, account(as_of=older - timedelta(days=1), balance=1), reference)]))
     yield twin.call(SUBMIT, submission([report(subject, account(as_of=older + timedelta(days=1), status=4, balance=0), reference)]))
-    yield twin.call(SUBMIT, submission([report(subject), report(subject)]))
+    others = [report(subject, account(as_of=requests.now())) for _ in range(2)]
+    yield twin.call(SUBMIT, submission(others))
     yield twin.call(QUERY, requests.query(subject))
     yield twin.call(GET_SUBMISSION, reporting.GetSubmissionRequest(submission_request_id=first.request_id))
     gone = requests.withdrawal(subject, reference, requests.now())

@@ -103,30 +103,34 @@ class InMemoryServer:
                 return failure
             if path in self.public_methods:
                 return self._public(path, message)
-            if path not in self.operations and not (path in METHODS and METHODS[path].roles - self.caller.roles):
+            if path not in self.operations and not self._barred(path):
                 return RawFailure("UNIMPLEMENTED", "an in-memory server does not serve this method")
             return self._signed(METHODS[path], message, metadata)
 
     def stream(self, path: str, message: bytes, metadata: Metadata, seconds: float) -> Iterator[RawAnswer | RawFailure]:
-        """Carries an export out, page by page."""
+        """Carries an export out. Its pages are made at once: who stops reading in the middle must not keep others waiting."""
         with self._lock:
-            if failure := self._arrived(path, message, metadata):
-                yield failure
-                return
-            signed: RequestSignature | None = None
-            try:
-                signed = self._authenticate(EXPORT_AUDIT_ENTRIES, message, metadata)
-                request = self._admit(EXPORT_AUDIT_ENTRIES, message, signed, lambda each, _now: check_export(each))
-                for number, page in enumerate(self.reading.export(request.message)):
-                    if self.break_after_pages == number:
-                        self.break_after_pages = None
-                        yield RawFailure("UNAVAILABLE", "connection reset")
-                        return
-                    body = page.SerializeToString()
-                    receipt = self._receipt(path, message, signed, body, "", ())
-                    yield RawAnswer(log_pb2.SignedPage(page=body, receipt=receipt).SerializeToString())
-            except (AnyRefusal, Refusal) as refusal:
-                yield self._refused(refusal, path, message, signed, ())
+            pages = list(self._export(path, message, metadata))
+        yield from pages
+
+    def _export(self, path: str, message: bytes, metadata: Metadata) -> Iterator[RawAnswer | RawFailure]:
+        if failure := self._arrived(path, message, metadata):
+            yield failure
+            return
+        signed: RequestSignature | None = None
+        try:
+            signed = self._authenticate(EXPORT_AUDIT_ENTRIES, message, metadata)
+            request = self._admit(EXPORT_AUDIT_ENTRIES, message, signed, lambda each, _now: check_export(each))
+            for number, page in enumerate(self.reading.export(request.message)):
+                if self.break_after_pages == number:
+                    self.break_after_pages = None
+                    yield RawFailure("UNAVAILABLE", "connection reset")
+                    return
+                body = page.SerializeToString()
+                receipt = self._receipt(path, message, signed, body, "", ())
+                yield RawAnswer(log_pb2.SignedPage(page=body, receipt=receipt).SerializeToString())
+        except (AnyRefusal, Refusal) as refusal:
+            yield self._refused(refusal, path, message, signed, ())
 
     def close(self) -> None:
         """The connection is closed; the server stays."""
@@ -139,6 +143,10 @@ class InMemoryServer:
         if self.faults and (failure := self.faults.pop(0)()):
             return failure
         return self.down() if self.down else None
+
+    def _barred(self, path: str) -> bool:
+        """Whether the caller's roles do not allow the method, served here or not."""
+        return path in METHODS and bool(METHODS[path].roles) and not METHODS[path].roles & self.caller.roles
 
     def _public(self, path: str, message: bytes) -> RawAnswer | RawFailure:
         name = path.rpartition("/")[2]

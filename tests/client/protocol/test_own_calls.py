@@ -113,9 +113,9 @@ async def test_the_asynchronous_exchange_keeps_the_same_limit(system: Any) -> No
 def test_a_call_repeated_under_its_own_request_id_sends_the_same_one(system: Any) -> None:
     with system.open() as exchange:
         results = [exchange.query(*QUERY, request_id=OWN) for _ in range(2)]
-        with pytest.raises(Conflict, match="REQUEST_ID_REUSED"):
-            exchange.withdraw(SUBJECT, "1", WithdrawalReason.FRAUD, request_id=OWN)
-    assert [result.request_id for result in results] == [OWN] * 2
+        other = uuid.uuid5(OWN, "withdrawal")
+        withdrawal = exchange.withdraw(SUBJECT, "1", WithdrawalReason.FRAUD, request_id=other)
+    assert [result.request_id for result in (*results, withdrawal)] == [OWN, OWN, other]
     messages = [message for name, message, _ in system.exchange.calls if name == "QueryCreditHistory"]
     assert messages[0] == messages[1]
     assert OWN.bytes in messages[0]
@@ -124,8 +124,8 @@ def test_a_call_repeated_under_its_own_request_id_sends_the_same_one(system: Any
 def test_another_content_under_it_is_refused_as_a_conflict(system: Any) -> None:
     with system.open() as exchange:
         exchange.query(*QUERY, request_id=OWN)
-        with pytest.raises(Conflict):
-            exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent-2", request_id=OWN)
+        with pytest.raises(Conflict, match="REQUEST_ID_REUSED"):
+            exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "another-consent", request_id=OWN)
 
 
 @pytest.mark.parametrize("given", ["A-2025-0417", OWN.bytes, 7, str(OWN)])

@@ -71,7 +71,7 @@ def test_superseded_reports_of_earlier_submissions_are_counted(empty_database: s
             "INSERT INTO member (member_id, display_name, roles, purposes, state, daily_evaluations, create_time, quotas)"
             " VALUES ('bank-a', 'A', '{1}', '{}', 1, 0, now(), '') RETURNING id"
         )
-        (member,) = cursor.fetchone()
+        ((member,),) = cursor.fetchall()
         for number, (message, accepted) in enumerate([(answer.SerializeToString(), 3), (None, None)]):
             cursor.execute(
                 "INSERT INTO request (member, request_id, method, digest, entry_index, create_time, answer, accepted_count,"
