@@ -163,13 +163,27 @@ cover: $(VENV)/.installed ## Branch coverage of the fast tests
 
 .PHONY: docs
 docs: $(VENV)/.installed ## API reference of the SDK, in build/docs
-	$(BIN)/python -m pdoc --output-directory build/docs tallystick.client
+	$(BIN)/python -m pdoc --output-directory build/docs tallystick.client tallystick.testing
 
 .PHONY: dist
 dist: $(VENV)/.installed ## sdist and wheel, checked
 	rm -rf dist
 	$(BIN)/python -m build --quiet
 	$(BIN)/python -m twine check --strict dist/*
+
+# --- The container image -----------------------------------------------------------------------------------------------------------
+
+IMAGE := tallystick:0.1.0
+
+# BASE, CA, PIP_CONF, PIP_INDEX_URL, CONSTRAINTS: docker/README.md. ENGINE: docker, podman or buildah.
+.PHONY: image
+image: ## Build the container image, with the engine at hand
+	@$(PYTHON) scripts/image.py --tag '$(IMAGE)' --engine '$(ENGINE)' --python '$(BASE)' --ca '$(CA)' --pip-conf '$(PIP_CONF)' \
+		--pip-index-url '$(PIP_INDEX_URL)' --constraints '$(CONSTRAINTS)'
+
+.PHONY: check-image
+check-image: $(VENV)/.installed ## Run commands in the image, and look at what is in it
+	TEST_IMAGE='$(IMAGE)' TEST_ENGINE='$(ENGINE)' $(BIN)/python -m pytest tests/docker
 
 # --- The end -----------------------------------------------------------------------------------------------------------------------
 

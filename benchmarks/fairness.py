@@ -164,8 +164,8 @@ class Bench:
         authority, exchange = folder / "authority", folder / "exchange"
         stack.enter_context(parties.server(authority, "token-authority", workers=WORKERS))
         public = json.loads(parties.daemon("--config", str(authority / "tallystickd.toml"), "public", "--json"))
-        key, sequence = public["public_key"], public["sequence"]
-        options = ("--authority-public-key", key, "--authority-sequence", str(sequence))
+        key, sequence = public["token_public_key"], public["token_sequence"]
+        options = ("--token-public-key", key, "--token-sequence", str(sequence))
         stack.enter_context(parties.server(exchange, "exchange", *options, workers=WORKERS))
         for member_id, role in ROLES.items():
             parties.member(exchange, member_id, role, folder / member_id)

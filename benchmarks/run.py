@@ -81,8 +81,8 @@ class Bench:
         authority_folder, exchange_folder = folder / "authority", folder / "exchange"
         self.authority = stack.enter_context(parties.server(authority_folder, "token-authority", workers=WORKERS))
         public = json.loads(parties.daemon("--config", str(authority_folder / "tallystickd.toml"), "public", "--json"))
-        key, sequence = public["public_key"], public["sequence"]
-        options = ("--authority-public-key", key, "--authority-sequence", str(sequence))
+        key, sequence = public["token_public_key"], public["token_sequence"]
+        options = ("--token-public-key", key, "--token-sequence", str(sequence))
         self.exchange = stack.enter_context(parties.server(exchange_folder, "exchange", *options, workers=WORKERS))
         profile = folder / "bank-a"
         parties.member(exchange_folder, "bank-a", "reporter,inquirer", profile)

@@ -19,7 +19,7 @@ EXCHANGE_WORKERS = 2
 STOP_SECONDS = 60.0
 """A server asked to stop finishes what is begun: that takes well under a second here."""
 
-_TOKEN_KEY = re.compile(r"--authority-public-key ([0-9a-f]{64}) --authority-sequence ([0-9]+)")
+_TOKEN_KEY = re.compile(r"--token-public-key ([0-9a-f]{64}) --token-sequence ([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def make_servers(commands: Commands) -> None:
     told = _TOKEN_KEY.search(made)
     if told is None:
         raise DemoError("tallystickd init did not tell the authority's public key")
-    key = ("--authority-public-key", told[1], "--authority-sequence", told[2])
+    key = ("--token-public-key", told[1], "--token-sequence", told[2])
     commands.run(*_init(EXCHANGE, "exchange", exchange_port), *key)
 
 

@@ -4,6 +4,7 @@ postgresql       session   URL of a database from which others may be created
 database         module    URL of a database at the newest revision, shared by the tests of a module
 fresh_database   function  the same for one test alone
 empty_database   function  URL of a database without a schema
+two_roles        function  the same, and a role that owns it and another that will serve
 """
 
 import os
@@ -12,6 +13,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
@@ -83,6 +85,41 @@ def empty_database(postgresql: str) -> Iterator[str]:
     """A database without a schema for one test."""
     with _new_database(postgresql) as url:
         yield url
+
+
+@dataclass(frozen=True)
+class TwoRoles:
+    """One database, and the ways into it."""
+
+    owner: str
+    """As the role that owns the database, which is no superuser."""
+    serving: str
+    """As the role that is to serve, which has nothing yet."""
+
+
+@pytest.fixture
+def two_roles(empty_database: str) -> Iterator[TwoRoles]:
+    """A database without a schema for one test, whose owner is a role of its own, and another role that may connect."""
+    with new_role(empty_database) as owner, new_role(empty_database) as serving:
+        database, role = (sql.Identifier(str(name)) for name in (make_url(owner).database, make_url(owner).username))
+        _execute(empty_database, sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, role))
+        try:
+            yield TwoRoles(owner, serving)
+        finally:
+            _execute(empty_database, sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(role))
+
+
+@contextmanager
+def new_role(url: str) -> Iterator[str]:
+    """Makes a role without any rights for the time of the block; yields the way into the same database as that role."""
+    name, password = f"tallystick_test_{uuid.uuid4().hex[:12]}", uuid.uuid4().hex
+    role = sql.Identifier(name)
+    _execute(url, sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
+    try:
+        yield make_url(url).set(username=name, password=password).render_as_string(hide_password=False)
+    finally:
+        _execute(url, sql.SQL("DROP OWNED BY {}").format(role))
+        _execute(url, sql.SQL("DROP ROLE {}").format(role))
 
 
 @contextmanager

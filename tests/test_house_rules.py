@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("server", "client", "crypto", "contract", "credit", "benchmarks", "examples", "scripts", "tests")
+FOLDERS = ("server", "client", "testing", "crypto", "contract", "credit", "benchmarks", "examples", "scripts", "tests")
 MODULES = [
     path
     for folder in FOLDERS

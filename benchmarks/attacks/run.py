@@ -203,7 +203,7 @@ async def _run(names: Sequence[str], rounds: int, seconds: float, program: str |
         folder, profile = Path(name) / "exchange", Path(name) / "bank-a"
         # Of a token authority that has no part in this: the exchange takes its tokens as they come.
         authority = oprf.blind(b"attacks").element
-        with parties.server(folder, "exchange", "--authority-public-key", authority.hex(), workers=WORKERS) as running:
+        with parties.server(folder, "exchange", "--token-public-key", authority.hex(), workers=WORKERS) as running:
             parties.member(folder, "bank-a", "reporter,inquirer", profile)
             config = ("--config", str(folder / "tallystickd.toml"))
             parties.daemon(*config, "certificate", "client", "stranger", "--to", str(folder / "stranger"))

@@ -1,4 +1,4 @@
-"""The SDK's tests run over doubles of both servers (fake_servers.py), behind the SDK's own Transport interface."""
+"""The SDK's tests run over the in-memory exchange (tallystick.testing), behind the SDK's own Transport interface."""
 
 from datetime import datetime
 from pathlib import Path

@@ -6,6 +6,7 @@ import tallystick.client
 
 PUBLIC = [
     *(
+        "AnswerEvent",
         "AnswerMalformed",
         "AsyncExchange",
         "AuditEntry",
@@ -26,6 +27,7 @@ PUBLIC = [
         "EntryCounts",
         "EntryFilter",
         "EpochRolledBack",
+        "EventHooks",
         "Exchange",
     ),
     *(
@@ -47,6 +49,7 @@ PUBLIC = [
         "Purpose",
         "QueriedBatch",
         "QueryResult",
+        "QuotaStanding",
         "ReceiptFalse",
         "ReceiptMissing",
         "Refused",
@@ -57,11 +60,15 @@ PUBLIC = [
         "ReportOutcome",
         "ReportResult",
         "ReportedBatch",
+        "RequestEvent",
+        "RetryEvent",
         "Server",
         "ServerFault",
         "SignatureCheck",
         "SignatureState",
         "SignedCheckpoint",
+        "Standing",
+        "StandingKey",
         "StatedInquiries",
         "Submission",
         "SubmissionDetails",

@@ -27,9 +27,12 @@ from tallystick.client import (
     TokenProofFalse,
 )
 from tallystick.client.protocol.calls import RawFailure
+from tallystick.contract.methods import EVALUATE_TOKENS
 from tallystick.credit.enums import AccountType, SubjectKind
 from tallystick.credit.history import Account
-from tallystick.crypto import evaluate, generate_private_key, public_key, salted_leaf_hash, subject_leaf
+from tallystick.crypto import evaluate, generate_private_key, salted_leaf_hash, subject_leaf
+from tallystick.testing.requests import Operation, Request
+from tallystick.testing.tokens import TokenKey
 from tallystick.v1 import log_pb2, subject_token_service_pb2
 
 SUBJECT = Identity.passport("DE", "C01X00T47")
@@ -117,24 +120,18 @@ def test_a_doubled_receipt_is_no_answer(system: Any) -> None:
 
 
 def test_tokens_of_another_key_are_refused(system: Any) -> None:
-    system.authority.token_key = generate_private_key()
+    system.token_key.private_key = generate_private_key()
     with system.open() as exchange:
-        # The double refuses an epoch id that is not its key's; let it pass, so that only the proof speaks.
-        epoch = exchange.profile.token_key.epoch_id
-        system.authority.EvaluateTokens = _evaluating_for(system.authority, epoch)
+        # An honest authority refuses an epoch id that is not its key's; this one lets it pass, so that only the proof speaks.
+        system.authority.operations[EVALUATE_TOKENS.path] = Operation(lambda request: _evaluated(system.token_key, request))
         with pytest.raises(TokenProofFalse):
             exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent-1")
     assert system.exchange.calls == [], "nothing may be asked under a token that is not proved"
 
 
-def _evaluating_for(authority: Any, epoch: bytes) -> Any:
-    def evaluate_tokens(request: Any) -> Message:
-        assert request.epoch_id == epoch
-        key = authority.token_key
-        evaluated, proof = evaluate(key, public_key(key), list(request.blinded_elements))
-        return subject_token_service_pb2.EvaluateTokensResponse(evaluated_elements=evaluated, proof=proof)
-
-    return evaluate_tokens
+def _evaluated(key: TokenKey, request: Request) -> Message:
+    evaluated, proof = evaluate(key.private_key, key.public_key, list(request.message.blinded_elements))
+    return subject_token_service_pb2.EvaluateTokensResponse(evaluated_elements=evaluated, proof=proof)
 
 
 @pytest.mark.parametrize("what", ["fewer", "swapped", "no proof"])
@@ -186,7 +183,7 @@ def test_an_epoch_that_was_left_behind_is_not_taken_up_again(system: Any) -> Non
     file = system.folder / "token-authority.toml"
     first = file.read_text()
     file.write_text(first.replace("sequence = 1", "sequence = 2"))
-    system.authority.sequence = 2
+    system.token_key.sequence = 2
     ask(system)
     file.write_text(first)
     with pytest.raises(EpochRolledBack):
@@ -197,18 +194,18 @@ def test_an_epoch_that_was_left_behind_is_not_taken_up_again(system: Any) -> Non
 
 
 def test_an_authority_that_moved_on_or_back_is_told_apart(system: Any) -> None:
-    key = system.authority.token_key
+    key = system.token_key.private_key
     with system.open() as exchange:
         assert exchange.check_token_key().sequence == 1
-        system.authority.sequence = 2
+        system.token_key.sequence = 2
         with pytest.raises(ProfileError, match="now at key epoch 2"):
             exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent-1")
-        system.authority.sequence = 1
-        system.authority.token_key = generate_private_key()
+        system.token_key.sequence = 1
+        system.token_key.private_key = generate_private_key()
         with pytest.raises(EpochRolledBack, match="another key"):
             exchange.check_token_key()
-        system.authority.token_key = key
-        system.authority.sequence = 0
+        system.token_key.private_key = key
+        system.token_key.sequence = 0
         with pytest.raises(EpochRolledBack, match="went back"):
             exchange.check_token_key()
 
@@ -246,7 +243,7 @@ def test_details_that_do_not_open_the_commitment_are_not_shown(system: Any, what
 
 def test_an_entry_that_is_not_what_was_signed_is_not_shown(system: Any) -> None:
     ask(system)
-    logged = system.exchange.log[0]
+    logged = system.exchange.log.entries[0]
     entry = log_pb2.AuditEntry.FromString(logged.leaf)
     entry.member_id = "somebody-else"
     logged.leaf = entry.SerializeToString()

@@ -20,12 +20,14 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 from sqlalchemy import make_url
+from tests.conftest import new_role
 from tests.contract.database_view import DatabaseView
 from tests.contract.installation import Installation
 from tests.contract.raw_caller import RawCaller
 from tests.contract.system import Running, System
 
 from tallystick.client import Exchange
+from tallystick.server.storage.privileges import grant_serving
 
 NewDatabase = Callable[[], AbstractContextManager[str]]
 
@@ -54,16 +56,26 @@ def new_database(postgresql: str, _template: str) -> NewDatabase:
 
 @contextmanager
 def running(installation: Installation) -> Iterator[Running]:
-    """A server with one worker, which at the end finishes in order and leaves a log that is whole."""
+    """A server with one worker, which serves as a role that does not own the tables, finishes in order at the end, and leaves a log
+    that is whole."""
     stored = DatabaseView(installation.database)
-    worker = installation.start()
-    try:
-        yield Running(installation, worker, stored)
-    finally:
-        code = worker.stop()
-        assert code == 0, worker.log.read_text()[-2000:]
-        stored.check_log()
-        stored.close()
+    with new_role(installation.database) as serving:
+        _grant(installation.database, serving)
+        worker = installation.start(serving)
+        try:
+            yield Running(installation, worker, stored)
+        finally:
+            code = worker.stop()
+            assert code == 0, worker.log.read_text()[-2000:]
+            stored.check_log()
+            stored.close()
+
+
+def _grant(owner: str, serving: str) -> None:
+    connection = psycopg2.connect(owner)
+    connection.autocommit = True
+    grant_serving(connection, str(make_url(serving).username))
+    connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -156,7 +156,7 @@ def write_profile(
             "checkpoint_key": public_bytes(server.keys.checkpoint_key).hex(),
         }
         if server.keys.token_key is not None:
-            values |= {"public_key": server.token_key.public_key.hex(), "sequence": server.token_key.sequence}
+            values |= {"token_public_key": server.token_key.public_key.hex(), "token_sequence": server.token_key.sequence}
         (folder / f"{name}.toml").write_text(_toml(values))
 
 

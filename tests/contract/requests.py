@@ -26,6 +26,7 @@ ERASE = "AuditService/EraseSubject"
 CREATE_MEMBER = "MembershipService/CreateMember"
 UPDATE_MEMBER = "MembershipService/UpdateMember"
 LIST_MEMBERS = "MembershipService/ListMembers"
+STANDING = "MembershipService/GetStanding"
 ADD_KEY = "MembershipService/AddMemberKey"
 REVOKE_KEY = "MembershipService/RevokeMemberKey"
 

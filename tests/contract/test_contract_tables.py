@@ -16,9 +16,9 @@ import tallystick.v1
 from tallystick.client.exceptions import NotReached, Refusal
 from tallystick.contract.methods import METHODS, Method
 from tallystick.contract.reasons import BY_NAME, REASONS, Logged, Reason
+from tallystick.contract.refusals import encode_status
 from tallystick.contract.subjects import nobody
 from tallystick.server.errors import Refusal as ServerRefusal
-from tallystick.server.ledger.status import encode_status
 from tallystick.v1 import errors_pb2
 
 ROOT = Path(__file__).parents[2]

@@ -143,7 +143,9 @@ class Examples:
     def _nothing(self, request: Any) -> None:
         """For methods that want no field set."""
 
-    GetTokenKey = GetCheckpoint = GetAuditEntry = ListAuditEntries = ListMembers = ListSubmissions = ExportAuditEntries = _nothing
+    GetTokenKey = GetStanding = GetCheckpoint = GetAuditEntry = ListAuditEntries = ListMembers = ListSubmissions = (
+        ExportAuditEntries
+    ) = _nothing
 
 
 @pytest.fixture(scope="module")

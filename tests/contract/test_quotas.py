@@ -15,7 +15,7 @@ from tests.contract.raw_caller import RawCaller
 from tests.contract.requests import BATCH_QUERY, LIST_SUBMISSIONS, QUERY, SUBMIT, UPDATE_MEMBER
 from tests.contract.system import System
 
-from tallystick.server.installation.quota_texts import format_quota, parse_quota
+from tallystick.contract.quota_texts import format_quota, parse_quota
 from tallystick.v1 import codes_pb2
 from tallystick.v1 import membership_service_pb2 as membership
 from tallystick.v1 import reporting_service_pb2 as reporting
@@ -74,6 +74,30 @@ def test_calls_of_a_method_and_when_to_come_again(system: System) -> None:
         assert (refused.receipt, system.exchange.database_view.size) == (None, size + 3)
         assert caller.call(requests.LIST_MEMBERS, membership.ListMembersRequest()).ok
         assert ask(system["bank-a"].exchange, system).ok
+
+
+def test_a_member_sees_what_is_used_of_its_quotas_and_when_they_begin_anew(system: System) -> None:
+    texts = ["QueryCreditHistory:calls=30/day", "/loan-approval:subjects=unlimited/day", "QueryCreditHistory:subjects=20/minute"]
+    with quotas(system, *texts) as caller:
+        assert [ask(caller, system).ok for _ in range(3)] == [True] * 3
+
+        def standings() -> dict[str, membership.QuotaStanding]:
+            answer = caller.call(requests.STANDING, membership.GetStandingRequest()).message
+            assert answer.member.member_id == "bank-b"
+            assert 0 <= answer.time.ToSeconds() - time.time() + 1 <= 3
+            return {format_quota(each.quota): each for each in answer.quotas}
+
+        # Counted by the worker, and settled within about a second.
+        requests.wait_until(lambda: standings()[texts[0]].used == 3)
+        found = standings()
+        assert set(texts) <= set(found)
+        assert found[texts[1]].used == 3
+        assert found[texts[0]].end_time.seconds % 86_400 == 0
+        assert 0 < found[texts[2]].end_time.seconds - time.time() <= 60
+        others = system["bank-a"].exchange.call(requests.STANDING, membership.GetStandingRequest()).message
+        assert others.member.member_id == "bank-a"
+        assert not set(texts) & {format_quota(each.quota) for each in others.quotas}, "the server's own alone"
+        assert "calls=120000/minute" in {format_quota(each.quota) for each in others.quotas}
 
 
 def test_a_purpose_that_no_table_can_hold_does_not_stop_the_meter(system: System) -> None:

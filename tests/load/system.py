@@ -77,7 +77,7 @@ def server(folder: Path, role: str, database: str, *options: str, workers: int) 
 def authority_options(folder: Path) -> tuple[str, ...]:
     """What an exchange must be told of the token authority in `folder`."""
     public = json.loads(daemon("--config", _config(folder), "public", "--json"))
-    return ("--authority-public-key", public["public_key"], "--authority-sequence", str(public["sequence"]))
+    return ("--token-public-key", public["token_public_key"], "--token-sequence", str(public["token_sequence"]))
 
 
 def admit(folder: Path, member_id: str, roles: str, profile: Path) -> None:

@@ -65,11 +65,13 @@ if TYPE_CHECKING:
         Withdrawal,
     )
     from tallystick.client.flows.signatures import SignatureCheck, SignatureState
+    from tallystick.client.flows.standing import QuotaStanding, Standing, StandingKey
     from tallystick.client.flows.stated import StatedInquiries
     from tallystick.client.flows.verification import InclusionReport, LogReport
     from tallystick.client.identities import Identity
     from tallystick.client.profile.profile import PinnedTokenKey, Profile
     from tallystick.client.profile.servers import Server
+    from tallystick.client.protocol.events import AnswerEvent, EventHooks, RequestEvent, RetryEvent
     from tallystick.client.protocol.receipts import KeptReceipt
     from tallystick.client.protocol.retrying import Patience
     from tallystick.client.session import Options
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
     from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
 
 __all__ = [
+    "AnswerEvent",
     "AnswerMalformed",
     "AsyncExchange",
     "AuditEntry",
@@ -95,6 +98,7 @@ __all__ = [
     "EntryCounts",
     "EntryFilter",
     "EpochRolledBack",
+    "EventHooks",
     "Exchange",
     "FileInvalid",
     "Identity",
@@ -126,6 +130,7 @@ __all__ = [
     "Purpose",
     "QueriedBatch",
     "QueryResult",
+    "QuotaStanding",
     "ReceiptFalse",
     "ReceiptMissing",
     "Refused",
@@ -134,11 +139,15 @@ __all__ = [
     "ReportOutcome",
     "ReportResult",
     "ReportedBatch",
+    "RequestEvent",
+    "RetryEvent",
     "Server",
     "ServerFault",
     "SignatureCheck",
     "SignatureState",
     "SignedCheckpoint",
+    "Standing",
+    "StandingKey",
     "StatedInquiries",
     "Submission",
     "SubmissionDetails",
@@ -217,12 +226,14 @@ _HOMES = {
         "Verdict",
         "Withdrawal",
     ),
+    "tallystick.client.protocol.events": ("AnswerEvent", "EventHooks", "RequestEvent", "RetryEvent"),
     "tallystick.client.protocol.retrying": ("Patience",),
     "tallystick.client.session": ("Options",),
     "tallystick.client.identities": ("Identity",),
     "tallystick.client.flows.completeness": ("CompleteList",),
     "tallystick.client.flows.counting": ("CountFilter", "Dimension", "EntryCount", "EntryCounts"),
     "tallystick.client.flows.signatures": ("SignatureCheck", "SignatureState"),
+    "tallystick.client.flows.standing": ("QuotaStanding", "Standing", "StandingKey"),
     "tallystick.client.flows.stated": ("StatedInquiries",),
     "tallystick.client.flows.differences": ("Difference", "DifferenceKind"),
     "tallystick.client.flows.verification": (

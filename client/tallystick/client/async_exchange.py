@@ -29,6 +29,7 @@ from tallystick.client.flows.reporting import (
     SubmissionDetails,
     Withdrawal,
 )
+from tallystick.client.flows.standing import Standing, standing
 from tallystick.client.flows.verification import InclusionReport, LogReport
 from tallystick.client.identities import AnyIdentity
 from tallystick.client.profile.profile import PinnedTokenKey, Profile
@@ -46,6 +47,14 @@ class AsyncExchange:
 
     Every method raises NotTrusted when an answer's receipt does not hold, NotReached when no answer comes, Refused when the
     exchange says no, and NotUsable for what cannot be sent. See tallystick.client.exceptions.
+
+    `timeout`, where a method takes it, is how many seconds the caller waits in all, with every attempt and the waits between them;
+    DeadlineExceeded then says that the time is over, not that nothing was done. Without it Options.patience decides: 30 seconds an
+    attempt, 120 in all. An iteration takes it for each batch or page.
+
+    `request_id` is the caller's own idempotency key, a UUID (uuid.uuid5 makes one of any text that is your own, such as the number
+    of an application): a call that is repeated under it, with the same content, has no second effect; with other content it is
+    refused (Conflict).
     """
 
     def __init__(
@@ -86,45 +95,66 @@ class AsyncExchange:
 
     # --- Inquiries --------------------------------------------------------------------------------------------------------------
 
-    async def query(self, identity: AnyIdentity, purpose: Purpose, consent_reference: str) -> QueryResult:
+    async def query(
+        self,
+        identity: AnyIdentity,
+        purpose: Purpose,
+        consent_reference: str,
+        *,
+        request_id: uuid.UUID | None = None,
+        timeout: float | None = None,
+    ) -> QueryResult:
         """What all members reported of one subject. "No record" is an answer, not an error."""
-        return await self._driver.run(self._session.inquiries.query(Inquiry(identity, purpose, consent_reference)))
+        flow = self._session.inquiries.query(Inquiry(identity, purpose, consent_reference), request_id)
+        return await self._driver.run(flow, timeout)
 
-    def query_many(self, inquiries: Iterable[Inquiry] | AsyncIterable[Inquiry]) -> AsyncGenerator[InquiryOutcome]:
+    def query_many(
+        self, inquiries: Iterable[Inquiry] | AsyncIterable[Inquiry], *, timeout: float | None = None
+    ) -> AsyncGenerator[InquiryOutcome]:
         """Queries many subjects in batches; outcomes come in the order of the inquiries, which are taken as they are needed.
 
         What is wrong with one inquiry is in its outcome's `error`; what concerns all of them is raised.
         """
-        return self._driver.in_order(self._session.inquiries.query_batch, chunks(inquiries, MAX_INQUIRIES))
+        return self._driver.in_order(self._session.inquiries.query_batch, chunks(inquiries, MAX_INQUIRIES), timeout)
 
     def query_batches(
-        self, batches: Iterable[NumberedInquiries] | AsyncIterable[NumberedInquiries], *, run: uuid.UUID
+        self,
+        batches: Iterable[NumberedInquiries] | AsyncIterable[NumberedInquiries],
+        *,
+        run: uuid.UUID,
+        timeout: float | None = None,
     ) -> AsyncGenerator[QueriedBatch]:
         """Queries numbered batches of at most 200 under the request_ids of a run, so that the run can be gone on with.
 
         A batch that was sent before, with the same inquiries, leaves no second footprint.
         """
-        return self._driver.in_order(self._session.inquiries.query_numbered(run), iterate(batches))
+        return self._driver.in_order(self._session.inquiries.query_numbered(run), iterate(batches), timeout)
 
     # --- Reports ----------------------------------------------------------------------------------------------------------------
 
-    async def report(self, report: Report) -> ReportResult:
+    async def report(self, report: Report, *, request_id: uuid.UUID | None = None, timeout: float | None = None) -> ReportResult:
         """Reports one account. A rejection is a result, not an exception: look at its `outcome`."""
-        results = await self._driver.run(self._session.reporting.submit([report]))
+        results = await self._driver.run(self._session.reporting.submit([report], request_id), timeout)
         return results[0]
 
-    def report_many(self, reports: Iterable[Report] | AsyncIterable[Report]) -> AsyncGenerator[ReportResult]:
+    def report_many(
+        self, reports: Iterable[Report] | AsyncIterable[Report], *, timeout: float | None = None
+    ) -> AsyncGenerator[ReportResult]:
         """Reports many accounts in batches; results come in the order of the reports, which are taken as they are needed."""
-        return self._driver.in_order(self._session.reporting.submit, cut(reports))
+        return self._driver.in_order(self._session.reporting.submit, cut(reports), timeout)
 
     def report_batches(
-        self, batches: Iterable[NumberedReports] | AsyncIterable[NumberedReports], *, run: uuid.UUID
+        self,
+        batches: Iterable[NumberedReports] | AsyncIterable[NumberedReports],
+        *,
+        run: uuid.UUID,
+        timeout: float | None = None,
     ) -> AsyncGenerator[ReportedBatch]:
         """Reports numbered batches under the request_ids of a run, so that the run can be gone on with.
 
         A batch that was sent before, with the same reports, is answered as it was then.
         """
-        return self._driver.in_order(self._session.reporting.submit_numbered(run), iterate(batches))
+        return self._driver.in_order(self._session.reporting.submit_numbered(run), iterate(batches), timeout)
 
     async def withdraw(
         self,
@@ -134,53 +164,68 @@ class AsyncExchange:
         as_of: datetime | None = None,
         *,
         as_spelled: bool = False,
+        request_id: uuid.UUID | None = None,
+        timeout: float | None = None,
     ) -> Withdrawal:
         """Withdraws one account: it disappears from every later answer. Reports as of `as_of` (now) or earlier stay dead.
 
-        `as_spelled` names it by its number exactly as given, as accounts were before numbers were normalised.
+        `as_spelled` names it by its number exactly as given, as accounts were before numbers were normalised. With a request_id of
+        your own give `as_of` too: "now" is another content each time.
         """
         instant = as_of or datetime.now(UTC)
-        flow = self._session.reporting.withdraw(identity, account_number, reason, instant, as_spelled=as_spelled)
-        return await self._driver.run(flow)
+        reporting = self._session.reporting
+        flow = reporting.withdraw(identity, account_number, reason, instant, as_spelled=as_spelled, request_id=request_id)
+        return await self._driver.run(flow, timeout)
 
-    async def get_submission(self, request_id: uuid.UUID) -> SubmissionDetails:
+    async def get_submission(self, request_id: uuid.UUID, *, timeout: float | None = None) -> SubmissionDetails:
         """The verdicts of an earlier submission of one's own."""
-        return await self._driver.run(self._session.reporting.get_submission(request_id))
+        return await self._driver.run(self._session.reporting.get_submission(request_id), timeout)
 
-    def list_submissions(self) -> AsyncGenerator[Submission]:
+    def list_submissions(self, *, timeout: float | None = None) -> AsyncGenerator[Submission]:
         """One's own submissions, newest first."""
-        return self._driver.pages(self._session.reporting.submissions_page)
+        return self._driver.pages(self._session.reporting.submissions_page, timeout)
 
     # --- Audit ------------------------------------------------------------------------------------------------------------------
 
-    def audit_list(self, wanted: EntryFilter | None = None, *, server: Server = Server.EXCHANGE) -> AsyncGenerator[AuditEntry]:
+    def audit_list(
+        self, wanted: EntryFilter | None = None, *, server: Server = Server.EXCHANGE, timeout: float | None = None
+    ) -> AsyncGenerator[AuditEntry]:
         """Entries of the log, newest first: all for an auditor, else one's own. Each page read is an entry itself."""
         chosen = wanted or EntryFilter()
-        return self._driver.pages(lambda token: self._session.auditing.entries_page(chosen, server, token))
+        return self._driver.pages(lambda token: self._session.auditing.entries_page(chosen, server, token), timeout)
 
-    async def audit_list_complete(self, wanted: EntryFilter | None = None, *, server: Server = Server.EXCHANGE) -> CompleteList:
+    async def audit_list_complete(
+        self, wanted: EntryFilter | None = None, *, server: Server = Server.EXCHANGE, timeout: float | None = None
+    ) -> CompleteList:
         """The entries that a filter means, read from the signed log itself: a list that the server cannot cut. For auditors.
 
         The whole log is read; with a subject, each entry of the period is opened, which is a call and an entry each. Give a period.
         """
-        return await self._driver.run(self._session.completeness.complete_list(wanted or EntryFilter(), server, datetime.now(UTC)))
+        return await self._driver.run(
+            self._session.completeness.complete_list(wanted or EntryFilter(), server, datetime.now(UTC)), timeout
+        )
 
     async def audit_count(
-        self, dimensions: Sequence[Dimension], wanted: CountFilter, *, server: Server = Server.EXCHANGE
+        self,
+        dimensions: Sequence[Dimension],
+        wanted: CountFilter,
+        *,
+        server: Server = Server.EXCHANGE,
+        timeout: float | None = None,
     ) -> EntryCounts:
         """Counts of requests and of distinct subjects, in groups by these dimensions; for auditors.
 
         They come from the server's index, which it could cut. Raises LimitExceeded when the period is too much to count at once.
         """
-        return await self._driver.run(self._session.counting.count(dimensions, wanted, server))
+        return await self._driver.run(self._session.counting.count(dimensions, wanted, server), timeout)
 
-    async def audit_show(self, index: int, *, server: Server = Server.EXCHANGE) -> OpenedEntry:
+    async def audit_show(self, index: int, *, server: Server = Server.EXCHANGE, timeout: float | None = None) -> OpenedEntry:
         """One entry, its details opened; raises DetailsFalse unless they are what the entry commits to.
 
         Where the request is shown, its own signature is verified too: look at `signature_check`. The registry of members is read
         for that, when a key is not known yet.
         """
-        return await self._driver.run(self._session.auditing.open_entry(index, server))
+        return await self._driver.run(self._session.auditing.open_entry(index, server), timeout)
 
     async def audit_verify(
         self,
@@ -188,6 +233,7 @@ class AsyncExchange:
         *,
         read_entries: bool = True,
         server: Server = Server.EXCHANGE,
+        timeout: float | None = None,
     ) -> LogReport:
         """Verifies the log against its signed checkpoint and the last one that was verified, and names what differs.
 
@@ -196,14 +242,19 @@ class AsyncExchange:
         gave it for an entry that the log had, and the checkpoint is fetched afterwards. Raises FileInvalid as verify_included.
         """
         flow = self._session.verification.verify_log(server, list(receipts), read_entries=read_entries, now=datetime.now(UTC))
-        return await self._driver.run(flow)
+        return await self._driver.run(flow, timeout)
 
-    async def checkpoint(self, *, server: Server = Server.EXCHANGE) -> SignedCheckpoint:
+    async def checkpoint(self, *, server: Server = Server.EXCHANGE, timeout: float | None = None) -> SignedCheckpoint:
         """The log's checkpoint now, its signature verified."""
-        return await self._driver.run(self._session.checkpoints.fetch(server))
+        return await self._driver.run(self._session.checkpoints.fetch(server), timeout)
 
     async def verify_included(
-        self, receipts: Iterable[KeptReceipt], checkpoint: SignedCheckpoint, *, server: Server = Server.EXCHANGE
+        self,
+        receipts: Iterable[KeptReceipt],
+        checkpoint: SignedCheckpoint,
+        *,
+        server: Server = Server.EXCHANGE,
+        timeout: float | None = None,
     ) -> InclusionReport:
         """What became of the receipts in the log of a checkpoint that was fetched before.
 
@@ -213,18 +264,26 @@ class AsyncExchange:
         Raises FileInvalid for a receipt that proves nothing: of another log, or neither in this one nor signed by the pinned
         receipt key. The line that it names counts the receipts given, from 1.
         """
-        return await self._driver.run(self._session.verification.included(server, list(receipts), checkpoint))
+        return await self._driver.run(self._session.verification.included(server, list(receipts), checkpoint), timeout)
 
-    def tokenise(self, identities: Iterable[AnyIdentity] | AsyncIterable[AnyIdentity]) -> AsyncGenerator[bytes]:
+    def tokenise(
+        self, identities: Iterable[AnyIdentity] | AsyncIterable[AnyIdentity], *, timeout: float | None = None
+    ) -> AsyncGenerator[bytes]:
         """The tokens of many identities, in their order; later calls find them in the cache. Batched as query_many is.
 
         Raises IdentityInvalid at the first document that does not hold.
         """
-        return self._driver.in_order(self._session.tokeniser.tokens_of, chunks(identities, MAX_ELEMENTS))
+        return self._driver.in_order(self._session.tokeniser.tokens_of, chunks(identities, MAX_ELEMENTS), timeout)
 
-    async def check_token_key(self) -> PinnedTokenKey:
+    async def check_token_key(self, *, timeout: float | None = None) -> PinnedTokenKey:
         """Compares the pinned token key with the authority's; raises EpochRolledBack or ProfileError where they differ."""
-        return await self._driver.run(self._session.tokeniser.check_token_key())
+        return await self._driver.run(self._session.tokeniser.check_token_key(), timeout)
+
+    # --- This member ------------------------------------------------------------------------------------------------------------
+
+    async def standing(self, *, server: Server = Server.EXCHANGE, timeout: float | None = None) -> Standing:
+        """How a server sees this member: roles, purposes, keys, what is used of its quotas, and the server's clock."""
+        return await self._driver.run(standing(server), timeout)
 
     # --- Keys -------------------------------------------------------------------------------------------------------------------
 
@@ -232,6 +291,8 @@ class AsyncExchange:
         """What an operator needs to register a key of this member. Nothing is sent."""
         return self._session.member_keys.registration(new_key, server)
 
-    async def register_key(self, new_key: Ed25519PrivateKey, *, server: Server = Server.EXCHANGE) -> RegisteredKey:
+    async def register_key(
+        self, new_key: Ed25519PrivateKey, *, server: Server = Server.EXCHANGE, timeout: float | None = None
+    ) -> RegisteredKey:
         """Registers this member's next key under the one in use, which stays good until it is revoked."""
-        return await self._driver.run(self._session.member_keys.register(new_key, server))
+        return await self._driver.run(self._session.member_keys.register(new_key, server), timeout)

@@ -35,6 +35,7 @@ TallystickError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from tallystick.contract.reasons import BY_NAME, Family, Logged
 from tallystick.contract.violations import Violation
-from tallystick.contract.wire import ERROR_DOMAIN
+from tallystick.contract.wire import ERROR_DOMAIN, LEFT_KEY
 
 if TYPE_CHECKING:
     from tallystick.client.protocol.receipts import KeptReceipt
@@ -155,7 +156,10 @@ class Conflict(Refused):
 
 
 class LimitExceeded(Refused):
-    """A size or a quota is exceeded."""
+    """A size or a quota."""
+
+    left: int | None = None
+    """How much of the quota is left, where the server says so."""
 
 
 class ServerFault(Refused):
@@ -233,6 +237,7 @@ class Refusal:
         self.reason = ""
         self.violations: tuple[Violation, ...] = ()
         self.retry_after: float | None = None
+        self.left: int | None = None
         self._read()
 
     def _read(self) -> None:
@@ -251,6 +256,8 @@ class Refusal:
             case "google.rpc.ErrorInfo":
                 info = error_details_pb2.ErrorInfo.FromString(value)
                 self.reason = info.reason if info.domain == ERROR_DOMAIN else ""
+                left = info.metadata.get(LEFT_KEY, "")
+                self.left = int(left) if _A_NUMBER.fullmatch(left) else None
             case "google.rpc.BadRequest":
                 fields = error_details_pb2.BadRequest.FromString(value).field_violations
                 self.violations = tuple(Violation(v.field, v.reason, v.description) for v in fields)
@@ -273,7 +280,10 @@ class Refusal:
         if self.reason:
             # A reason of a newer server has no family here.
             kind = _REFUSALS[known.family] if known is not None else Refused
-            return kind(_one_line(self.details), reason=self.reason, violations=self.violations, receipt=receipt)
+            error = kind(_one_line(self.details), reason=self.reason, violations=self.violations, receipt=receipt)
+            if isinstance(error, LimitExceeded):
+                error.left = self.left
+            return error
         return self._without_reason()
 
     def _without_reason(self) -> TallystickError:
@@ -304,6 +314,7 @@ def is_distrust(details: str) -> bool:
     return any(sign in details.upper() for sign in _SIGNS_OF_DISTRUST)
 
 
+_A_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 BUSY_RETRY_AFTER = 0.25
 """Seconds after which a server that was too busy to say anything itself is asked again."""
 _SIGNS_OF_SIZE = ("larger than max", "exceeds")

@@ -29,6 +29,7 @@ from tallystick.client.flows.reporting import (
     SubmissionDetails,
     Withdrawal,
 )
+from tallystick.client.flows.standing import Standing, standing
 from tallystick.client.flows.verification import InclusionReport, LogReport
 from tallystick.client.identities import AnyIdentity
 from tallystick.client.profile.profile import PinnedTokenKey, Profile
@@ -46,6 +47,14 @@ class Exchange:
 
     Every method raises NotTrusted when an answer's receipt does not hold, NotReached when no answer comes, Refused when the
     exchange says no, and NotUsable for what cannot be sent. See tallystick.client.exceptions.
+
+    `timeout`, where a method takes it, is how many seconds the caller waits in all, with every attempt and the waits between them;
+    DeadlineExceeded then says that the time is over, not that nothing was done. Without it Options.patience decides: 30 seconds an
+    attempt, 120 in all. An iteration takes it for each batch or page.
+
+    `request_id` is the caller's own idempotency key, a UUID (uuid.uuid5 makes one of any text that is your own, such as the number
+    of an application): a call that is repeated under it, with the same content, has no second effect; with other content it is
+    refused (Conflict).
     """
 
     def __init__(
@@ -86,41 +95,62 @@ class Exchange:
 
     # --- Inquiries --------------------------------------------------------------------------------------------------------------
 
-    def query(self, identity: AnyIdentity, purpose: Purpose, consent_reference: str) -> QueryResult:
+    def query(
+        self,
+        identity: AnyIdentity,
+        purpose: Purpose,
+        consent_reference: str,
+        *,
+        request_id: uuid.UUID | None = None,
+        timeout: float | None = None,
+    ) -> QueryResult:
         """What all members reported of one subject. "No record" is an answer, not an error."""
-        return self._driver.run(self._session.inquiries.query(Inquiry(identity, purpose, consent_reference)))
+        flow = self._session.inquiries.query(Inquiry(identity, purpose, consent_reference), request_id)
+        return self._driver.run(flow, timeout)
 
-    def query_many(self, inquiries: Iterable[Inquiry]) -> Iterator[InquiryOutcome]:
+    def query_many(self, inquiries: Iterable[Inquiry], *, timeout: float | None = None) -> Iterator[InquiryOutcome]:
         """Queries many subjects in batches; outcomes come in the order of the inquiries, which are taken as they are needed.
 
         What is wrong with one inquiry is in its outcome's `error`; what concerns all of them is raised.
         """
-        return self._driver.in_order(self._session.inquiries.query_batch, chunks(inquiries, MAX_INQUIRIES))
+        return self._driver.in_order(self._session.inquiries.query_batch, chunks(inquiries, MAX_INQUIRIES), timeout)
 
-    def query_batches(self, batches: Iterable[NumberedInquiries], *, run: uuid.UUID) -> Iterator[QueriedBatch]:
+    def query_batches(
+        self,
+        batches: Iterable[NumberedInquiries],
+        *,
+        run: uuid.UUID,
+        timeout: float | None = None,
+    ) -> Iterator[QueriedBatch]:
         """Queries numbered batches of at most 200 under the request_ids of a run, so that the run can be gone on with.
 
         A batch that was sent before, with the same inquiries, leaves no second footprint.
         """
-        return self._driver.in_order(self._session.inquiries.query_numbered(run), iterate(batches))
+        return self._driver.in_order(self._session.inquiries.query_numbered(run), iterate(batches), timeout)
 
     # --- Reports ----------------------------------------------------------------------------------------------------------------
 
-    def report(self, report: Report) -> ReportResult:
+    def report(self, report: Report, *, request_id: uuid.UUID | None = None, timeout: float | None = None) -> ReportResult:
         """Reports one account. A rejection is a result, not an exception: look at its `outcome`."""
-        results = self._driver.run(self._session.reporting.submit([report]))
+        results = self._driver.run(self._session.reporting.submit([report], request_id), timeout)
         return results[0]
 
-    def report_many(self, reports: Iterable[Report]) -> Iterator[ReportResult]:
+    def report_many(self, reports: Iterable[Report], *, timeout: float | None = None) -> Iterator[ReportResult]:
         """Reports many accounts in batches; results come in the order of the reports, which are taken as they are needed."""
-        return self._driver.in_order(self._session.reporting.submit, cut(reports))
+        return self._driver.in_order(self._session.reporting.submit, cut(reports), timeout)
 
-    def report_batches(self, batches: Iterable[NumberedReports], *, run: uuid.UUID) -> Iterator[ReportedBatch]:
+    def report_batches(
+        self,
+        batches: Iterable[NumberedReports],
+        *,
+        run: uuid.UUID,
+        timeout: float | None = None,
+    ) -> Iterator[ReportedBatch]:
         """Reports numbered batches under the request_ids of a run, so that the run can be gone on with.
 
         A batch that was sent before, with the same reports, is answered as it was then.
         """
-        return self._driver.in_order(self._session.reporting.submit_numbered(run), iterate(batches))
+        return self._driver.in_order(self._session.reporting.submit_numbered(run), iterate(batches), timeout)
 
     def withdraw(
         self,
@@ -130,51 +160,68 @@ class Exchange:
         as_of: datetime | None = None,
         *,
         as_spelled: bool = False,
+        request_id: uuid.UUID | None = None,
+        timeout: float | None = None,
     ) -> Withdrawal:
         """Withdraws one account: it disappears from every later answer. Reports as of `as_of` (now) or earlier stay dead.
 
-        `as_spelled` names it by its number exactly as given, as accounts were before numbers were normalised.
+        `as_spelled` names it by its number exactly as given, as accounts were before numbers were normalised. With a request_id of
+        your own give `as_of` too: "now" is another content each time.
         """
         instant = as_of or datetime.now(UTC)
-        flow = self._session.reporting.withdraw(identity, account_number, reason, instant, as_spelled=as_spelled)
-        return self._driver.run(flow)
+        reporting = self._session.reporting
+        flow = reporting.withdraw(identity, account_number, reason, instant, as_spelled=as_spelled, request_id=request_id)
+        return self._driver.run(flow, timeout)
 
-    def get_submission(self, request_id: uuid.UUID) -> SubmissionDetails:
+    def get_submission(self, request_id: uuid.UUID, *, timeout: float | None = None) -> SubmissionDetails:
         """The verdicts of an earlier submission of one's own."""
-        return self._driver.run(self._session.reporting.get_submission(request_id))
+        return self._driver.run(self._session.reporting.get_submission(request_id), timeout)
 
-    def list_submissions(self) -> Iterator[Submission]:
+    def list_submissions(self, *, timeout: float | None = None) -> Iterator[Submission]:
         """One's own submissions, newest first."""
-        return self._driver.pages(self._session.reporting.submissions_page)
+        return self._driver.pages(self._session.reporting.submissions_page, timeout)
 
     # --- Audit ------------------------------------------------------------------------------------------------------------------
 
-    def audit_list(self, wanted: EntryFilter | None = None, *, server: Server = Server.EXCHANGE) -> Iterator[AuditEntry]:
+    def audit_list(
+        self, wanted: EntryFilter | None = None, *, server: Server = Server.EXCHANGE, timeout: float | None = None
+    ) -> Iterator[AuditEntry]:
         """Entries of the log, newest first: all for an auditor, else one's own. Each page read is an entry itself."""
         chosen = wanted or EntryFilter()
-        return self._driver.pages(lambda token: self._session.auditing.entries_page(chosen, server, token))
+        return self._driver.pages(lambda token: self._session.auditing.entries_page(chosen, server, token), timeout)
 
-    def audit_list_complete(self, wanted: EntryFilter | None = None, *, server: Server = Server.EXCHANGE) -> CompleteList:
+    def audit_list_complete(
+        self, wanted: EntryFilter | None = None, *, server: Server = Server.EXCHANGE, timeout: float | None = None
+    ) -> CompleteList:
         """The entries that a filter means, read from the signed log itself: a list that the server cannot cut. For auditors.
 
         The whole log is read; with a subject, each entry of the period is opened, which is a call and an entry each. Give a period.
         """
-        return self._driver.run(self._session.completeness.complete_list(wanted or EntryFilter(), server, datetime.now(UTC)))
+        return self._driver.run(
+            self._session.completeness.complete_list(wanted or EntryFilter(), server, datetime.now(UTC)), timeout
+        )
 
-    def audit_count(self, dimensions: Sequence[Dimension], wanted: CountFilter, *, server: Server = Server.EXCHANGE) -> EntryCounts:
+    def audit_count(
+        self,
+        dimensions: Sequence[Dimension],
+        wanted: CountFilter,
+        *,
+        server: Server = Server.EXCHANGE,
+        timeout: float | None = None,
+    ) -> EntryCounts:
         """Counts of requests and of distinct subjects, in groups by these dimensions; for auditors.
 
         They come from the server's index, which it could cut. Raises LimitExceeded when the period is too much to count at once.
         """
-        return self._driver.run(self._session.counting.count(dimensions, wanted, server))
+        return self._driver.run(self._session.counting.count(dimensions, wanted, server), timeout)
 
-    def audit_show(self, index: int, *, server: Server = Server.EXCHANGE) -> OpenedEntry:
+    def audit_show(self, index: int, *, server: Server = Server.EXCHANGE, timeout: float | None = None) -> OpenedEntry:
         """One entry, its details opened; raises DetailsFalse unless they are what the entry commits to.
 
         Where the request is shown, its own signature is verified too: look at `signature_check`. The registry of members is read
         for that, when a key is not known yet.
         """
-        return self._driver.run(self._session.auditing.open_entry(index, server))
+        return self._driver.run(self._session.auditing.open_entry(index, server), timeout)
 
     def audit_verify(
         self,
@@ -182,6 +229,7 @@ class Exchange:
         *,
         read_entries: bool = True,
         server: Server = Server.EXCHANGE,
+        timeout: float | None = None,
     ) -> LogReport:
         """Verifies the log against its signed checkpoint and the last one that was verified, and names what differs.
 
@@ -190,14 +238,19 @@ class Exchange:
         gave it for an entry that the log had, and the checkpoint is fetched afterwards. Raises FileInvalid as verify_included.
         """
         flow = self._session.verification.verify_log(server, list(receipts), read_entries=read_entries, now=datetime.now(UTC))
-        return self._driver.run(flow)
+        return self._driver.run(flow, timeout)
 
-    def checkpoint(self, *, server: Server = Server.EXCHANGE) -> SignedCheckpoint:
+    def checkpoint(self, *, server: Server = Server.EXCHANGE, timeout: float | None = None) -> SignedCheckpoint:
         """The log's checkpoint now, its signature verified."""
-        return self._driver.run(self._session.checkpoints.fetch(server))
+        return self._driver.run(self._session.checkpoints.fetch(server), timeout)
 
     def verify_included(
-        self, receipts: Iterable[KeptReceipt], checkpoint: SignedCheckpoint, *, server: Server = Server.EXCHANGE
+        self,
+        receipts: Iterable[KeptReceipt],
+        checkpoint: SignedCheckpoint,
+        *,
+        server: Server = Server.EXCHANGE,
+        timeout: float | None = None,
     ) -> InclusionReport:
         """What became of the receipts in the log of a checkpoint that was fetched before.
 
@@ -207,18 +260,24 @@ class Exchange:
         Raises FileInvalid for a receipt that proves nothing: of another log, or neither in this one nor signed by the pinned
         receipt key. The line that it names counts the receipts given, from 1.
         """
-        return self._driver.run(self._session.verification.included(server, list(receipts), checkpoint))
+        return self._driver.run(self._session.verification.included(server, list(receipts), checkpoint), timeout)
 
-    def tokenise(self, identities: Iterable[AnyIdentity]) -> Iterator[bytes]:
+    def tokenise(self, identities: Iterable[AnyIdentity], *, timeout: float | None = None) -> Iterator[bytes]:
         """The tokens of many identities, in their order; later calls find them in the cache. Batched as query_many is.
 
         Raises IdentityInvalid at the first document that does not hold.
         """
-        return self._driver.in_order(self._session.tokeniser.tokens_of, chunks(identities, MAX_ELEMENTS))
+        return self._driver.in_order(self._session.tokeniser.tokens_of, chunks(identities, MAX_ELEMENTS), timeout)
 
-    def check_token_key(self) -> PinnedTokenKey:
+    def check_token_key(self, *, timeout: float | None = None) -> PinnedTokenKey:
         """Compares the pinned token key with the authority's; raises EpochRolledBack or ProfileError where they differ."""
-        return self._driver.run(self._session.tokeniser.check_token_key())
+        return self._driver.run(self._session.tokeniser.check_token_key(), timeout)
+
+    # --- This member ------------------------------------------------------------------------------------------------------------
+
+    def standing(self, *, server: Server = Server.EXCHANGE, timeout: float | None = None) -> Standing:
+        """How a server sees this member: roles, purposes, keys, what is used of its quotas, and the server's clock."""
+        return self._driver.run(standing(server), timeout)
 
     # --- Keys -------------------------------------------------------------------------------------------------------------------
 
@@ -226,6 +285,8 @@ class Exchange:
         """What an operator needs to register a key of this member. Nothing is sent."""
         return self._session.member_keys.registration(new_key, server)
 
-    def register_key(self, new_key: Ed25519PrivateKey, *, server: Server = Server.EXCHANGE) -> RegisteredKey:
+    def register_key(
+        self, new_key: Ed25519PrivateKey, *, server: Server = Server.EXCHANGE, timeout: float | None = None
+    ) -> RegisteredKey:
         """Registers this member's next key under the one in use, which stays good until it is revoked."""
-        return self._driver.run(self._session.member_keys.register(new_key, server))
+        return self._driver.run(self._session.member_keys.register(new_key, server), timeout)

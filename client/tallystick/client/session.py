@@ -21,6 +21,7 @@ from tallystick.client.profile.profile import Endpoint, Profile
 from tallystick.client.profile.servers import Counterpart, Server
 from tallystick.client.profile.token_cache import CAPACITY, TokenCache
 from tallystick.client.protocol.calls import Clock, Conversation
+from tallystick.client.protocol.events import EventHooks
 from tallystick.client.protocol.retrying import Patience
 
 
@@ -34,6 +35,8 @@ class Options:
     keep_state: bool = True
     """Whether tokens, the newest key epoch and the last checkpoint verified are kept in the profile's `state` folder."""
     cached_tokens: int = CAPACITY
+    event_hooks: EventHooks = field(default_factory=EventHooks)
+    """Functions that are told of each request, answer and retry."""
 
 
 class Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 MAX_MESSAGE: Final = 4 * 1024 * 1024
@@ -21,6 +22,23 @@ MAX_ELEMENTS: Final = 1000
 """Blinded elements in one request."""
 REQUEST_ID_BYTES: Final = 16
 """Length of a request_id: a random UUID."""
+
+MAX_OWN_ACCOUNTS: Final = 50
+"""Most live accounts of one subject that one member reports. Withdrawn ones do not count."""
+MAX_ACCOUNTS: Final = 500
+"""Most accounts of one subject that are told: those with overdue come first, and an answer that is cut says so."""
+MAX_LISTED_INQUIRIES: Final = 100
+"""Most inquiries by others that an answer lists."""
+INQUIRY_AGE: Final = timedelta(days=731)
+"""For how long an inquiry is told to others."""
+ONE_MONTH: Final = timedelta(days=30)
+SIX_MONTHS: Final = timedelta(days=182)
+"""The two windows in which inquiries by others are counted."""
+
+MAX_AGE: Final = 60
+"""Seconds that `created` of a signature may lie back."""
+MAX_AHEAD: Final = 10
+"""Seconds that it may lie ahead."""
 
 MAX_LOG_SIZE: Final = 2**48
 """Entries of a log at the most: at a million a second it lasts for eight years. An index beyond it is no place in any log."""

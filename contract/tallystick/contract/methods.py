@@ -101,6 +101,7 @@ EVALUATE_TOKENS: Final = Method(_T, "EvaluateTokens", tokens.EvaluateTokensReque
 CREATE_MEMBER: Final = Method(_M, "CreateMember", membership.CreateMemberRequest, membership.CreateMemberResponse, _OPERATOR)
 UPDATE_MEMBER: Final = Method(_M, "UpdateMember", membership.UpdateMemberRequest, membership.UpdateMemberResponse, _OPERATOR)
 LIST_MEMBERS: Final = Method(_M, "ListMembers", membership.ListMembersRequest, membership.ListMembersResponse)
+GET_STANDING: Final = Method(_M, "GetStanding", membership.GetStandingRequest, membership.GetStandingResponse)
 ADD_MEMBER_KEY: Final = Method(_M, "AddMemberKey", membership.AddMemberKeyRequest, membership.AddMemberKeyResponse)
 REVOKE_MEMBER_KEY: Final = Method(_M, "RevokeMemberKey", membership.RevokeMemberKeyRequest, membership.RevokeMemberKeyResponse, _OPERATOR)  # noqa: E501
 
@@ -121,7 +122,7 @@ METHODS: Final[dict[str, Method[Any, Any]]] = {
         *(SUBMIT_REPORTS, WITHDRAW_ACCOUNT, GET_SUBMISSION, LIST_SUBMISSIONS),
         *(QUERY_CREDIT_HISTORY, BATCH_QUERY_CREDIT_HISTORIES),
         *(GET_TOKEN_KEY, EVALUATE_TOKENS),
-        *(CREATE_MEMBER, UPDATE_MEMBER, LIST_MEMBERS, ADD_MEMBER_KEY, REVOKE_MEMBER_KEY),
+        *(CREATE_MEMBER, UPDATE_MEMBER, LIST_MEMBERS, GET_STANDING, ADD_MEMBER_KEY, REVOKE_MEMBER_KEY),
         *(LIST_AUDIT_ENTRIES, COUNT_AUDIT_ENTRIES, GET_AUDIT_ENTRY, EXPORT_AUDIT_ENTRIES, ERASE_SUBJECT),
         *(GET_CHECKPOINT, GET_INCLUSION_PROOF, GET_CONSISTENCY_PROOF),
     )

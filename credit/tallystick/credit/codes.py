@@ -18,6 +18,7 @@ from tallystick.credit.enums import (
     ObligorRole,
     Purpose,
     SpecialTransactionType,
+    WithdrawalReason,
 )
 
 _LOAN: Final = {1: "normal", 2: "overdue", 3: "settled", 4: "bad debt"}
@@ -168,6 +169,32 @@ _ACCOUNT_TYPE_NAMES: Final[Mapping[int, str]] = {
 _PURPOSE_NAMES: Final[Mapping[int, str]] = {
     purpose: purpose.name.lower().replace("_", " ") if purpose else "not stated" for purpose in Purpose
 }
+_PURPOSE_MEANINGS: Final[Mapping[int, str]] = {
+    Purpose.POST_LOAN_MANAGEMENT: "an account that you have is watched",
+    Purpose.LOAN_APPROVAL: "the subject applies for a loan",
+    Purpose.CREDIT_CARD_APPROVAL: "the subject applies for a credit card",
+    Purpose.GUARANTOR_QUALIFICATION: "the subject is to guarantee another's debt",
+    Purpose.JUDICIAL_INVESTIGATION: "a court or another authority investigates",
+    Purpose.PROVIDENT_FUND_WITHDRAWAL: "the subject withdraws from its provident fund",
+    Purpose.INDEX_FUTURES_ACCOUNT: "the subject opens an account for index futures",
+    Purpose.MERCHANT_REAL_NAME_CHECK: "a merchant's real name is checked",
+    Purpose.PRE_GUARANTEE_REVIEW: "you are asked to guarantee the subject's debt",
+    Purpose.POST_GUARANTEE_MANAGEMENT: "a guarantee that you gave is watched",
+    Purpose.OFFICER_REVIEW: "the subject is an applicant's legal representative or officer",
+    Purpose.CUSTOMER_ADMISSION: "the subject is to become a customer",
+    Purpose.FINANCING_APPROVAL: "the subject applies for other financing",
+    Purpose.CREDIT_STANDING_REVIEW: "the subject's credit standing is reviewed",
+    Purpose.LIMIT_APPROVAL: "a limit is granted or raised",
+    Purpose.OWN_QUERY: "the subject itself asks",
+    Purpose.OBJECTION_HANDLING: "an objection of the subject is handled",
+}
+_WITHDRAWAL_REASON_NAMES: Final[Mapping[int, str]] = {
+    WithdrawalReason.REPORTED_IN_ERROR: "it was reported by mistake",
+    WithdrawalReason.WRONG_SUBJECT: "it was reported under the wrong subject",
+    WithdrawalReason.FRAUD: "it was opened by fraud",
+    WithdrawalReason.RETENTION_EXPIRED: "its retention period is over",
+    WithdrawalReason.TRANSFERRED: "it moved to another institution, which reports it now",
+}
 _STATUS_NAMES: Final[Mapping[int, Mapping[int, str]]] = {
     int(account_type): names for account_type, names in ACCOUNT_STATUSES.items()
 }
@@ -184,6 +211,16 @@ def describe_purpose(purpose: int) -> str:
         return f"unknown code {purpose}"
     name = _PURPOSE_NAMES[purpose]
     return f"{purpose:02d} {name}" if 0 < purpose < Purpose.OWN_QUERY else name
+
+
+def purpose_meaning(purpose: Purpose) -> str:
+    """When a purpose is the right one to give, such as "the subject applies for a loan"."""
+    return _PURPOSE_MEANINGS[purpose]
+
+
+def describe_withdrawal_reason(reason: int) -> str:
+    """Why an account was withdrawn, for a person to read."""
+    return _WITHDRAWAL_REASON_NAMES.get(reason, "not stated" if reason == 0 else f"unknown code {reason}")
 
 
 def describe_account_type(account_type: int) -> str:

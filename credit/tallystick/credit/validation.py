@@ -16,6 +16,7 @@ from tallystick.v1.subject_pb2 import SubjectToken
 
 __all__ = [
     "MAX_VIOLATIONS_PER_REPORT",
+    "stated_violations",
     "validate_account",
     "validate_inquiry",
     "validate_report",
@@ -61,10 +62,16 @@ def validate_inquiry(inquiry: Inquiry, field: str = "inquiry", *, epoch_id: byte
     """What is wrong with one inquiry: its token, its purpose, its consent. `epoch_id` as in validate_report."""
     found: list[Violation] = []
     _check_subject(inquiry.HasField("subject"), inquiry.subject, f"{field}.subject", epoch_id, found)
-    if inquiry.purpose not in _PURPOSES:
-        found.append(code_violation(f"{field}.purpose", inquiry.purpose))
-    if not _CONSENT_REFERENCE.fullmatch(inquiry.consent_reference):
-        found.append(_consent_violation(f"{field}.consent_reference", inquiry.consent_reference))
+    return found + stated_violations(inquiry.purpose, inquiry.consent_reference, f"{field}.")
+
+
+def stated_violations(purpose: int, consent_reference: str, prefix: str = "") -> list[Violation]:
+    """What is wrong with what an inquiry states: its purpose, and its reference to the subject's consent."""
+    found: list[Violation] = []
+    if purpose not in _PURPOSES:
+        found.append(code_violation(f"{prefix}purpose", purpose))
+    if not _CONSENT_REFERENCE.fullmatch(consent_reference):
+        found.append(_consent_violation(f"{prefix}consent_reference", consent_reference))
     return found
 
 

@@ -26,21 +26,21 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tallystick.v1 import codes_pb2 as tallystick_dot_v1_dot_codes__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tallystick/v1/membership_service.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tallystick/v1/codes.proto\"\xc4\x02\n\x06Member\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\"\n\x05roles\x18\x03 \x03(\x0e\x32\x13.tallystick.v1.Role\x12(\n\x08purposes\x18\x04 \x03(\x0e\x32\x16.tallystick.v1.Purpose\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.tallystick.v1.MemberState\x12\x19\n\x11\x64\x61ily_evaluations\x18\x06 \x01(\x04\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x04keys\x18\x08 \x03(\x0b\x32\x18.tallystick.v1.MemberKey\x12$\n\x06quotas\x18\t \x03(\x0b\x32\x14.tallystick.v1.Quota\"\xa3\x01\n\x05Quota\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12&\n\x04unit\x18\x03 \x01(\x0e\x32\x18.tallystick.v1.QuotaUnit\x12*\n\x06period\x18\x04 \x01(\x0e\x32\x1a.tallystick.v1.QuotaPeriod\x12\r\n\x05limit\x18\x05 \x01(\x04\"\x90\x01\n\tMemberKey\x12\r\n\x05keyid\x18\x01 \x01(\x0c\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x13\x43reateMemberRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12%\n\x06member\x18\x02 \x01(\x0b\x32\x15.tallystick.v1.Member\"=\n\x14\x43reateMemberResponse\x12%\n\x06member\x18\x01 \x01(\x0b\x32\x15.tallystick.v1.Member\"P\n\x13UpdateMemberRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12%\n\x06member\x18\x02 \x01(\x0b\x32\x15.tallystick.v1.Member\"=\n\x14UpdateMemberResponse\x12%\n\x06member\x18\x01 \x01(\x0b\x32\x15.tallystick.v1.Member\";\n\x12ListMembersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x13ListMembersResponse\x12&\n\x07members\x18\x01 \x03(\x0b\x32\x15.tallystick.v1.Member\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8d\x01\n\x13\x41\x64\x64MemberKeyRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x12\n\npublic_key\x18\x03 \x01(\x0c\x12\x1c\n\x14possession_signature\x18\x04 \x01(\x0c\x12\x1d\n\x15\x65ndorsement_signature\x18\x05 \x01(\x0c\"=\n\x14\x41\x64\x64MemberKeyResponse\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.tallystick.v1.MemberKey\"N\n\x16RevokeMemberKeyRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\r\n\x05keyid\x18\x03 \x01(\x0c\"@\n\x17RevokeMemberKeyResponse\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.tallystick.v1.MemberKey*\x81\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_REPORTER\x10\x01\x12\x11\n\rROLE_INQUIRER\x10\x02\x12\x10\n\x0cROLE_AUDITOR\x10\x03\x12\x11\n\rROLE_OPERATOR\x10\x04\x12\x18\n\x14ROLE_TOKEN_REQUESTER\x10\x05*`\n\x0bMemberState\x12\x1c\n\x18MEMBER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MEMBER_STATE_ACTIVE\x10\x01\x12\x1a\n\x16MEMBER_STATE_SUSPENDED\x10\x02*\x87\x01\n\tQuotaUnit\x12\x1a\n\x16QUOTA_UNIT_UNSPECIFIED\x10\x00\x12\x14\n\x10QUOTA_UNIT_CALLS\x10\x01\x12\x17\n\x13QUOTA_UNIT_SUBJECTS\x10\x02\x12\x14\n\x10QUOTA_UNIT_BYTES\x10\x03\x12\x19\n\x15QUOTA_UNIT_KEPT_BYTES\x10\x04*Z\n\x0bQuotaPeriod\x12\x1c\n\x18QUOTA_PERIOD_UNSPECIFIED\x10\x00\x12\x17\n\x13QUOTA_PERIOD_MINUTE\x10\x01\x12\x14\n\x10QUOTA_PERIOD_DAY\x10\x02\x32\xd6\x03\n\x11MembershipService\x12W\n\x0c\x43reateMember\x12\".tallystick.v1.CreateMemberRequest\x1a#.tallystick.v1.CreateMemberResponse\x12W\n\x0cUpdateMember\x12\".tallystick.v1.UpdateMemberRequest\x1a#.tallystick.v1.UpdateMemberResponse\x12T\n\x0bListMembers\x12!.tallystick.v1.ListMembersRequest\x1a\".tallystick.v1.ListMembersResponse\x12W\n\x0c\x41\x64\x64MemberKey\x12\".tallystick.v1.AddMemberKeyRequest\x1a#.tallystick.v1.AddMemberKeyResponse\x12`\n\x0fRevokeMemberKey\x12%.tallystick.v1.RevokeMemberKeyRequest\x1a&.tallystick.v1.RevokeMemberKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tallystick/v1/membership_service.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tallystick/v1/codes.proto\"\xc4\x02\n\x06Member\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\"\n\x05roles\x18\x03 \x03(\x0e\x32\x13.tallystick.v1.Role\x12(\n\x08purposes\x18\x04 \x03(\x0e\x32\x16.tallystick.v1.Purpose\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.tallystick.v1.MemberState\x12\x19\n\x11\x64\x61ily_evaluations\x18\x06 \x01(\x04\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x04keys\x18\x08 \x03(\x0b\x32\x18.tallystick.v1.MemberKey\x12$\n\x06quotas\x18\t \x03(\x0b\x32\x14.tallystick.v1.Quota\"\xa3\x01\n\x05Quota\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12&\n\x04unit\x18\x03 \x01(\x0e\x32\x18.tallystick.v1.QuotaUnit\x12*\n\x06period\x18\x04 \x01(\x0e\x32\x1a.tallystick.v1.QuotaPeriod\x12\r\n\x05limit\x18\x05 \x01(\x04\"\x90\x01\n\tMemberKey\x12\r\n\x05keyid\x18\x01 \x01(\x0c\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x13\x43reateMemberRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12%\n\x06member\x18\x02 \x01(\x0b\x32\x15.tallystick.v1.Member\"=\n\x14\x43reateMemberResponse\x12%\n\x06member\x18\x01 \x01(\x0b\x32\x15.tallystick.v1.Member\"P\n\x13UpdateMemberRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12%\n\x06member\x18\x02 \x01(\x0b\x32\x15.tallystick.v1.Member\"=\n\x14UpdateMemberResponse\x12%\n\x06member\x18\x01 \x01(\x0b\x32\x15.tallystick.v1.Member\";\n\x12ListMembersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x13ListMembersResponse\x12&\n\x07members\x18\x01 \x03(\x0b\x32\x15.tallystick.v1.Member\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x14\n\x12GetStandingRequest\"\x94\x01\n\x13GetStandingResponse\x12%\n\x06member\x18\x01 \x01(\x0b\x32\x15.tallystick.v1.Member\x12,\n\x06quotas\x18\x02 \x03(\x0b\x32\x1c.tallystick.v1.QuotaStanding\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"p\n\rQuotaStanding\x12#\n\x05quota\x18\x01 \x01(\x0b\x32\x14.tallystick.v1.Quota\x12\x0c\n\x04used\x18\x02 \x01(\x04\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8d\x01\n\x13\x41\x64\x64MemberKeyRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x12\n\npublic_key\x18\x03 \x01(\x0c\x12\x1c\n\x14possession_signature\x18\x04 \x01(\x0c\x12\x1d\n\x15\x65ndorsement_signature\x18\x05 \x01(\x0c\"=\n\x14\x41\x64\x64MemberKeyResponse\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.tallystick.v1.MemberKey\"N\n\x16RevokeMemberKeyRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\r\n\x05keyid\x18\x03 \x01(\x0c\"@\n\x17RevokeMemberKeyResponse\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.tallystick.v1.MemberKey*\x81\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_REPORTER\x10\x01\x12\x11\n\rROLE_INQUIRER\x10\x02\x12\x10\n\x0cROLE_AUDITOR\x10\x03\x12\x11\n\rROLE_OPERATOR\x10\x04\x12\x18\n\x14ROLE_TOKEN_REQUESTER\x10\x05*`\n\x0bMemberState\x12\x1c\n\x18MEMBER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MEMBER_STATE_ACTIVE\x10\x01\x12\x1a\n\x16MEMBER_STATE_SUSPENDED\x10\x02*\x87\x01\n\tQuotaUnit\x12\x1a\n\x16QUOTA_UNIT_UNSPECIFIED\x10\x00\x12\x14\n\x10QUOTA_UNIT_CALLS\x10\x01\x12\x17\n\x13QUOTA_UNIT_SUBJECTS\x10\x02\x12\x14\n\x10QUOTA_UNIT_BYTES\x10\x03\x12\x19\n\x15QUOTA_UNIT_KEPT_BYTES\x10\x04*Z\n\x0bQuotaPeriod\x12\x1c\n\x18QUOTA_PERIOD_UNSPECIFIED\x10\x00\x12\x17\n\x13QUOTA_PERIOD_MINUTE\x10\x01\x12\x14\n\x10QUOTA_PERIOD_DAY\x10\x02\x32\xac\x04\n\x11MembershipService\x12W\n\x0c\x43reateMember\x12\".tallystick.v1.CreateMemberRequest\x1a#.tallystick.v1.CreateMemberResponse\x12W\n\x0cUpdateMember\x12\".tallystick.v1.UpdateMemberRequest\x1a#.tallystick.v1.UpdateMemberResponse\x12T\n\x0bListMembers\x12!.tallystick.v1.ListMembersRequest\x1a\".tallystick.v1.ListMembersResponse\x12T\n\x0bGetStanding\x12!.tallystick.v1.GetStandingRequest\x1a\".tallystick.v1.GetStandingResponse\x12W\n\x0c\x41\x64\x64MemberKey\x12\".tallystick.v1.AddMemberKeyRequest\x1a#.tallystick.v1.AddMemberKeyResponse\x12`\n\x0fRevokeMemberKey\x12%.tallystick.v1.RevokeMemberKeyRequest\x1a&.tallystick.v1.RevokeMemberKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallystick.v1.membership_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=1550
-  _globals['_ROLE']._serialized_end=1679
-  _globals['_MEMBERSTATE']._serialized_start=1681
-  _globals['_MEMBERSTATE']._serialized_end=1777
-  _globals['_QUOTAUNIT']._serialized_start=1780
-  _globals['_QUOTAUNIT']._serialized_end=1915
-  _globals['_QUOTAPERIOD']._serialized_start=1917
-  _globals['_QUOTAPERIOD']._serialized_end=2007
+  _globals['_ROLE']._serialized_start=1837
+  _globals['_ROLE']._serialized_end=1966
+  _globals['_MEMBERSTATE']._serialized_start=1968
+  _globals['_MEMBERSTATE']._serialized_end=2064
+  _globals['_QUOTAUNIT']._serialized_start=2067
+  _globals['_QUOTAUNIT']._serialized_end=2202
+  _globals['_QUOTAPERIOD']._serialized_start=2204
+  _globals['_QUOTAPERIOD']._serialized_end=2294
   _globals['_MEMBER']._serialized_start=118
   _globals['_MEMBER']._serialized_end=442
   _globals['_QUOTA']._serialized_start=445
@@ -59,14 +59,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMEMBERSREQUEST']._serialized_end=1106
   _globals['_LISTMEMBERSRESPONSE']._serialized_start=1108
   _globals['_LISTMEMBERSRESPONSE']._serialized_end=1194
-  _globals['_ADDMEMBERKEYREQUEST']._serialized_start=1197
-  _globals['_ADDMEMBERKEYREQUEST']._serialized_end=1338
-  _globals['_ADDMEMBERKEYRESPONSE']._serialized_start=1340
-  _globals['_ADDMEMBERKEYRESPONSE']._serialized_end=1401
-  _globals['_REVOKEMEMBERKEYREQUEST']._serialized_start=1403
-  _globals['_REVOKEMEMBERKEYREQUEST']._serialized_end=1481
-  _globals['_REVOKEMEMBERKEYRESPONSE']._serialized_start=1483
-  _globals['_REVOKEMEMBERKEYRESPONSE']._serialized_end=1547
-  _globals['_MEMBERSHIPSERVICE']._serialized_start=2010
-  _globals['_MEMBERSHIPSERVICE']._serialized_end=2480
+  _globals['_GETSTANDINGREQUEST']._serialized_start=1196
+  _globals['_GETSTANDINGREQUEST']._serialized_end=1216
+  _globals['_GETSTANDINGRESPONSE']._serialized_start=1219
+  _globals['_GETSTANDINGRESPONSE']._serialized_end=1367
+  _globals['_QUOTASTANDING']._serialized_start=1369
+  _globals['_QUOTASTANDING']._serialized_end=1481
+  _globals['_ADDMEMBERKEYREQUEST']._serialized_start=1484
+  _globals['_ADDMEMBERKEYREQUEST']._serialized_end=1625
+  _globals['_ADDMEMBERKEYRESPONSE']._serialized_start=1627
+  _globals['_ADDMEMBERKEYRESPONSE']._serialized_end=1688
+  _globals['_REVOKEMEMBERKEYREQUEST']._serialized_start=1690
+  _globals['_REVOKEMEMBERKEYREQUEST']._serialized_end=1768
+  _globals['_REVOKEMEMBERKEYRESPONSE']._serialized_start=1770
+  _globals['_REVOKEMEMBERKEYRESPONSE']._serialized_end=1834
+  _globals['_MEMBERSHIPSERVICE']._serialized_start=2297
+  _globals['_MEMBERSHIPSERVICE']._serialized_end=2853
 # @@protoc_insertion_point(module_scope)

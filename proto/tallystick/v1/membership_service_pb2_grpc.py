@@ -27,8 +27,8 @@ if _version_not_supported:
 
 class MembershipServiceStub:
     """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
-    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
-    admission at one grants nothing at the other.
+    open to every active member, as the log's entries about membership are, and GetStanding, which is about the caller alone. Exchange
+    and token authority have a registry each; admission at one grants nothing at the other.
     """
 
     def __init__(self, channel):
@@ -52,6 +52,11 @@ class MembershipServiceStub:
                 request_serializer=tallystick_dot_v1_dot_membership__service__pb2.ListMembersRequest.SerializeToString,
                 response_deserializer=tallystick_dot_v1_dot_membership__service__pb2.ListMembersResponse.FromString,
                 _registered_method=True)
+        self.GetStanding = channel.unary_unary(
+                '/tallystick.v1.MembershipService/GetStanding',
+                request_serializer=tallystick_dot_v1_dot_membership__service__pb2.GetStandingRequest.SerializeToString,
+                response_deserializer=tallystick_dot_v1_dot_membership__service__pb2.GetStandingResponse.FromString,
+                _registered_method=True)
         self.AddMemberKey = channel.unary_unary(
                 '/tallystick.v1.MembershipService/AddMemberKey',
                 request_serializer=tallystick_dot_v1_dot_membership__service__pb2.AddMemberKeyRequest.SerializeToString,
@@ -66,8 +71,8 @@ class MembershipServiceStub:
 
 class MembershipServiceServicer:
     """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
-    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
-    admission at one grants nothing at the other.
+    open to every active member, as the log's entries about membership are, and GetStanding, which is about the caller alone. Exchange
+    and token authority have a registry each; admission at one grants nothing at the other.
     """
 
     def CreateMember(self, request, context):
@@ -86,6 +91,13 @@ class MembershipServiceServicer:
 
     def ListMembers(self, request, context):
         """Lists members and their keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStanding(self, request, context):
+        """How the server sees the caller: its registration, what is used of its quotas, and the server's clock.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,6 +135,11 @@ def add_MembershipServiceServicer_to_server(servicer, server):
                     request_deserializer=tallystick_dot_v1_dot_membership__service__pb2.ListMembersRequest.FromString,
                     response_serializer=tallystick_dot_v1_dot_membership__service__pb2.ListMembersResponse.SerializeToString,
             ),
+            'GetStanding': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStanding,
+                    request_deserializer=tallystick_dot_v1_dot_membership__service__pb2.GetStandingRequest.FromString,
+                    response_serializer=tallystick_dot_v1_dot_membership__service__pb2.GetStandingResponse.SerializeToString,
+            ),
             'AddMemberKey': grpc.unary_unary_rpc_method_handler(
                     servicer.AddMemberKey,
                     request_deserializer=tallystick_dot_v1_dot_membership__service__pb2.AddMemberKeyRequest.FromString,
@@ -143,8 +160,8 @@ def add_MembershipServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class MembershipService:
     """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
-    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
-    admission at one grants nothing at the other.
+    open to every active member, as the log's entries about membership are, and GetStanding, which is about the caller alone. Exchange
+    and token authority have a registry each; admission at one grants nothing at the other.
     """
 
     @staticmethod
@@ -218,6 +235,33 @@ class MembershipService:
             '/tallystick.v1.MembershipService/ListMembers',
             tallystick_dot_v1_dot_membership__service__pb2.ListMembersRequest.SerializeToString,
             tallystick_dot_v1_dot_membership__service__pb2.ListMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStanding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tallystick.v1.MembershipService/GetStanding',
+            tallystick_dot_v1_dot_membership__service__pb2.GetStandingRequest.SerializeToString,
+            tallystick_dot_v1_dot_membership__service__pb2.GetStandingResponse.FromString,
             options,
             channel_credentials,
             insecure,

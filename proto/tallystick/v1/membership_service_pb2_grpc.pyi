@@ -28,8 +28,8 @@ GRPC_VERSION: str
 
 class MembershipServiceStub:
     """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
-    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
-    admission at one grants nothing at the other.
+    open to every active member, as the log's entries about membership are, and GetStanding, which is about the caller alone. Exchange
+    and token authority have a registry each; admission at one grants nothing at the other.
     """
 
     @_typing.overload
@@ -42,6 +42,8 @@ class MembershipServiceStub:
     """Changes a member's name, roles, purposes, state or quota."""
     ListMembers: _grpc.UnaryUnaryMultiCallable[_membership_service_pb2.ListMembersRequest, _membership_service_pb2.ListMembersResponse]
     """Lists members and their keys."""
+    GetStanding: _grpc.UnaryUnaryMultiCallable[_membership_service_pb2.GetStandingRequest, _membership_service_pb2.GetStandingResponse]
+    """How the server sees the caller: its registration, what is used of its quotas, and the server's clock."""
     AddMemberKey: _grpc.UnaryUnaryMultiCallable[_membership_service_pb2.AddMemberKeyRequest, _membership_service_pb2.AddMemberKeyResponse]
     """Registers a key with proof of possession, and with the signature of an unrevoked older key of the same member if it has one."""
     RevokeMemberKey: _grpc.UnaryUnaryMultiCallable[_membership_service_pb2.RevokeMemberKeyRequest, _membership_service_pb2.RevokeMemberKeyResponse]
@@ -50,8 +52,8 @@ class MembershipServiceStub:
 @_typing.type_check_only
 class MembershipServiceAsyncStub(MembershipServiceStub):
     """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
-    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
-    admission at one grants nothing at the other.
+    open to every active member, as the log's entries about membership are, and GetStanding, which is about the caller alone. Exchange
+    and token authority have a registry each; admission at one grants nothing at the other.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -61,6 +63,8 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
     """Changes a member's name, roles, purposes, state or quota."""
     ListMembers: _aio.UnaryUnaryMultiCallable[_membership_service_pb2.ListMembersRequest, _membership_service_pb2.ListMembersResponse]  # type: ignore[assignment]
     """Lists members and their keys."""
+    GetStanding: _aio.UnaryUnaryMultiCallable[_membership_service_pb2.GetStandingRequest, _membership_service_pb2.GetStandingResponse]  # type: ignore[assignment]
+    """How the server sees the caller: its registration, what is used of its quotas, and the server's clock."""
     AddMemberKey: _aio.UnaryUnaryMultiCallable[_membership_service_pb2.AddMemberKeyRequest, _membership_service_pb2.AddMemberKeyResponse]  # type: ignore[assignment]
     """Registers a key with proof of possession, and with the signature of an unrevoked older key of the same member if it has one."""
     RevokeMemberKey: _aio.UnaryUnaryMultiCallable[_membership_service_pb2.RevokeMemberKeyRequest, _membership_service_pb2.RevokeMemberKeyResponse]  # type: ignore[assignment]
@@ -68,8 +72,8 @@ class MembershipServiceAsyncStub(MembershipServiceStub):
 
 class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
     """Administers members and their keys. Role: operator, except AddMemberKey for the caller's own next key, and ListMembers, which is
-    open to every active member, as the log's entries about membership are. Exchange and token authority have a registry each;
-    admission at one grants nothing at the other.
+    open to every active member, as the log's entries about membership are, and GetStanding, which is about the caller alone. Exchange
+    and token authority have a registry each; admission at one grants nothing at the other.
     """
 
     @_abc_1.abstractmethod
@@ -95,6 +99,14 @@ class MembershipServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_membership_service_pb2.ListMembersResponse, _abc.Awaitable[_membership_service_pb2.ListMembersResponse]]:
         """Lists members and their keys."""
+
+    @_abc_1.abstractmethod
+    def GetStanding(
+        self,
+        request: _membership_service_pb2.GetStandingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_membership_service_pb2.GetStandingResponse, _abc.Awaitable[_membership_service_pb2.GetStandingResponse]]:
+        """How the server sees the caller: its registration, what is used of its quotas, and the server's clock."""
 
     @_abc_1.abstractmethod
     def AddMemberKey(

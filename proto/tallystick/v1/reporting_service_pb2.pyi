@@ -344,6 +344,7 @@ class Submission(_message.Message):
     ACCEPTED_COUNT_FIELD_NUMBER: _builtins.int
     REJECTED_COUNT_FIELD_NUMBER: _builtins.int
     ENTRY_INDEX_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_COUNT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """The request_id under which it was sent."""
     accepted_count: _builtins.int
@@ -352,6 +353,8 @@ class Submission(_message.Message):
     """How many reports were rejected."""
     entry_index: _builtins.int
     """Index of its entry in the log."""
+    superseded_count: _builtins.int
+    """How many of the accepted ones were superseded, and so changed nothing; absent where the server did not count them yet."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was committed; UTC."""
@@ -364,12 +367,15 @@ class Submission(_message.Message):
         accepted_count: _builtins.int = ...,
         rejected_count: _builtins.int = ...,
         entry_index: _builtins.int = ...,
+        superseded_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_superseded_count", b"_superseded_count", "create_time", b"create_time", "superseded_count", b"superseded_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "create_time", b"create_time", "entry_index", b"entry_index", "rejected_count", b"rejected_count", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_superseded_count", b"_superseded_count", "accepted_count", b"accepted_count", "create_time", b"create_time", "entry_index", b"entry_index", "rejected_count", b"rejected_count", "request_id", b"request_id", "superseded_count", b"superseded_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__superseded_count: _TypeAlias = _typing.Literal["superseded_count"]  # noqa: Y015
+    _WhichOneofArgType__superseded_count: _TypeAlias = _typing.Literal["_superseded_count", b"_superseded_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__superseded_count) -> _WhichOneofReturnType__superseded_count | None: ...
 
 Global___Submission: _TypeAlias = Submission  # noqa: Y015
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tallystick.contract.quota_texts import parse_quota
 from tallystick.server.errors import Refusal
 from tallystick.server.installation.key_folder import ServerKeys
-from tallystick.server.installation.quota_texts import parse_quota
 from tallystick.server.installation.settings import Settings
 from tallystick.server.ledger.authentication import Authenticator
 from tallystick.server.ledger.ledger import Ledger

@@ -6,46 +6,9 @@ transaction again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from tallystick.contract.refusals import Refusal, refuse_violations
 
-from tallystick.contract.limits import MAX_VIOLATIONS
-from tallystick.contract.reasons import BY_NAME, name_of
-from tallystick.contract.violations import Violation
-from tallystick.v1 import errors_pb2
-
-
-@dataclass(slots=True)
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
-    """A request is not carried out. Its text reaches the peer: no value of a token, reference or key may be in it."""
-
-    reason: errors_pb2.ErrorReason.ValueType
-    message: str
-    violations: Sequence[Violation] = ()
-    retry_after: float | None = None
-    """Seconds after which the same request may be sent again; None if it had better not be."""
-
-    @property
-    def reason_name(self) -> str:
-        """The reason as it is in google.rpc.ErrorInfo: the enum's name without its prefix."""
-        return name_of(self.reason)
-
-    @classmethod
-    def of_field(cls, reason: errors_pb2.ErrorReason.ValueType, field: str, description: str) -> Refusal:
-        """A refusal for one field."""
-        name = name_of(reason)
-        return cls(reason, f"{field}: {description}", (Violation(field, name, description),))
-
-    def __str__(self) -> str:
-        return f"{self.reason_name}: {self.message}"
-
-
-def refuse_violations(violations: Sequence[Violation]) -> Refusal:
-    """A refusal of a whole request for what is wrong with its fields; its reason is the first violation's."""
-    first = violations[0]
-    reason = BY_NAME[first.reason].value
-    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-    return Refusal(reason, f"{first.field}: {first.description}{more}", violations[:MAX_VIOLATIONS])
+__all__ = ["ConcurrentChangeError", "Problem", "Refusal", "refuse_violations"]
 
 
 class Problem(Exception):  # noqa: N818 - something for the operator to correct, not a fault of the program

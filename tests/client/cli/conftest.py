@@ -1,4 +1,4 @@
-"""The `tallystick` command over the double of both servers, and files for it."""
+"""The `tallystick` command over the in-memory exchange, and files for it."""
 
 from __future__ import annotations
 

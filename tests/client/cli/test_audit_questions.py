@@ -51,7 +51,7 @@ def test_any_list_shows_purposes_and_consents(cli: Any, tmp_path: Path) -> None:
 def test_what_the_server_does_not_say_is_not_shown_as_none(cli: Any, system: Any) -> None:
     for _ in range(2):
         cli(*QUERY)
-    system.exchange.unopened = {1}
+    system.exchange.reading.unopened = {1}
     out = cli("audit", "list").out
     assert out.count("(not shown)") == 3
     assert "audit show says why" in out
@@ -86,7 +86,7 @@ def test_a_list_goes_whole_into_a_file(cli: Any, system: Any, tmp_path: Path, su
     cli(*consenting("=1+1"))
     screen(cli, tmp_path, [f"c-{n}" for n in range(7)])
     cli(*QUERY)
-    system.exchange.unopened = {2}
+    system.exchange.reading.unopened = {2}
     out = tmp_path / f"entries.{suffix}"
     ran = cli("audit", "list", "--out", out)
     assert (ran.code, ran.out.splitlines()[0]) == (0, f"3 entries written to {out}")
@@ -122,9 +122,10 @@ def test_a_complete_list_goes_into_a_file_too(cli: Any, tmp_path: Path) -> None:
 
 
 def test_a_complete_list_does_not_call_made_up_what_nobody_can_open(cli: Any, system: Any) -> None:
+    system.memory.clock.stand_at(datetime(2025, 10, 9, tzinfo=UTC))
     for _ in range(2):
         cli(*QUERY)
-    (token,) = {subject[1].hex() for logged in system.exchange.log for subject in logged.subjects}
+    (token,) = {subject[1].hex() for logged in system.exchange.log.entries for subject in logged.subjects}
 
     def dropped(method: str, answer: Any) -> Any:
         if isinstance(answer, pb.GetAuditEntryResponse) and answer.logged_entry.index == 0:
@@ -163,11 +164,11 @@ BY = "member,hour,day,method,outcome,purpose,consent"
 
 
 def test_who_asks_most_at_night(cli: Any, system: Any) -> None:
-    system.exchange.counts = COUNTS
+    system.counts.answer = COUNTS
     period = ("--from", "2026-11-01", "--to", "2026-12-01T00:00:00Z")
     ran = cli("audit", "count", "--by", "member,hour", "--hours", "22-6", "--zone", "Asia/Taipei", *period)
     assert ran.code == 0
-    asked = system.exchange.counted_by
+    asked = system.counts.asked
     assert list(asked.hours) == [22, 23, 0, 1, 2, 3, 4, 5]
     assert list(asked.dimensions) == [pb.COUNT_DIMENSION_MEMBER, pb.COUNT_DIMENSION_HOUR]
     # A day without a zone begins in the zone that hours are counted in.
@@ -186,7 +187,7 @@ def test_a_count_asks_for_what_it_was_given(cli: Any, system: Any) -> None:
     options = ["--consent", "c-1", "--member", "bank-a", "--purpose", "02", "--refused", "--min-subjects", "2", "--limit", "7"]
     before = datetime.now(UTC)
     assert cli("audit", "count", "--by", BY, *options).code == 0
-    asked = system.exchange.counted_by
+    asked = system.counts.asked
     assert list(asked.dimensions) == [1, 2, 3, 4, 5, 6, 7]
     assert (asked.consent_reference, asked.member_id, asked.purpose, asked.outcome) == ("c-1", "bank-a", 2, 2)
     assert (asked.min_subjects, asked.max_groups, asked.time_zone, list(asked.hours)) == (2, 7, "UTC", [])
@@ -194,12 +195,12 @@ def test_a_count_asks_for_what_it_was_given(cli: Any, system: Any) -> None:
     assert timedelta(0) <= end - before < timedelta(minutes=1)
     assert end - asked.start_time.ToDatetime(UTC) == timedelta(days=30)
     assert cli("audit", "count", "--carried-out").code == 0
-    assert system.exchange.counted_by.outcome == log_pb2.ENTRY_OUTCOME_OK
+    assert system.counts.asked.outcome == log_pb2.ENTRY_OUTCOME_OK
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_counts_go_whole_into_a_file(cli: Any, system: Any, tmp_path: Path, suffix: str) -> None:
-    system.exchange.counts, out = COUNTS, tmp_path / f"counts.{suffix}"
+    system.counts.answer, out = COUNTS, tmp_path / f"counts.{suffix}"
     ran = cli("audit", "count", "--by", BY, "--out", out)
     assert (ran.code, ran.out.splitlines()[0]) == (0, f"2 groups written to {out}")
     assert ran.out.splitlines()[-1].startswith("CUT: 2 of 5")
@@ -217,7 +218,7 @@ def test_counts_go_whole_into_a_file(cli: Any, system: Any, tmp_path: Path, suff
 
 
 def test_counts_as_json(cli: Any, system: Any) -> None:
-    system.exchange.counts = COUNTS
+    system.counts.answer = COUNTS
     ran = cli("audit", "count", "--by", "day,outcome", "--json")
     first = ran.json[0]
     assert (first["day"], first["refused"], first["requests"], first["subjects"]) == ("2026-11-20", True, 12, 7)
@@ -243,26 +244,26 @@ def test_counts_as_json(cli: Any, system: Any) -> None:
 def test_what_cannot_be_counted_by_is_wrong_usage(cli: Any, system: Any, arguments: list[str]) -> None:
     ran = cli("audit", "count", *arguments)
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
-    assert system.exchange.log == []
+    assert system.exchange.log.entries == []
 
 
 def test_hours_of_one_day(cli: Any, system: Any) -> None:
     for text, hours in (("9-17", list(range(9, 17))), ("23-0", [23]), ("0-24", None), ("22-24", [22, 23])):
         ran = cli("audit", "count", "--hours", text)
         assert (ran.code == 0) == (hours is not None)
-        assert hours is None or list(system.exchange.counted_by.hours) == hours
+        assert hours is None or list(system.counts.asked.hours) == hours
 
 
 @pytest.mark.parametrize("day", [20261340, 0])
 def test_an_answer_that_counts_nothing_sensible_is_not_taken(cli: Any, system: Any, day: int) -> None:
-    system.exchange.counts = pb.CountAuditEntriesResponse(counts=[pb.AuditEntryCount(day=day)], group_count=1)
+    system.counts.answer = pb.CountAuditEntriesResponse(counts=[pb.AuditEntryCount(day=day)], group_count=1)
     assert cli("audit", "count", "--by", "day").code == 5
-    system.exchange.counts = pb.CountAuditEntriesResponse(counts=COUNTS.counts, group_count=1)
+    system.counts.answer = pb.CountAuditEntriesResponse(counts=COUNTS.counts, group_count=1)
     assert cli("audit", "count").code == 5
 
 
 async def test_counts_asynchronously(system: Any) -> None:
-    system.exchange.counts = COUNTS
+    system.counts.answer = COUNTS
     now = datetime.now(UTC)
     async with system.open_async() as exchange:
         counted = await exchange.audit_count([Dimension.MEMBER], CountFilter(now - timedelta(days=1), now))
@@ -276,7 +277,7 @@ async def test_counts_asynchronously(system: Any) -> None:
 def test_show_verifies_the_requests_own_signature(cli: Any, system: Any) -> None:
     cli(*QUERY)
     ran = cli("audit", "show", "0")
-    keyid = log_pb2.AuditEntry.FromString(system.exchange.log[0].leaf).keyid.hex()
+    keyid = log_pb2.AuditEntry.FromString(system.exchange.log.entries[0].leaf).keyid.hex()
     assert ran.code == 0
     assert f"signature: verified with key {keyid} of bank-a" in ran.out.splitlines()
     assert cli("audit", "show", "0", "--json").json[0]["signature_check"] == {"state": "verified", "detail": ""}
@@ -343,7 +344,7 @@ def test_an_entry_that_the_member_did_not_sign_is_a_finding(cli: Any, system: An
 def test_another_request_than_was_signed_is_a_finding(cli: Any, system: Any) -> None:
     """The envelope names its bytes, the subjects are its own, and the commitment opens: only the signature tells."""
     cli(*QUERY)
-    logged = system.exchange.log[0]
+    logged = system.exchange.log.entries[0]
     logged.request = logged.request.replace(b"c-1", b"c-2")
     logged.subjects = [(*subject[:3], "c-2") for subject in logged.subjects]
     forge_entry(system)
@@ -353,7 +354,7 @@ def test_another_request_than_was_signed_is_a_finding(cli: Any, system: Any) -> 
 
 def test_what_cannot_be_verified_says_why(cli: Any, system: Any) -> None:
     cli(*QUERY)
-    system.exchange.registered_as = ""
+    system.exchange.reading.registered_as = ""
     ran = cli("audit", "show", "0")
     assert ran.code == 0
     assert "signature: not verifiable (the server's registry does not show the key)" in ran.out.splitlines()

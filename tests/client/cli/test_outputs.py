@@ -33,7 +33,7 @@ def test_an_output_that_is_the_input_is_refused_before_anything_is_opened(cli: A
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
     assert "same file" in ran.err
     assert file.read_bytes() == before
-    assert system.exchange.log == []
+    assert system.exchange.log.entries == []
 
 
 def test_receipts_and_rejects_are_files_of_their_own(cli: Any, tmp_path: Path) -> None:

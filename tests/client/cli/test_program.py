@@ -1,4 +1,4 @@
-"""The `tallystick` command over the double of both servers: results, rejects, exit codes, and one line for whatever goes wrong."""
+"""The `tallystick` command over the in-memory exchange: results, rejects, exit codes, and one line for whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from tallystick.client.exceptions import NotAllowed, ProfileError
 from tallystick.client.exchange import Exchange
 from tallystick.client.flows.reporting import NumberedReports, ReportedBatch, ReportResult
 from tallystick.client.protocol.calls import RawFailure
-from tallystick.credit.enums import ReportOutcome
+from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
+from tallystick.crypto.identity_documents import DOCUMENTS
 from tallystick.v1 import log_pb2
 
 
@@ -89,7 +90,7 @@ def test_a_query_shows_history_and_decision(cli: Any, system: Any, tmp_path: Pat
 def test_the_number_can_come_from_standard_input(cli: Any, system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{NUMBER}\n"))
     assert cli(*["-" if argument == NUMBER else argument for argument in QUERY]).code == 0
-    assert len(system.exchange.log) == 1
+    assert len(system.exchange.log.entries) == 1
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -156,7 +157,7 @@ def test_the_log_is_listed_shown_and_verified(cli: Any, system: Any) -> None:
     assert len(cli("audit", "list", "--token", shown["subjects"][0]["token"], "--json").json) == 4
     assert "open its commitment" in cli("audit", "show", "1").out
     assert cli("audit", "verify").out.endswith("VERIFIED\n")
-    system.exchange.log[1].leaf += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
+    system.exchange.log.entries[1].leaf += log_pb2.AuditEntry(member_id="bank-b").SerializeToString()
     ran = cli("audit", "verify")
     assert ran.code == 1
     assert "entry 1: changed" in ran.out
@@ -176,11 +177,11 @@ def test_receipts_are_held_against_the_log_and_a_file_that_proves_nothing_is_the
     held = ("audit", "verify", "--no-entries", "--receipts", receipts)
     assert "3 receipts kept" in cli(*held).out
     (system.folder / "state" / "exchange.checkpoint").unlink()
-    lost = system.exchange.log.pop()
+    lost = system.exchange.log.entries.pop()
     ran = cli(*held)
     assert ran.code == 1
     assert ran.out.splitlines()[1:3] == ["2 receipts kept", "entry 2: rolled back"]
-    system.exchange.log.append(lost)
+    system.exchange.log.entries.append(lost)
     lines = [json.loads(line) for line in receipts.read_text().splitlines()]
     forged = log_pb2.Receipt.FromString(base64.b64decode(lines[1]["receipt"]))
     forged.index = 7
@@ -222,14 +223,39 @@ def test_whatever_goes_wrong_is_one_line_and_a_code(cli: Any, system: Any, prepa
 
 
 def test_a_refusal_is_code_4_and_a_wrong_identity_or_command_line_code_2(cli: Any, system: Any) -> None:
+    ran = cli(*["09" if argument == "02" else argument for argument in QUERY])
+    assert (ran.code, ran.err.startswith("tallystick: refused: PURPOSE_NOT_ALLOWED")) == (4, True)
     ran = cli(*["" if argument == "c-1" else argument for argument in QUERY])
-    assert (ran.code, ran.err.startswith("tallystick: refused: FIELD_REQUIRED")) == (4, True)
+    assert (ran.code, ran.err.startswith("tallystick: consent_reference: is missing")) == (2, True)
     ran = cli(*["" if argument == NUMBER else argument for argument in QUERY])
     assert (ran.code, ran.err) == (2, "tallystick: number: give the document's number\n")
     ran = cli("query")
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
     assert cli("report", "/nowhere/accounts.csv").code == 2
     assert cli("submissions", "not-a-uuid").code == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "lists"),
+    [
+        (["query"], [Purpose, "types"]),
+        (["screen"], [Purpose, "types"]),
+        (["withdraw"], [WithdrawalReason, "types"]),
+        (["audit", "list"], [Purpose, "types"]),
+        (["audit", "count"], [Purpose]),
+    ],
+)
+def test_help_lists_the_values_and_what_they_mean(cli: Any, command: list[str], lists: list[Any]) -> None:
+    out = cli(*command, "--help").out
+    for each in lists:
+        if each == "types":
+            for document in DOCUMENTS.values():
+                assert document.name in out
+        else:
+            for value in each:
+                if value:
+                    line = next(line for line in out.splitlines() if value.name.lower() in line.split()[:2])
+                    assert len(line.split()) >= 4, "a meaning, not the name alone"
 
 
 def test_a_refusal_to_read_the_entries_names_the_way_without(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +294,7 @@ def test_the_number_is_asked_for_without_an_echo(cli: Any, system: Any, monkeypa
     monkeypatch.setattr("click.termui.hidden_prompt_func", answer)
     ran = cli(*["-" if argument == NUMBER else argument for argument in QUERY])
     assert (ran.code, len(asked)) == (0, 1)
-    assert len(system.exchange.log) == 1
+    assert len(system.exchange.log.entries) == 1
 
 
 def test_a_key_is_proved_before_the_operators_have_told_their_keys(system: Any, capsys: pytest.CaptureFixture[str]) -> None:

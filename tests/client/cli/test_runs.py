@@ -85,7 +85,7 @@ def check_reported(tmp_path: Path, ran: Any, system: Any) -> None:
     assert (summary["accounts"], summary["rejected"], summary["superseded"]) == (ACCOUNTS, 5, 0)
     assert (summary["accepted"], summary["complete"]) == (ACCOUNTS - 5, True)
     assert len(summary["submissions"]) == len(set(summary["submissions"])) == 4
-    assert len(system.exchange.submissions) == 4
+    assert len(system.submissions) == 4
     with (tmp_path / "rejects.csv").open() as opened:
         rows = [int(row["row"]) for row in csv.DictReader(opened)]
     # Of those that were rejected here the second row is named too: it differs from the first.

@@ -31,7 +31,7 @@ def verify(system: Any, *arguments: Any, **options: Any) -> Any:
 def forge_entry(system: Any, forge: Callable[[log_pb2.Envelope, log_pb2.AuditEntry], None] = lambda *_: None) -> None:
     """Has an operator log entry 0 as it likes, with the request that the double now has: a commitment that opens, in a leaf that
     it signs for."""
-    logged = system.exchange.log[0]
+    logged = system.exchange.log.entries[0]
     envelope, entry = log_pb2.Envelope.FromString(logged.envelope), log_pb2.AuditEntry.FromString(logged.leaf)
     envelope.request_digest = hashlib.sha256(logged.request).digest()
     forge(envelope, entry)

@@ -28,7 +28,7 @@ def index(system: Any) -> int:
     with system.open() as exchange:
         inquiries = [Inquiry(subject, Purpose.LOAN_APPROVAL, f"consent-{place}") for place, subject in enumerate(SUBJECTS)]
         assert len(list(exchange.query_many(inquiries))) == 3
-    (found,) = [place for place, logged in enumerate(system.exchange.log) if len(logged.subjects) == 3]
+    (found,) = [place for place, logged in enumerate(system.exchange.log.entries) if len(logged.subjects) == 3]
     return int(found)
 
 

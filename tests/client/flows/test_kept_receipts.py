@@ -36,7 +36,7 @@ def test_receipts_newer_than_a_kept_checkpoint_are_pending_and_no_success(system
 
 def test_what_the_log_does_not_keep_of_a_signed_receipt_is_a_broken_promise(system: Any) -> None:
     receipts = fill(system, 3)
-    system.exchange.log[1], system.exchange.log[2] = system.exchange.log[2], system.exchange.log[1]
+    system.exchange.log.entries[1], system.exchange.log.entries[2] = system.exchange.log.entries[2], system.exchange.log.entries[1]
     with system.open() as exchange:
         report = exchange.verify_included(receipts, exchange.checkpoint())
     assert not report.verified
@@ -94,12 +94,12 @@ def test_a_receipt_of_another_log_is_the_fault_of_who_gave_it(system: Any) -> No
 
 def test_a_receipt_under_a_key_that_is_no_longer_pinned_can_still_be_seen_to_be_kept(system: Any) -> None:
     receipts = fill(system, 3)
-    system.exchange.receipt_key = Ed25519PrivateKey.generate()
+    system.exchange.log.receipt_key = Ed25519PrivateKey.generate()
     file = system.folder / "exchange.toml"
     lines = [line for line in file.read_text().splitlines() if not line.startswith("receipt_key")]
-    key = system.exchange.receipt_key.public_key().public_bytes_raw().hex()
+    key = system.exchange.log.receipt_key.public_key().public_bytes_raw().hex()
     file.write_text("\n".join([*lines, f'receipt_key = "{key}"']))
     assert verify(system, receipts).verified
-    del system.exchange.log[2:]
+    del system.exchange.log.entries[2:]
     with pytest.raises(FileInvalid, match="line 3"):
         verify(system, receipts)

@@ -36,7 +36,7 @@ def relog(
     system: Any, *, subjects: list[Subject] | None = None, request: bytes | None = None, method: str | None = None, reason: str = ""
 ) -> None:
     """Has an operator log entry 0 as it likes: a commitment that opens, in a leaf that it signs for."""
-    logged = system.exchange.log[0]
+    logged = system.exchange.log.entries[0]
     logged.subjects = logged.subjects if subjects is None else subjects
     logged.request = logged.request if request is None else request
     envelope = log_pb2.Envelope.FromString(logged.envelope)
@@ -55,7 +55,7 @@ def relog(
 def ask(system: Any) -> list[Subject]:
     with system.open() as exchange:
         exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent-1")
-    return list(system.exchange.log[0].subjects)
+    return list(system.exchange.log.entries[0].subjects)
 
 
 def show(system: Any, index: int = 0) -> OpenedEntry:
@@ -76,7 +76,7 @@ def _each(exchange: Exchange) -> None:
 def test_every_method_names_the_subjects_of_its_request(system: Any) -> None:
     with system.open() as exchange:
         _each(exchange)
-        entries = list(enumerate(list(system.exchange.log)))
+        entries = list(enumerate(list(system.exchange.log.entries)))
         shown = {opened.entry.method.rpartition("/")[2]: opened for opened in (exchange.audit_show(n) for n, _ in entries)}
     assert {name: len(opened.subjects) for name, opened in shown.items()} == {
         "QueryCreditHistory": 1,
@@ -93,8 +93,11 @@ def test_every_method_names_the_subjects_of_its_request(system: Any) -> None:
 def test_an_entry_that_names_one_more_or_none_is_not_shown(system: Any, index: int) -> None:
     with system.open() as exchange:
         _each(exchange)
-    system.exchange.log[0], system.exchange.log[index] = system.exchange.log[index], system.exchange.log[0]
-    true = list(system.exchange.log[0].subjects)
+    system.exchange.log.entries[0], system.exchange.log.entries[index] = (
+        system.exchange.log.entries[index],
+        system.exchange.log.entries[0],
+    )
+    true = list(system.exchange.log.entries[0].subjects)
     relog(system, subjects=[*true, (b"e" * 20, b"t" * 32, 0, "")])
     with pytest.raises(DetailsFalse, match="subjects shown are not those of its request"):
         show(system)
@@ -123,7 +126,7 @@ def test_no_part_of_a_subject_may_differ_from_the_request(system: Any, field: in
 def test_subjects_in_another_order_are_not_those_of_the_request(system: Any) -> None:
     with system.open() as exchange:
         list(exchange.query_many([Inquiry(SUBJECT, Purpose.LOAN_APPROVAL, "a"), Inquiry(OTHER, Purpose.LOAN_APPROVAL, "b")]))
-    relog(system, subjects=system.exchange.log[0].subjects[::-1])
+    relog(system, subjects=system.exchange.log.entries[0].subjects[::-1])
     with pytest.raises(DetailsFalse, match="subjects shown"):
         show(system)
 

@@ -10,7 +10,6 @@ import pytest
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.client.fake_refusal import FakeRefusal
 from tests.client.flows.logged import SUBJECT, fill, verify
 
 from tallystick.client import (
@@ -27,7 +26,9 @@ from tallystick.client.flows.authority import Authority
 from tallystick.client.flows.checkpoints import SignedCheckpoint
 from tallystick.client.flows.verification import Verification
 from tallystick.client.protocol.calls import Call, Finished, Flow, PageStream, RawFailure, advance
+from tallystick.contract.methods import GET_CHECKPOINT, GET_INCLUSION_PROOF, METHODS
 from tallystick.crypto import Checkpoint, inclusion_proof, leaf_hash, root, sign_checkpoint
+from tallystick.testing.refusals import AnyRefusal
 from tallystick.v1 import audit_service_pb2, log_pb2
 
 
@@ -57,9 +58,9 @@ def test_an_empty_log_verifies(system: Any) -> None:
 def test_changed_entries_are_named(system: Any, changed: list[int]) -> None:
     fill(system, 11)
     for index in changed:
-        entry = log_pb2.AuditEntry.FromString(system.exchange.log[index].leaf)
+        entry = log_pb2.AuditEntry.FromString(system.exchange.log.entries[index].leaf)
         entry.member_id = "bank-b"
-        system.exchange.log[index].leaf = entry.SerializeToString()
+        system.exchange.log.entries[index].leaf = entry.SerializeToString()
     report = verify(system)
     assert not report.verified
     assert differences(report) == [f"entry {index}: changed" for index in changed]
@@ -68,7 +69,7 @@ def test_changed_entries_are_named(system: Any, changed: list[int]) -> None:
 
 def test_a_missing_entry_and_a_doubled_one_are_named(system: Any) -> None:
     fill(system, 11)
-    original = system.exchange.export
+    original = system.exchange.reading.export
 
     def export(request: Any) -> Any:
         for page in original(request):
@@ -76,20 +77,20 @@ def test_a_missing_entry_and_a_doubled_one_are_named(system: Any) -> None:
             entries += [entry for entry in entries if entry.index == 8]
             yield audit_service_pb2.AuditEntryPage(entries=entries, end_index=page.end_index)
 
-    system.exchange.export = export
+    system.exchange.reading.export = export
     assert differences(verify(system)) == ["entries 5 to 6: missing", "entry 8: duplicated"]
 
 
 def test_an_export_that_ends_early_leaves_entries_missing(system: Any) -> None:
     fill(system, 11)
-    original = system.exchange.export
-    system.exchange.export = lambda request: list(original(request))[:2]
+    original = system.exchange.reading.export
+    system.exchange.reading.export = lambda request: list(original(request))[:2]
     assert differences(verify(system)) == ["entries 8 to 10: missing"]
 
 
 def test_an_entry_that_cannot_be_read_is_named_even_if_it_was_logged_so(system: Any) -> None:
     fill(system, 6)
-    logged = system.exchange.log[3]
+    logged = system.exchange.log.entries[3]
     logged.leaf = b"\xff\xff\xff"
     logged.hash = leaf_hash(logged.leaf)
     assert differences(verify(system)) == ["entry 3: malformed"]
@@ -98,7 +99,7 @@ def test_an_entry_that_cannot_be_read_is_named_even_if_it_was_logged_so(system: 
 def test_a_rewritten_log_does_not_continue_what_was_verified(system: Any) -> None:
     receipts = fill(system, 11)
     assert verify(system).verified
-    logged = system.exchange.log[4]
+    logged = system.exchange.log.entries[4]
     entry = log_pb2.AuditEntry.FromString(logged.leaf)
     entry.method = "/tallystick.v1.InquiryService/Harmless"
     logged.leaf = entry.SerializeToString()
@@ -111,19 +112,19 @@ def test_a_rewritten_log_does_not_continue_what_was_verified(system: Any) -> Non
 def test_a_log_that_shrank_is_rewritten(system: Any) -> None:
     fill(system, 11)
     assert verify(system).verified
-    del system.exchange.log[7:]
+    del system.exchange.log.entries[7:]
     assert differences(verify(system)) == ["entries 0 to 10: rewritten"]
 
 
 def test_what_the_server_cannot_prove_is_narrowed_down(system: Any) -> None:
     fill(system, 16)
-    signed = root(system.exchange.hashes(16))
+    signed = root(system.exchange.log.hashes(16))
     for index in (5,):
-        entry = log_pb2.AuditEntry.FromString(system.exchange.log[index].leaf)
+        entry = log_pb2.AuditEntry.FromString(system.exchange.log.entries[index].leaf)
         entry.member_id = "bank-b"
-        system.exchange.log[index].leaf = entry.SerializeToString()
-    intact = system.exchange.hashes(16)
-    broken = [*intact[:4], *(leaf_hash(system.exchange.log[5].leaf),) * 4, *intact[8:]]
+        system.exchange.log.entries[index].leaf = entry.SerializeToString()
+    intact = system.exchange.log.hashes(16)
+    broken = [*intact[:4], *(leaf_hash(system.exchange.log.entries[5].leaf),) * 4, *intact[8:]]
 
     def prove(request: Any) -> Message:
         hashes = broken if 4 <= request.index < 8 else intact
@@ -131,8 +132,7 @@ def test_what_the_server_cannot_prove_is_narrowed_down(system: Any) -> None:
             leaf_hash=hashes[request.index], hashes=inclusion_proof(request.index, hashes)
         )
 
-    prove.__name__ = "GetInclusionProof"
-    system.exchange.GetInclusionProof = prove
+    system.exchange.public_methods[GET_INCLUSION_PROOF.path] = prove
     report = verify(system)
     assert report.checkpoint.root == signed
     assert differences(report) == ["entries 4 to 7: unprovable"]
@@ -143,7 +143,7 @@ def refusing(method: str, when: Callable[[Any], bool] = lambda _: True) -> Calla
 
     def refuse(called: str, request: Any) -> None:
         if called == method and when(request):
-            raise FakeRefusal("INTERNAL", "INTERNAL", logged=False)
+            raise AnyRefusal("INTERNAL", "INTERNAL", logged=False)
 
     return refuse
 
@@ -151,15 +151,15 @@ def refusing(method: str, when: Callable[[Any], bool] = lambda _: True) -> Calla
 @pytest.mark.parametrize("lost", [[0], [10], [4, 5], [0, 3, 9], list(range(11))])
 def test_entries_that_the_server_does_not_give_are_named_and_the_others_are_read(system: Any, lost: list[int]) -> None:
     fill(system, 11)
-    original = system.exchange.export
+    original = system.exchange.reading.export
 
     def export(request: Any) -> Any:
         for page in original(request):
             if any(entry.index in lost for entry in page.entries):
-                raise FakeRefusal("INTERNAL", "INTERNAL")
+                raise AnyRefusal("INTERNAL", "INTERNAL")
             yield page
 
-    system.exchange.export = export
+    system.exchange.reading.export = export
     report = verify(system)
     withheld = [d for d in report.differences if d.kind is DifferenceKind.WITHHELD]
     assert [index for d in withheld for index in range(d.begin, d.end)] == lost
@@ -176,7 +176,7 @@ def test_a_refused_consistency_proof_is_a_finding_and_the_other_steps_go_on(syst
     report = verify(system, receipts)
     assert differences(report) == ["entries 0 to 4: withheld"]
     assert (report.receipts_included, report.entries_read) == (5, report.checkpoint.size)
-    assert system.exchange.origin in report.note
+    assert system.exchange.log.origin in report.note
 
 
 def test_a_refused_inclusion_proof_is_a_broken_promise(system: Any) -> None:
@@ -191,10 +191,10 @@ def test_a_caller_that_may_not_read_entries_is_no_finding(system: Any) -> None:
     fill(system, 3)
 
     def export(request: Any) -> Any:
-        raise FakeRefusal("PERMISSION_DENIED", "ROLE_MISSING")
+        raise AnyRefusal("PERMISSION_DENIED", "ROLE_MISSING")
         yield
 
-    system.exchange.export = export
+    system.exchange.reading.export = export
     with pytest.raises(NotAllowed):
         verify(system)
 
@@ -227,7 +227,7 @@ def test_a_stream_that_does_not_begin_is_tried_again_and_then_given_up(system: A
 
 def test_a_checkpoint_of_another_key_or_log_is_refused(system: Any) -> None:
     fill(system, 3)
-    system.exchange.checkpoint_key = system.authority.checkpoint_key
+    system.exchange.log.checkpoint_key = system.authority.log.checkpoint_key
     with pytest.raises(CheckpointFalse):
         verify(system)
 
@@ -242,7 +242,7 @@ def test_a_damaged_memory_of_the_last_checkpoint_is_not_passed_over(system: Any)
 
 def test_a_log_that_lost_its_end_breaks_the_receipts_of_what_it_lost(system: Any) -> None:
     receipts = fill(system, 11)
-    del system.exchange.log[8:]
+    del system.exchange.log.entries[8:]
     for read_entries in (False, True):
         report = verify(system, receipts, read_entries=read_entries)
         assert not report.verified
@@ -253,7 +253,7 @@ def test_a_log_that_lost_its_end_breaks_the_receipts_of_what_it_lost(system: Any
 
 def test_a_log_that_lost_its_end_and_grew_again_has_other_entries_there(system: Any) -> None:
     receipts = fill(system, 4)
-    del system.exchange.log[2:]
+    del system.exchange.log.entries[2:]
     fill(system, 1)
     assert differences(verify(system, receipts, read_entries=False)) == ["entry 2: not included", "entry 3: rolled back"]
 
@@ -265,18 +265,18 @@ async def test_the_asynchronous_exchange_finds_the_same(system: Any) -> None:
         newer = fill(system, 1)
         report = await exchange.verify_included([*receipts, *newer], old)
         assert (report.included, report.pending, report.verified) == (4, tuple(newer), False)
-        del system.exchange.log[2:]
+        del system.exchange.log.entries[2:]
         assert differences(await exchange.audit_verify(receipts)) == ["entry 2: rolled back", "entry 3: rolled back"]
 
 
 @pytest.mark.parametrize("size", [2**40, 2**63 - 1])
 def test_a_size_that_no_log_has_is_a_finding(system: Any, size: int) -> None:
     fill(system, 3)
-    original = system.exchange.export
-    body = Checkpoint(system.exchange.origin, size, root(system.exchange.hashes(3)))
+    original = system.exchange.reading.export
+    body = Checkpoint(system.exchange.log.origin, size, root(system.exchange.log.hashes(3)))
 
     def get_checkpoint(_: Message) -> Message:
-        return audit_service_pb2.GetCheckpointResponse(checkpoint=sign_checkpoint(body, system.exchange.checkpoint_key))
+        return audit_service_pb2.GetCheckpointResponse(checkpoint=sign_checkpoint(body, system.exchange.log.checkpoint_key))
 
     def prove(request: Any) -> Message:
         raise system.refusal("INVALID_ARGUMENT", "FIELD_OUT_OF_RANGE")
@@ -284,8 +284,8 @@ def test_a_size_that_no_log_has_is_a_finding(system: Any, size: int) -> None:
     def export(request: Any) -> Any:
         return original(audit_service_pb2.ExportAuditEntriesRequest(start_index=request.start_index, end_index=3))
 
-    get_checkpoint.__name__, prove.__name__ = "GetCheckpoint", "GetInclusionProof"
-    system.exchange.GetCheckpoint, system.exchange.GetInclusionProof, system.exchange.export = get_checkpoint, prove, export
+    system.exchange.public_methods |= {GET_CHECKPOINT.path: get_checkpoint, GET_INCLUSION_PROOF.path: prove}
+    system.exchange.reading.export = export
     report = verify(system)
     assert (report.verified, report.entries_read, report.recomputed_root) == (False, 3, None)
     assert differences(report) == [f"entries 0 to {size - 1}: unprovable", f"entries 3 to {size - 1}: missing"]
@@ -295,7 +295,7 @@ def test_an_export_that_is_refused_for_its_size_is_a_finding(system: Any) -> Non
     fill(system, 3)
 
     def refused(path: str, message: bytes, metadata: Any, seconds: float) -> Any:
-        signed = system.exchange._authenticate(path, message, metadata)
+        signed = system.exchange._authenticate(METHODS[path], message, metadata)
         yield system.exchange._refused(system.refusal("INVALID_ARGUMENT", "FIELD_OUT_OF_RANGE"), path, message, signed, [])
 
     system.exchange.stream = refused

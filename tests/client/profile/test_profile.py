@@ -42,14 +42,14 @@ def test_a_profile_is_found_by_name_or_by_environment(system: Any, monkeypatch: 
         ("member.toml", '"signing.key"', '"exchange-ca.crt"', "signing_key: .*exchange-ca.crt: others may read"),
         ("member.toml", '"signing.key"', '"account.secret"', "signing_key: .*not an unencrypted private key"),
         ("account.secret", "5a", "5", "account_secret: .*64 hexadecimal"),
-        ("exchange.toml", 'address = "localhost:1"', 'address = "localhost"', "address: must be host:port"),
-        ("exchange.toml", 'address = "localhost:1"', 'address = "localhost:99999"', "address: must be host:port"),
+        ("exchange.toml", 'address = "in-memory.invalid:1"', 'address = "localhost"', "address: must be host:port"),
+        ("exchange.toml", 'address = "in-memory.invalid:1"', 'address = "localhost:99999"', "address: must be host:port"),
         ("exchange.toml", 'receipt_key = "', 'receipt_key = "00', "receipt_key: must be 64 hexadecimal"),
         ("exchange.toml", 'checkpoint_key = "', 'checkpoint_key = "zz', "checkpoint_key: must be 64 hexadecimal"),
         ("exchange.toml", '"exchange-ca.crt"', '"member.toml"', "ca: .*not certificates"),
-        ("token-authority.toml", "sequence = 1", "sequence = 0", "sequence: missing, or not a whole number"),
-        ("token-authority.toml", "sequence = 1", "sequence = true", "sequence"),
-        ("token-authority.toml", 'public_key = "', 'public_key = "ff', "public_key: must be"),
+        ("token-authority.toml", "token_sequence = 1", "token_sequence = 0", "token_sequence: missing, or not a whole number"),
+        ("token-authority.toml", "token_sequence = 1", "token_sequence = true", "token_sequence"),
+        ("token-authority.toml", 'token_public_key = "', 'token_public_key = "ff', "token_public_key: must be"),
     ],
 )
 def test_an_error_names_the_file_and_the_key(system: Any, file: str, old: str, new: str, says: str) -> None:
@@ -86,7 +86,7 @@ def test_what_is_no_identity_is_an_input_error(system: Any) -> None:
             exchange.query("C01X00T47", Purpose.LOAN_APPROVAL, "c")
         with pytest.raises(InputInvalid, match="number: give a text"):
             exchange.query(Identity.passport("DE", 17), Purpose.LOAN_APPROVAL, "c")  # type: ignore[arg-type]  # the point
-    assert system.exchange.log == []
+    assert system.exchange.log.entries == []
 
 
 async def test_after_its_end_an_exchange_sends_nothing(system: Any) -> None:

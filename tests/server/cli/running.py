@@ -1,6 +1,8 @@
 """What the tests of `tallystickd` share beside fixtures."""
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import psycopg2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,6 +22,13 @@ def entries(url: str) -> list[str]:
             return [method.rpartition("/")[2] for (method,) in cursor.fetchall()]
     finally:
         connection.close()
+
+
+def json_lines(output: str) -> list[dict[str, Any]]:
+    """What --json printed: one object a line."""
+    objects = [json.loads(line) for line in output.splitlines()]
+    assert all(isinstance(each, dict) for each in objects)
+    return objects
 
 
 def raw(key: Ed25519PrivateKey) -> bytes:

@@ -44,11 +44,11 @@ def test_an_interrupted_init_is_finished_by_the_next(server: Path, tallystickd: 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--origin", "a b", "--authority-public-key", TOKEN_KEY], "origin: "),
-        (["--origin", "a/b", "--authority-public-key", TOKEN_KEY, "--listen", "nowhere"], "listen: "),
-        (["--origin", "a/b"], "needs --authority-public-key"),
-        (["--origin", "a/b", "--authority-public-key", "00" * 32], "--authority-public-key is not a public key"),
-        (["--origin", "a/b", "--authority-public-key", "zz"], "--authority-public-key is not a public key"),
+        (["--origin", "a b", "--token-public-key", TOKEN_KEY], "origin: "),
+        (["--origin", "a/b", "--token-public-key", TOKEN_KEY, "--listen", "nowhere"], "listen: "),
+        (["--origin", "a/b"], "needs --token-public-key"),
+        (["--origin", "a/b", "--token-public-key", "00" * 32], "--token-public-key is not a public key"),
+        (["--origin", "a/b", "--token-public-key", "zz"], "--token-public-key is not a public key"),
     ],
 )
 def test_init_judges_before_it_makes(tallystickd: Run, tmp_path: Path, options: list[str], said: str) -> None:
@@ -65,10 +65,11 @@ def test_an_exchange_takes_its_authority_s_key(server: Path, tallystickd: Run, t
     assert known["origin"] == "authority.example/log"
     code, output, _ = tallystickd(
         *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log", "--no-migrate"),
-        *("--authority-public-key", known["public_key"], "--authority-sequence", known["sequence"]),
+        *("--token-public-key", known["token_public_key"], "--token-sequence", known["token_sequence"]),
     )
     assert code == 0
     settings = Settings.load(tmp_path / "exchange" / "tallystickd.toml")
-    assert (settings.token_public_key, settings.token_sequence) == (known["public_key"], 1)
+    assert (settings.token_public_key, settings.token_sequence) == (known["token_public_key"], 1)
     assert not (settings.key_folder / "token.key").exists()
-    assert "migrate" in output
+    (step,) = [line for line in output.splitlines() if line.startswith("next: ")]
+    assert step.endswith("migrate, and when that is done serve")

@@ -22,7 +22,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tests.server.cli.running import TOKEN_KEY, Run, entries, raw
+from tests.server.cli.running import TOKEN_KEY, Run, entries, json_lines, raw
 
 from tallystick.crypto import blind, key_statement, keyid
 from tallystick.server.storage import migration
@@ -38,7 +38,7 @@ def test_members(server: Path, tallystickd: Run, empty_database: str) -> None:
     def listed() -> dict[str, Any]:
         code, output, _ = tallystickd("member", "list", "--json", "--config", server)
         assert code == 0
-        return {member["member_id"]: member for member in json.loads(output)}
+        return {member["member_id"]: member for member in json_lines(output)}
 
     create = ("member", "create", "bank-a", "--name", "Bank A", "--roles", "token-requester", "--daily-evaluations", 50)
     assert tallystickd(*create, "--config", server)[0] == 0
@@ -73,10 +73,10 @@ def test_a_subject_is_erased_by_a_token_from_standard_input(
         return tallystickd("--config", config, "subject", "erase", *options)
 
     token = blind(b"somebody").element.hex()
-    authority_key = json.loads(tallystickd("--config", server, "public", "--json")[1])["public_key"]
+    authority_key = json.loads(tallystickd("--config", server, "public", "--json")[1])["token_public_key"]
     code, _, errors = tallystickd(
         *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log"),
-        *("--database", fresh_database, "--authority-public-key", authority_key),
+        *("--database", fresh_database, "--token-public-key", authority_key),
     )
     assert (code, errors) == (0, "")
     exchange = tmp_path / "exchange" / "tallystickd.toml"
@@ -124,7 +124,7 @@ def test_a_development_profile(server: Path, tallystickd: Run, tmp_path: Path) -
     assert all((folder / profile[name]).is_file() for name in ("ca", "certificate", "key"))
     secret = {"signing.key", "account.secret", profile["key"]}
     assert {path.name for path in folder.iterdir() if path.stat().st_mode & 0o077 == 0} == secret
-    listed = json.loads(tallystickd("key", "list", "bank-a", "--json", "--config", server)[1])
+    listed = json_lines(tallystickd("key", "list", "bank-a", "--json", "--config", server)[1])
     assert [entry["public_key"] for entry in listed] == [raw(key).hex()]
 
 
@@ -152,7 +152,7 @@ def test_keys(server: Path, tallystickd: Run) -> None:
     endorsement = first.sign(key_statement("authority.example/log", "bank-a", raw(second))).hex()
     assert add(second, "--endorsement", endorsement)[0] == 0
     assert tallystickd("key", "revoke", "bank-a", keyid(raw(first)).hex(), "--config", server)[0] == 0
-    listed = json.loads(tallystickd("key", "list", "--json", "--config", server)[1])
+    listed = json_lines(tallystickd("key", "list", "--json", "--config", server)[1])
     revoked = {entry["keyid"]: entry["revoke_time"] is not None for entry in listed if entry["member_id"] == "bank-a"}
     assert revoked == {keyid(raw(first)).hex(): True, keyid(raw(second)).hex(): False}
 
@@ -205,7 +205,7 @@ def test_what_a_member_cannot_use_is_told(server: Path, tallystickd: Run) -> Non
 def test_an_inquirer_without_purposes_is_told(tallystickd: Run, tmp_path: Path, empty_database: str) -> None:
     code, _, errors = tallystickd(
         *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log"),
-        *("--authority-public-key", TOKEN_KEY, "--database", empty_database),
+        *("--token-public-key", TOKEN_KEY, "--database", empty_database),
     )
     assert (code, errors) == (0, "")
     file = tmp_path / "exchange" / "tallystickd.toml"
@@ -216,6 +216,10 @@ def test_an_inquirer_without_purposes_is_told(tallystickd: Run, tmp_path: Path, 
     assert "can query nothing without purposes" in errors
     code, _, errors = tallystickd("member", "update", "bank-a", "--roles", "inquirer", "--purposes", "all", "--config", file)
     assert (code, errors) == (0, "")
+    for command in (["create", "bank-b", "--name", "B", "--roles", "inquirer"], ["update", "bank-a"]):
+        code, _, errors = tallystickd("member", *command, "--daily-evaluations", "5", "--config", file)
+        assert (code, "--daily-evaluations limits nothing at an exchange" in errors) == (1, True)
+    assert tallystickd("member", "update", "bank-a", "--daily-evaluations", "0", "--config", file)[0] == 0
 
 
 @pytest.mark.parametrize("command", [["member", "list"], ["serve"], ["doctor"], ["migrate"]])
@@ -322,7 +326,7 @@ def test_a_server_from_nothing_to_its_end(tallystickd: Run, short_folder: Path) 
         "init", folder, "--role", "token-authority", "--origin", "a.example/log", "--listen", "127.0.0.1:0"
     )
     assert code == 0
-    assert "--authority-public-key" in output
+    assert "--token-public-key" in output
     file = folder / "tallystickd.toml"
     create = ("member", "create", "bank-a", "--name", "A", "--roles", "auditor", "--config", file, "--address", "localhost:1")
     assert tallystickd(*create, "--dev-profile", short_folder / "bank-a")[0] == 0

@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tallystick.contract.request_fields import instant
 from tallystick.contract.subjects import Subject
 from tallystick.crypto import blind
 from tallystick.server.errors import Refusal
@@ -20,7 +21,6 @@ from tallystick.server.log.entries import index_at
 from tallystick.server.requests.operation import Caller, Work
 from tallystick.server.services.audit import listing as audit_listing
 from tallystick.server.services.audit.listing import ListAuditEntries
-from tallystick.server.services.request_fields import instant
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import codes_pb2, errors_pb2, log_pb2, subject_pb2

@@ -13,6 +13,7 @@ import click
 from tallystick.client.cli import output
 from tallystick.client.cli.auditing import NEW_FILE, authority_option, server_of, why
 from tallystick.client.cli.context import Tool, command
+from tallystick.client.cli.meanings import epilog, purposes
 from tallystick.client.cli.parameters import moment, read_as
 from tallystick.client.files import cells
 from tallystick.client.files.tables import TableWriter
@@ -48,7 +49,7 @@ def _zone(text: str) -> ZoneInfo:
         raise ValueError('must be a name of the IANA database, such as "Asia/Taipei" or "UTC"') from None
 
 
-@click.command()
+@click.command(epilog=epilog(purposes()))
 @click.option("--by", callback=read_as(_dimensions), default="member", show_default=True, help="By what, with commas between.")
 @click.option(
     "--from", "start", help=f"At or after this day or instant, in --zone if it has none. [default: {_DAYS} days before --to]"
@@ -57,7 +58,7 @@ def _zone(text: str) -> ZoneInfo:
 @click.option("--zone", callback=read_as(_zone), default="UTC", show_default=True, help="Of hours and days, such as Asia/Taipei.")
 @click.option("--hours", callback=read_as(_hours), default=None, help="Only these hours of the day, such as 22-6.")
 @click.option("--member", default="", help="Requests of this member.")
-@click.option("--purpose", callback=read_as(cells.code(Purpose)), help="Queries with this purpose.")
+@click.option("--purpose", callback=read_as(cells.code(Purpose)), help="Queries with this purpose, of the list below.")
 @click.option("--consent", default="", help="Queries under this consent reference.")
 @click.option("--refused/--carried-out", default=None, help="Only refused requests, or only those carried out.")
 @click.option("--min-subjects", type=click.IntRange(0, 2**32 - 1), default=0, help="Only groups about at least so many subjects.")

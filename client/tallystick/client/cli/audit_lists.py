@@ -11,6 +11,7 @@ import click
 from tallystick.client.cli import output
 from tallystick.client.cli.auditing import NEW_FILE, authority_option, differences_shown, server_of, shortened, why
 from tallystick.client.cli.context import Tool, command
+from tallystick.client.cli.meanings import epilog, identity_types, purposes
 from tallystick.client.cli.parameters import identity_of, identity_options, moment, read_as
 from tallystick.client.files import cells
 from tallystick.client.files.tables import TableWriter
@@ -32,11 +33,15 @@ _NOT_SHOWN = "(not shown)"
 _INQUIRIES = frozenset({QUERY_CREDIT_HISTORY.path, BATCH_QUERY_CREDIT_HISTORIES.path})
 
 
-@click.command(name="list")
+@click.command(name="list", epilog=epilog(purposes(), identity_types()))
 @identity_options(required=False)
 @click.option("--token", help="Whose entries, by the subject's token in hexadecimal instead of an identity document.")
 @click.option("--member", default="", help="Entries of this member.")
-@click.option("--purpose", callback=read_as(cells.code(Purpose)), help="Queries with this purpose; needs a subject or --consent.")
+@click.option(
+    "--purpose",
+    callback=read_as(cells.code(Purpose)),
+    help="Queries with this purpose; needs a subject or --consent.",
+)
 @click.option("--consent", default="", help="Queries under this consent reference; auditors only.")
 @click.option("--refused/--carried-out", default=None, help="Only refused requests, or only those carried out.")
 @click.option("--from", "start", callback=read_as(moment), help="At or after this day or instant; in local time without a zone.")

@@ -13,6 +13,7 @@ import click
 from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
 from tallystick.client.cli.history import print_history
+from tallystick.client.cli.meanings import epilog, identity_types, purposes
 from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity, standard_input
 from tallystick.client.cli.policy import load_policy
 from tallystick.client.cli.runs import Run
@@ -30,12 +31,14 @@ _INPUT = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
 
 
-@click.command()
+@click.command(epilog=epilog(purposes(), identity_types()))
 @identity_options(required=True)
+@click.option("--purpose", callback=read_as(cells.code(Purpose)), required=True, help="Why you ask: of the list below.")
 @click.option(
-    "--purpose", callback=read_as(cells.code(Purpose)), required=True, help='The agreed purpose, such as "loan_approval" or "02".'
+    "--consent",
+    required=True,
+    help="Your reference to the subject's written consent: 1 to 64 printable ASCII characters without spaces.",
 )
-@click.option("--consent", required=True, help="Your reference to the subject's written consent, without spaces.")
 @click.option("--policy", "policy_file", type=_FILE, help="Screen by this policy. [default: the built-in one]")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipt here.")
 @command
@@ -82,7 +85,7 @@ def _show(tool: Tool, result: QueryResult, screening: Screening) -> None:
         tool.results.print(verified, markup=False, soft_wrap=True)
 
 
-@click.command()
+@click.command(epilog=epilog(purposes(), identity_types()))
 @click.argument("file", type=_INPUT, callback=standard_input)
 @click.option("--out", required=True, type=_NEW_FILE, help="Write the decisions here (CSV or Parquet).")
 @click.option("--policy", "policy_file", type=_FILE, help="Screen by this policy. [default: the built-in one]")

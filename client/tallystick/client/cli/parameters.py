@@ -46,7 +46,7 @@ def identity_options(*, required: bool) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         options: tuple[Callable[[Any], Any], ...] = (
             click.option("--kind", type=click.Choice([PERSON, ORGANISATION]), default=PERSON, show_default=True),
-            click.option("--type", "type_", help="The document's code: 10 is a resident ID.", required=required),
+            click.option("--type", "type_", help="The document's code, of the list below.", required=required),
             click.option("--country", default="CN", show_default=True, help="The issuing country, ISO 3166-1 alpha-2."),
             click.option("--number", help='Its number; "-" asks for it, or reads one line of standard input.', required=required),
         )

@@ -20,6 +20,7 @@ from tallystick.client.cli.audit_counts import count
 from tallystick.client.cli.audit_lists import list_entries
 from tallystick.client.cli.auditing import audit
 from tallystick.client.cli.context import Interrupted, OutputClosed, Tool
+from tallystick.client.cli.doctor import doctor
 from tallystick.client.cli.inquiries import query, screen
 from tallystick.client.cli.keys import key
 from tallystick.client.cli.output import visible
@@ -51,7 +52,7 @@ def program(context: click.Context, profile: Path | None) -> None:
         click.echo(context.get_help())
 
 
-for each in (report, query, screen, withdraw, submissions, audit, policy, key):
+for each in (report, query, screen, withdraw, submissions, audit, policy, key, doctor):
     program.add_command(each)
 for each in (list_entries, count):
     audit.add_command(each)

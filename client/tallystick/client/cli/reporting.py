@@ -13,6 +13,7 @@ import click
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
+from tallystick.client.cli.meanings import epilog, identity_types, withdrawal_reasons
 from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity, standard_input
 from tallystick.client.cli.runs import Run
 from tallystick.client.exchange import Exchange
@@ -20,7 +21,15 @@ from tallystick.client.files import cells
 from tallystick.client.files.accounts import AccountRows, Reject, read_accounts
 from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.tables import TableWriter, check_resumable
-from tallystick.client.flows.reporting import Batch, NumberedReports, Report, ReportedBatch, SubmissionDetails, Withdrawal
+from tallystick.client.flows.reporting import (
+    Batch,
+    NumberedReports,
+    Report,
+    ReportedBatch,
+    Submission,
+    SubmissionDetails,
+    Withdrawal,
+)
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 
 _SHOWN_REJECTS = 10
@@ -179,10 +188,10 @@ class _Tally:
             )
 
 
-@click.command()
+@click.command(epilog=epilog(withdrawal_reasons(), identity_types()))
 @identity_options(required=True)
 @click.option("--account", required=True, help="Your own account number; only a keyed hash of it is sent.")
-@click.option("--reason", callback=read_as(cells.code(WithdrawalReason)), required=True, help="Why it is withdrawn.")
+@click.option("--reason", callback=read_as(cells.code(WithdrawalReason)), required=True, help="Why: of the list below.")
 @click.option("--as-of", callback=read_as(cells.instant), help="Reports as of this instant or earlier are dead. [default: now]")
 @click.option("--as-spelled", is_flag=True, help="The account as it was before numbers were normalised.")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipt here.")
@@ -235,14 +244,25 @@ def submissions(tool: Tool, request_id: uuid.UUID | None, limit: int) -> int:
         for each in listed:
             output.write_json(each)
     else:
-        columns = ("request_id", "at", "accepted", "rejected", "entry")
+        columns = ("request_id", "at", "accepted", "superseded", "rejected", "entry")
         rows = [
-            (s.request_id, s.create_time.isoformat(timespec="seconds"), s.accepted_count, s.rejected_count, s.entry_index)
+            (
+                s.request_id,
+                s.create_time.isoformat(timespec="seconds"),
+                s.accepted_count,
+                _superseded(s),
+                s.rejected_count,
+                s.entry_index,
+            )
             for s in listed
         ]
         tool.results.print(output.table("Submissions", columns, rows))
     tool.end_list(more=more)
     return 0
+
+
+def _superseded(submission: Submission) -> str:
+    return "not known" if submission.superseded_count is None else str(submission.superseded_count)
 
 
 def _show_submission(tool: Tool, details: SubmissionDetails) -> int:
@@ -251,8 +271,8 @@ def _show_submission(tool: Tool, details: SubmissionDetails) -> int:
         output.write_json({"submission": submission, "verdicts": details.verdicts})
     else:
         tool.results.print(
-            f"{submission.request_id}: {submission.accepted_count} accepted, {submission.rejected_count} rejected, "
-            f"entry {submission.entry_index}",
+            f"{submission.request_id}: {submission.accepted_count} accepted, {_superseded(submission)} superseded, "
+            f"{submission.rejected_count} rejected, entry {submission.entry_index}",
             highlight=False,
         )
         rows = [

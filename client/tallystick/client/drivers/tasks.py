@@ -13,7 +13,8 @@ from tallystick.client.exceptions import NotUsable, TallystickError
 from tallystick.client.flows.reporting import Batch, Report
 from tallystick.client.profile.servers import Server
 from tallystick.client.protocol.calls import Answered, Call, Finished, Flow, PageStream, RawFailure, advance
-from tallystick.client.protocol.retrying import is_retryable
+from tallystick.client.protocol.events import Watched, tell_awaiting
+from tallystick.client.protocol.retrying import TimeLimit, is_retryable
 from tallystick.client.protocol.transport import AsyncTransport
 from tallystick.client.session import Session
 
@@ -46,73 +47,102 @@ class TaskDriver:
         if self._closed:
             raise NotUsable("this exchange is closed (its `with` has ended): open another one")
 
-    async def run(self, flow: Flow[R]) -> R:
-        """Drives a flow to its result. Its steps run on a thread: a batch of a thousand identities takes a tenth of a second."""
+    async def run(self, flow: Flow[R], timeout: float | None = None) -> R:
+        """Drives a flow to its result, within `timeout` seconds if it is given.
+
+        Its steps run on a thread: a batch of a thousand identities takes a tenth of a second.
+        """
         self.require_open()
+        limit = TimeLimit(timeout)
         step = await asyncio.to_thread(advance, flow)
         while not isinstance(step, Finished):
             try:
-                answered = await self._carry_out(step)
+                answered = await self._carry_out(step, limit)
             except TallystickError as error:
                 step = await asyncio.to_thread(advance, flow, error=error)
             else:
                 step = await asyncio.to_thread(advance, flow, answered)
         return step.result
 
-    async def _carry_out(self, step: Call[Any] | PageStream) -> Answered[Any] | None:
+    async def _carry_out(self, step: Call[Any] | PageStream, limit: TimeLimit) -> Answered[Any] | None:
         if isinstance(step, Call):
-            return await self._call(step)
-        await self._stream(step)
+            return await self._call(step, limit)
+        await self._stream(step, limit)
         return None
 
-    async def _call(self, call: Call[Any]) -> Answered[Any]:
+    async def _call(self, call: Call[Any], limit: TimeLimit) -> Answered[Any]:
         conversation = self._session.conversation(call.method.server)
         transport = self._transport(call.method.server)
-        timeout = self._session.options.patience.timeout
+        patience, hooks = self._session.options.patience, self._session.options.event_hooks
+        watched = Watched(call)
 
         async def once() -> Answered[Any]:
+            seconds = limit.attempt(patience.timeout)
             attempt = conversation.attempt(call)
-            raw = await transport.unary(call.method.path, call.message, attempt.metadata, timeout)
-            return conversation.conclude(call, attempt, raw)
+            await tell_awaiting(hooks.request, watched.requested())
+            raw = await transport.unary(call.method.path, call.message, attempt.metadata, seconds)
+            try:
+                answered = conversation.conclude(call, attempt, raw)
+            except TallystickError as error:
+                await tell_awaiting(hooks.answer, watched.answered(error=error))
+                raise
+            await tell_awaiting(hooks.answer, watched.answered(answered))
+            return answered
 
-        return await self._retrying(is_retryable)(once)
+        return await self._retrying(is_retryable, watched, limit)(once)
 
-    async def _stream(self, stream: PageStream) -> None:
+    async def _stream(self, stream: PageStream, limit: TimeLimit) -> None:
         call = stream.call
         conversation = self._session.conversation(call.method.server)
         transport = self._transport(call.method.server)
-        timeout = self._session.options.patience.stream_timeout
+        patience, hooks = self._session.options.patience, self._session.options.event_hooks
+        watched = Watched(call)
         begun = False
 
         async def once() -> None:
             nonlocal begun
+            seconds = limit.attempt(patience.stream_timeout)
             attempt = conversation.attempt(call)
-            async for raw in transport.stream(call.method.path, call.message, attempt.metadata, timeout):
-                if isinstance(raw, RawFailure):
-                    raise conversation.failure(call, attempt, raw)
-                begun = True
-                stream.take(conversation.open_page(stream, attempt, raw))
+            await tell_awaiting(hooks.request, watched.requested())
+            try:
+                async for raw in transport.stream(call.method.path, call.message, attempt.metadata, seconds):
+                    if isinstance(raw, RawFailure):
+                        raise conversation.failure(call, attempt, raw)
+                    begun = True
+                    stream.take(conversation.open_page(stream, attempt, raw))
+            except TallystickError as error:
+                await tell_awaiting(hooks.answer, watched.answered(error=error))
+                raise
+            await tell_awaiting(hooks.answer, watched.answered())
 
         # Once a page was taken only the flow knows where to go on.
-        await self._retrying(lambda error: is_retryable(error) and not begun)(once)
+        await self._retrying(lambda error: is_retryable(error) and not begun, watched, limit)(once)
 
-    def _retrying(self, predicate: Callable[[BaseException], bool]) -> tenacity.AsyncRetrying:
+    def _retrying(self, predicate: Callable[[BaseException], bool], watched: Watched, limit: TimeLimit) -> tenacity.AsyncRetrying:
         patience = self._session.options.patience
+
+        async def before_sleep(state: tenacity.RetryCallState) -> None:
+            if event := watched.retried(state):
+                await tell_awaiting(self._session.options.event_hooks.retry, event)
+
         return tenacity.AsyncRetrying(
             sleep=self._sleep,
-            stop=patience.stop(),
+            stop=patience.stop() | limit.stop(),
             wait=patience.wait(),
             retry=tenacity.retry_if_exception(predicate),
+            before_sleep=before_sleep,
             reraise=True,
         )
 
-    async def in_order(self, flow_for: Callable[[S], Flow[list[T]]], chunks: AsyncIterator[S]) -> AsyncGenerator[T]:
-        """Drives a bounded number of flows at once and yields what they return, in their order."""
+    async def in_order(
+        self, flow_for: Callable[[S], Flow[list[T]]], chunks: AsyncIterator[S], timeout: float | None = None
+    ) -> AsyncGenerator[T]:
+        """Drives a bounded number of flows at once, each within `timeout` seconds, and yields what they return, in their order."""
         limit = self._session.options.in_flight
         running: deque[asyncio.Task[list[T]]] = deque()
         try:
             async for chunk in chunks:
-                running.append(asyncio.create_task(self.run(flow_for(chunk))))
+                running.append(asyncio.create_task(self.run(flow_for(chunk), timeout)))
                 while running and (len(running) >= limit or running[0].done()):
                     for item in await running.popleft():
                         yield item
@@ -124,11 +154,11 @@ class TaskDriver:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def pages(self, page: Callable[[str], Flow[tuple[list[T], str]]]) -> AsyncGenerator[T]:
-        """Yields the items of page after page, each asked for when it is needed."""
+    async def pages(self, page: Callable[[str], Flow[tuple[list[T], str]]], timeout: float | None = None) -> AsyncGenerator[T]:
+        """Yields the items of page after page, each asked for when it is needed, and within `timeout` seconds."""
         token = ""
         while True:
-            items, token = await self.run(page(token))
+            items, token = await self.run(page(token), timeout)
             for item in items:
                 yield item
             if not token:

@@ -15,7 +15,8 @@ from tallystick.client.exceptions import NotUsable, TallystickError
 from tallystick.client.flows.reporting import cut
 from tallystick.client.profile.servers import Server
 from tallystick.client.protocol.calls import Answered, Call, Finished, Flow, PageStream, RawFailure, advance
-from tallystick.client.protocol.retrying import is_retryable
+from tallystick.client.protocol.events import Watched, tell
+from tallystick.client.protocol.retrying import TimeLimit, is_retryable
 from tallystick.client.protocol.transport import Transport
 from tallystick.client.session import Session
 
@@ -54,68 +55,92 @@ class ThreadDriver:
         if self._closed:
             raise NotUsable("this exchange is closed (its `with` has ended): open another one")
 
-    def run(self, flow: Flow[R]) -> R:
-        """Drives a flow to its result: carries out each call that it yields."""
+    def run(self, flow: Flow[R], timeout: float | None = None) -> R:
+        """Drives a flow to its result: carries out each call that it yields, all within `timeout` seconds if it is given."""
         self.require_open()
+        limit = TimeLimit(timeout)
         step = advance(flow)
         while not isinstance(step, Finished):
             try:
-                answered = self._carry_out(step)
+                answered = self._carry_out(step, limit)
             except TallystickError as error:
                 step = advance(flow, error=error)
             else:
                 step = advance(flow, answered)
         return step.result
 
-    def _carry_out(self, step: Call[Any] | PageStream) -> Answered[Any] | None:
+    def _carry_out(self, step: Call[Any] | PageStream, limit: TimeLimit) -> Answered[Any] | None:
         if isinstance(step, Call):
-            return self._call(step)
-        self._stream(step)
+            return self._call(step, limit)
+        self._stream(step, limit)
         return None
 
-    def _call(self, call: Call[Any]) -> Answered[Any]:
+    def _call(self, call: Call[Any], limit: TimeLimit) -> Answered[Any]:
         conversation = self._session.conversation(call.method.server)
         transport = self._transport(call.method.server)
-        timeout = self._session.options.patience.timeout
+        patience, hooks = self._session.options.patience, self._session.options.event_hooks
+        watched = Watched(call)
 
         def once() -> Answered[Any]:
+            seconds = limit.attempt(patience.timeout)
             attempt = conversation.attempt(call)
-            raw = transport.unary(call.method.path, call.message, attempt.metadata, timeout)
-            return conversation.conclude(call, attempt, raw)
+            tell(hooks.request, watched.requested())
+            raw = transport.unary(call.method.path, call.message, attempt.metadata, seconds)
+            try:
+                answered = conversation.conclude(call, attempt, raw)
+            except TallystickError as error:
+                tell(hooks.answer, watched.answered(error=error))
+                raise
+            tell(hooks.answer, watched.answered(answered))
+            return answered
 
-        return self._retrying(is_retryable)(once)
+        return self._retrying(is_retryable, watched, limit)(once)
 
-    def _stream(self, stream: PageStream) -> None:
+    def _stream(self, stream: PageStream, limit: TimeLimit) -> None:
         call = stream.call
         conversation = self._session.conversation(call.method.server)
         transport = self._transport(call.method.server)
-        timeout = self._session.options.patience.stream_timeout
+        patience, hooks = self._session.options.patience, self._session.options.event_hooks
+        watched = Watched(call)
         begun = False
 
         def once() -> None:
             nonlocal begun
+            seconds = limit.attempt(patience.stream_timeout)
             attempt = conversation.attempt(call)
-            for raw in transport.stream(call.method.path, call.message, attempt.metadata, timeout):
-                if isinstance(raw, RawFailure):
-                    raise conversation.failure(call, attempt, raw)
-                begun = True
-                stream.take(conversation.open_page(stream, attempt, raw))
+            tell(hooks.request, watched.requested())
+            try:
+                for raw in transport.stream(call.method.path, call.message, attempt.metadata, seconds):
+                    if isinstance(raw, RawFailure):
+                        raise conversation.failure(call, attempt, raw)
+                    begun = True
+                    stream.take(conversation.open_page(stream, attempt, raw))
+            except TallystickError as error:
+                tell(hooks.answer, watched.answered(error=error))
+                raise
+            tell(hooks.answer, watched.answered())
 
         # Once a page was taken only the flow knows where to go on.
-        self._retrying(lambda error: is_retryable(error) and not begun)(once)
+        self._retrying(lambda error: is_retryable(error) and not begun, watched, limit)(once)
 
-    def _retrying(self, predicate: Callable[[BaseException], bool]) -> tenacity.Retrying:
+    def _retrying(self, predicate: Callable[[BaseException], bool], watched: Watched, limit: TimeLimit) -> tenacity.Retrying:
         patience = self._session.options.patience
+
+        def before_sleep(state: tenacity.RetryCallState) -> None:
+            if event := watched.retried(state):
+                tell(self._session.options.event_hooks.retry, event)
+
         return tenacity.Retrying(
             sleep=self._sleep,
-            stop=patience.stop(),
+            stop=patience.stop() | limit.stop(),
             wait=patience.wait(),
             retry=tenacity.retry_if_exception(predicate),
+            before_sleep=before_sleep,
             reraise=True,
         )
 
-    def in_order(self, flow_for: Callable[[S], Flow[list[T]]], chunks: Iterator[S]) -> Iterator[T]:
-        """Drives a bounded number of flows at once and yields what they return, in their order."""
+    def in_order(self, flow_for: Callable[[S], Flow[list[T]]], chunks: Iterator[S], timeout: float | None = None) -> Iterator[T]:
+        """Drives a bounded number of flows at once, each within `timeout` seconds, and yields what they return, in their order."""
         with self._lock:
             self.require_open()
             if self._workers is None:
@@ -124,7 +149,7 @@ class ThreadDriver:
         running: deque[Future[list[T]]] = deque()
         try:
             for chunk in chunks:
-                running.append(workers.submit(self.run, flow_for(chunk)))
+                running.append(workers.submit(self.run, flow_for(chunk), timeout))
                 while running and (len(running) >= self._session.options.in_flight or running[0].done()):
                     yield from running.popleft().result()
             while running:
@@ -133,11 +158,11 @@ class ThreadDriver:
             for future in running:
                 future.cancel()
 
-    def pages(self, page: Callable[[str], Flow[tuple[list[T], str]]]) -> Iterator[T]:
-        """Yields the items of page after page, each asked for when it is needed."""
+    def pages(self, page: Callable[[str], Flow[tuple[list[T], str]]], timeout: float | None = None) -> Iterator[T]:
+        """Yields the items of page after page, each asked for when it is needed, and within `timeout` seconds."""
         token = ""
         while True:
-            items, token = self.run(page(token))
+            items, token = self.run(page(token), timeout)
             yield from items
             if not token:
                 return

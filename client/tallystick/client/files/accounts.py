@@ -128,10 +128,11 @@ def read_accounts(path: Path, said: Amounts | None = None, encoding: str | None 
 
     if path.is_file():
         survey(table(), amounts=amounts.COLUMNS, numbers=("account_number", "id_number"), said=said)
-    return _accounts(table(), said)
+    return accounts_of(table(), said)
 
 
-def _accounts(table: TableReader, said: Amounts | None) -> Iterator[AccountRows]:
+def accounts_of(table: TableReader, said: Amounts | None) -> Iterator[AccountRows]:
+    """The accounts of a table, in its order."""
     positions = {name: position for position, name in enumerate(table.columns)}
     shared = [name for name in (*REQUIRED, *ACCOUNT_OPTIONAL) if name in positions]
     layout = _Layout(positions, tuple(shared), itemgetter(*(positions[name] for name in shared)), said)

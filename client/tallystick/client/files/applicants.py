@@ -34,7 +34,7 @@ DECISION_COLUMNS = (
     "error_reason",
     "error",
 )
-_NUMBERS = ("records", "records_overdue_now", "entry_index")
+NUMBERS = ("records", "records_overdue_now", "entry_index")
 
 _purpose = cells.code(Purpose)
 
@@ -55,10 +55,11 @@ def read_applicants(path: Path, encoding: str | None = None) -> Iterator[Applica
     A regular file is read through once before its first applicant comes: see tallystick.client.files.survey."""
     if path.is_file():
         survey(TableReader(path, REQUIRED, (), encoding=encoding), numbers=("id_number",))
-    return _applicants(TableReader(path, REQUIRED, (), encoding=encoding))
+    return applicants_of(TableReader(path, REQUIRED, (), encoding=encoding))
 
 
-def _applicants(table: TableReader) -> Iterator[Applicant]:
+def applicants_of(table: TableReader) -> Iterator[Applicant]:
+    """The applicants of a table, in its order."""
     positions = {name: position for position, name in enumerate(table.columns)}
     for number, values in table:
         row = Cells(positions, values)
@@ -75,35 +76,43 @@ def _applicants(table: TableReader) -> Iterator[Applicant]:
             yield Applicant(number, applicant_id, inquiry)
 
 
+def decided(applicant_id: str, result: QueryResult, screening: Screening) -> tuple[str | int | None, ...]:
+    """The row of DECISION_COLUMNS for an applicant who was screened."""
+    history = result.history
+    return (
+        applicant_id,
+        screening.decision.value,
+        ";".join(reason.rule for reason in screening.reasons),
+        " | ".join(reason.text for reason in screening.reasons),
+        history.outcome.name.lower(),
+        len(history.accounts),
+        history.overdue.accounts_overdue_now,
+        disposition_code(history.overdue.worst_disposition),
+        result.receipt.index,
+        "",
+        "",
+        "",
+    )
+
+
+def failed(applicant_id: str, field: str, reason: str, description: str) -> tuple[str | int | None, ...]:
+    """The row for an applicant about whom nothing could be asked: there is no decision."""
+    return applicant_id, "", "", "", "error", None, None, "", None, field, reason, description
+
+
 class DecisionWriter(TableWriter):
     """Writes a decisions file. Of the applicant it holds the caller's own reference and nothing else."""
 
     def __init__(self, path: Path, *, resume_at: int | None = None) -> None:
-        super().__init__(path, DECISION_COLUMNS, _NUMBERS, resume_at=resume_at)
+        super().__init__(path, DECISION_COLUMNS, NUMBERS, resume_at=resume_at)
 
     def decided(self, applicant_id: str, result: QueryResult, screening: Screening) -> None:
         """A row for an applicant who was screened."""
-        history = result.history
-        self.write(
-            (
-                applicant_id,
-                screening.decision.value,
-                ";".join(reason.rule for reason in screening.reasons),
-                " | ".join(reason.text for reason in screening.reasons),
-                history.outcome.name.lower(),
-                len(history.accounts),
-                history.overdue.accounts_overdue_now,
-                disposition_code(history.overdue.worst_disposition),
-                result.receipt.index,
-                "",
-                "",
-                "",
-            )
-        )
+        self.write(decided(applicant_id, result, screening))
 
     def failed(self, applicant_id: str, field: str, reason: str, description: str) -> None:
         """A row for an applicant about whom nothing could be asked: there is no decision."""
-        self.write((applicant_id, "", "", "", "error", None, None, "", None, field, reason, description))
+        self.write(failed(applicant_id, field, reason, description))
 
 
 def problem_of(error: TallystickError) -> tuple[str, str, str]:

@@ -12,14 +12,15 @@ from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 from tallystick.client.exceptions import FileInvalid
 from tallystick.client.files.tables import PARQUET_SUFFIXES, pyarrow_module, unquoted
 
 _BATCH = 8_192
-_TEXT_COLUMNS = frozenset({"id_number", "id_type", "account_number", "applicant_id", "consent_reference"})
+TEXT_COLUMNS = frozenset({"id_number", "id_type", "account_number", "applicant_id", "consent_reference"})
 """Leading zeros are part of these; a column of numbers has lost them."""
+NOT_TEXT = "must be text: as a number it has lost its leading zeros"
 _SNIFFED = 4096
 """Bytes of a file's beginning that its encoding is told from."""
 
@@ -32,7 +33,10 @@ Row = tuple[int, list[str]]
 
 
 class TableReader:
-    """The rows of a CSV or Parquet file. Iterate over it once."""
+    """The rows of a CSV or Parquet file, or of a frame. Iterate over it once."""
+
+    option = "--amounts {}"
+    """How its caller says what amounts are."""
 
     def __init__(
         self,
@@ -47,11 +51,22 @@ class TableReader:
 
         In the columns of `exact` a number keeps its decimals, zeros too. `encoding` is CSV's; without it that is UTF-8, or UTF-16
         where the file's first bytes say so."""
-        self.path = path
         if path.suffix.lower() in PARQUET_SUFFIXES:
-            self._rows = _parquet_rows(path, frozenset(exact))
+            rows = _parquet_rows(path, frozenset(exact))
         else:
-            self._rows = _csv_rows(path, encoding)
+            rows = _csv_rows(path, encoding)
+        self._begin(path, rows, required, optional)
+
+    @classmethod
+    def over(cls, name: str, rows: Iterator[Row], required: Collection[str], optional: Collection[str]) -> Self:
+        """The same over rows from elsewhere, the first of which names the columns; `name` is what errors call them."""
+        table = cls.__new__(cls)
+        table._begin(name, rows, required, optional)
+        return table
+
+    def _begin(self, path: Path | str, rows: Iterator[Row], required: Collection[str], optional: Collection[str]) -> None:
+        self.path = path
+        self._rows = rows
         try:
             _, names = next(self._rows)
         except StopIteration:
@@ -149,8 +164,8 @@ def _parquet_rows(path: Path, exact: frozenset[str]) -> Iterator[Row]:
         with arrow.parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
             for name in schema.names:
-                if name.lower() in _TEXT_COLUMNS and not _is_text(arrow, schema.field(name).type):
-                    raise FileInvalid(f"{path}: column {name} must be text: as a number it has lost its leading zeros")
+                if name.lower() in TEXT_COLUMNS and not _is_text(arrow, schema.field(name).type):
+                    raise FileInvalid(f"{path}: column {name} {NOT_TEXT}")
             names = list(schema.names)
             yield 0, names
             number = 0
@@ -160,7 +175,7 @@ def _parquet_rows(path: Path, exact: frozenset[str]) -> Iterator[Row]:
                     yield (
                         number,
                         [
-                            _text(path, number, name, value, exact=name.lower() in exact)
+                            cell_text(path, number, name, value, exact=name.lower() in exact)
                             for name, value in zip(names, values, strict=True)
                         ],
                     )
@@ -177,7 +192,7 @@ def _is_text(arrow: ModuleType, kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind))
 
 
-def _text(path: Path, number: int, column: str, value: object, *, exact: bool) -> str:
+def cell_text(path: Path | str, number: int, column: str, value: object, *, exact: bool) -> str:
     """A cell as CSV would write it; what is no whole number stays as it is, so that the column's parser rejects its row alone."""
     match value:
         case None:

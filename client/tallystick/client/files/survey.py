@@ -44,6 +44,7 @@ def survey(
 def _decimals(table: TableReader, name: str, number: int) -> str:
     return (
         f"{table.path}: column {name}, row {number}: the amounts have decimals, and should be whole, in the minor unit (12345"
-        " is 123.45 CNY); say what they are: --amounts major if 123.45 is 123.45 CNY, --amounts minor if the decimals are a tool's"
+        f" is 123.45 CNY); say what they are: {table.option.format('major')} if 123.45 is 123.45 CNY,"
+        f" {table.option.format('minor')} if the decimals are a tool's"
         " and all zeros; nothing was sent"
     )

@@ -18,6 +18,7 @@ from tallystick.contract import methods
 from tallystick.contract.violations import Violation
 from tallystick.credit.enums import Purpose
 from tallystick.credit.history import CreditHistory, credit_history_from_message
+from tallystick.credit.validation import stated_violations
 from tallystick.crypto import subject_leaf
 from tallystick.v1 import inquiry_service_pb2
 
@@ -76,6 +77,8 @@ class QueriedBatch:
 
 NumberedInquiries = tuple[int, list[Inquiry]]
 """A batch of a run, with its number."""
+_Items = list[tuple[int, Inquiry, bytes]]
+"""What is to be sent of a batch: each inquiry with its place there, and its token."""
 
 
 class Inquiries:
@@ -84,11 +87,11 @@ class Inquiries:
     def __init__(self, tokeniser: Tokeniser) -> None:
         self._tokeniser = tokeniser
 
-    def query(self, inquiry: Inquiry) -> Flow[QueryResult]:
+    def query(self, inquiry: Inquiry, request_id: uuid.UUID | None = None) -> Flow[QueryResult]:
         """One subject."""
+        request_id = new_or_own(request_id)
         _check_sendable(inquiry)
         elements = yield from self._tokeniser.tokens([canonical(inquiry.identity)])
-        request_id = uuid.uuid4()
         request = inquiry_service_pb2.QueryCreditHistoryRequest(
             request_id=request_id.bytes, inquiry=self._message(inquiry, elements[0])
         )
@@ -120,17 +123,24 @@ class Inquiries:
                 places.append(place)
             except InputInvalid as error:
                 outcomes[place] = InquiryOutcome(inquiry, error=error)
-        elements = (yield from self._tokeniser.tokens(identities)) if identities else []
-        waiting = [[(place, inquiries[place], element) for place, element in zip(places, elements, strict=True)]]
+        elements, shortage = (yield from self._tokeniser.tokens_that_fit(identities)) if identities else ([], None)
+        waiting: list[_Items] = [[]]
+        for place, element in zip(places, elements, strict=True):
+            if element is None:
+                outcomes[place] = InquiryOutcome(inquiries[place], error=shortage)
+            else:
+                waiting[0].append((place, inquiries[place], element))
         while waiting:
             items = waiting.pop()
             if items:
-                waiting.extend((yield from self._send(items, outcomes, new_request_id())))
+                request_id = new_request_id()
+                if shortage is not None:
+                    # The same batch may have more tokens another time: it is another request then.
+                    request_id = uuid.uuid5(request_id, " ".join(str(place) for place, _, _ in items))
+                waiting.extend((yield from self._send(items, outcomes, request_id)))
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _send(
-        self, items: list[tuple[int, Inquiry, bytes]], outcomes: list[InquiryOutcome | None], request_id: uuid.UUID
-    ) -> Flow[list[list[tuple[int, Inquiry, bytes]]]]:
+    def _send(self, items: _Items, outcomes: list[InquiryOutcome | None], request_id: uuid.UUID) -> Flow[list[_Items]]:
         """Sends one batch and fills the outcomes in; returns what must be sent again, as batches."""
         request = inquiry_service_pb2.BatchQueryCreditHistoriesRequest(
             request_id=request_id.bytes, inquiries=[self._message(inquiry, element) for _, inquiry, element in items]
@@ -160,16 +170,16 @@ class Inquiries:
 
 
 def _check_sendable(inquiry: Inquiry) -> None:
-    """Raises InputInvalid for what no message can hold; whether a purpose or a consent will do is the exchange's to say."""
+    """Raises InputInvalid for what the exchange would refuse of anybody; which purposes are this member's is its own to say."""
     if not isinstance(inquiry.purpose, int) or not 0 <= inquiry.purpose < 2**31:
         raise InputInvalid("purpose", "CODE_UNKNOWN", "give a Purpose")
-    if not isinstance(inquiry.consent_reference, str) or not inquiry.consent_reference.isascii():
-        raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give 1 to 64 printable ASCII characters without spaces")
+    if not isinstance(inquiry.consent_reference, str):
+        raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give your reference to the written consent as a text")
+    for violation in stated_violations(inquiry.purpose, inquiry.consent_reference):
+        raise InputInvalid(violation.field, violation.reason, violation.description)
 
 
-def _without_faulty(
-    items: list[tuple[int, Inquiry, bytes]], refusal: Refused, outcomes: list[InquiryOutcome | None]
-) -> list[list[tuple[int, Inquiry, bytes]]]:
+def _without_faulty(items: _Items, refusal: Refused, outcomes: list[InquiryOutcome | None]) -> list[_Items]:
     """Maps a refusal of a batch back to the items that it names, and returns the others; one that names none is raised."""
     if refusal.reason == "ANSWER_TOO_LARGE" and len(items) > 1:
         half = len(items) // 2
@@ -209,6 +219,16 @@ def read_history(message: inquiry_service_pb2.CreditHistory) -> CreditHistory:
         return credit_history_from_message(message)
     except (ValueError, OverflowError) as error:
         raise AnswerMalformed(f"a credit history cannot be read; a newer package may be needed: {error}") from None
+
+
+def new_or_own(request_id: uuid.UUID | None) -> uuid.UUID:
+    """The caller's own request_id, or a new one. Raises InputInvalid for what is no UUID."""
+    if request_id is None:
+        return uuid.uuid4()
+    if not isinstance(request_id, uuid.UUID):
+        text = "give a uuid.UUID; uuid.uuid5 makes one of a text of your own"
+        raise InputInvalid("request_id", "FIELD_MALFORMED", text)
+    return request_id
 
 
 def receipt_of(answered: Answered[Any]) -> KeptReceipt:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, InputInvalid, ProfileError
-from tallystick.client.flows.inquiries import receipt_of
+from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, InputInvalid, LimitExceeded, ProfileError
+from tallystick.client.flows.inquiries import new_or_own, receipt_of
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.identities import AnyIdentity, Identity, canonical, input_invalid
 from tallystick.client.protocol.calls import Call, Flow, Method, ask
@@ -97,9 +97,12 @@ class Submission:
     request_id: uuid.UUID
     create_time: datetime
     accepted_count: int
+    """Of those that changed what the exchange knows; with the superseded ones where those are not known."""
     rejected_count: int
     entry_index: int
     """Index of its entry in the log."""
+    superseded_count: int | None = None
+    """How many changed nothing; None for a submission of before the exchange counted them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class Reporting:
     def submit(self, reports: Sequence[Report], request_id: uuid.UUID | None = None) -> Flow[list[ReportResult]]:
         """One batch, within the limits of `cut`; each report is accepted or rejected by itself. A batch that was sent before, under
         the same `request_id`, is answered as it was then."""
+        request_id = new_or_own(request_id)
         results: list[ReportResult | None] = [None] * len(reports)
         prepared = []
         for place, report in enumerate(reports):
@@ -151,7 +155,7 @@ class Reporting:
             except InputInvalid as error:
                 results[place] = _rejected_here(report, error)
         if prepared:
-            yield from self._send(reports, prepared, results, request_id or uuid.uuid4())
+            yield from self._send(reports, prepared, results, request_id)
         return [result for result in results if result is not None]
 
     def submit_numbered(self, run: uuid.UUID) -> Callable[[NumberedReports], Flow[list[ReportedBatch]]]:
@@ -171,7 +175,17 @@ class Reporting:
         results: list[ReportResult | None],
         request_id: uuid.UUID,
     ) -> Flow[None]:
-        elements = yield from self._tokeniser.tokens([each.identity for each in prepared])
+        found, shortage = yield from self._tokeniser.tokens_that_fit([each.identity for each in prepared])
+        if shortage is not None:
+            for each, token in zip(prepared, found, strict=True):
+                if token is None:
+                    results[each.place] = _rejected_here(reports[each.place], _without_token(shortage))
+            prepared = [each for each, token in zip(prepared, found, strict=True) if token is not None]
+            if not prepared:
+                return
+            # The same batch may have more tokens another time: it is another request then.
+            request_id = uuid.uuid5(request_id, " ".join(str(each.place) for each in prepared))
+        elements = [token for token in found if token is not None]
         request = reporting_service_pb2.SubmitReportsRequest(request_id=request_id.bytes)
         for each, element in zip(prepared, elements, strict=True):
             request.reports.add(subject=self._tokeniser.subject(element), account_reference=each.reference, account=each.account)
@@ -215,10 +229,11 @@ class Reporting:
         as_of: datetime,
         *,
         as_spelled: bool = False,
+        request_id: uuid.UUID | None = None,
     ) -> Flow[Withdrawal]:
         """Withdraws one account as of an instant."""
+        request_id = new_or_own(request_id)
         elements = yield from self._tokeniser.tokens([canonical(identity)])
-        request_id = uuid.uuid4()
         request = reporting_service_pb2.WithdrawAccountRequest(
             request_id=request_id.bytes,
             subject=self._tokeniser.subject(elements[0]),
@@ -323,6 +338,14 @@ def _rejected_here(report: Report, error: InputInvalid) -> ReportResult:
     return ReportResult(report, ReportOutcome.REJECTED, (first, *others))
 
 
+def _without_token(shortage: LimitExceeded) -> IdentityInvalid:
+    """Why a report is not sent for which the member has no evaluation left."""
+    text = (
+        "no token: the member's evaluations of this day (UTC) are used up; report it again tomorrow, or ask the operator for more"
+    )
+    return IdentityInvalid("number", shortage.reason, text)
+
+
 def _own_field(violation: Violation, position: int) -> Violation:
     """The violation with its field as a path in the report, without the report's place in the batch."""
     return Violation(violation.field.removeprefix(f"reports[{position}]."), violation.reason, violation.description)
@@ -347,9 +370,10 @@ def _submission(message: reporting_service_pb2.Submission) -> Submission:
         return Submission(
             uuid.UUID(bytes=message.request_id),
             message.create_time.ToDatetime(UTC),
-            message.accepted_count,
+            message.accepted_count - message.superseded_count,
             message.rejected_count,
             message.entry_index,
+            message.superseded_count if message.HasField("superseded_count") else None,
         )
     except (ValueError, OverflowError):
         raise AnswerMalformed("a submission cannot be read") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from tallystick.client.exceptions import (
     AnswerMalformed,
     Conflict,
     EpochRolledBack,
+    LimitExceeded,
     ProfileError,
     TokenProofFalse,
 )
@@ -27,12 +29,18 @@ EVALUATE_TOKENS = Method.of(methods.EVALUATE_TOKENS, Server.TOKEN_AUTHORITY)
 GET_TOKEN_KEY = Method.of(methods.GET_TOKEN_KEY, Server.TOKEN_AUTHORITY)
 
 
+SHORTAGE_SECONDS = 60.0
+"""For so long nothing is asked for after a refusal for want of quota: each one is an entry in the authority's log."""
+
+
 class Tokeniser:
     """Turns identities into tokens of the pinned key epoch."""
 
     def __init__(self, pinned: PinnedTokenKey | None, cache: TokenCache | None) -> None:
         self._pinned = pinned
         self._cache = cache
+        self._shortage: LimitExceeded | None = None
+        self._asked_again = 0.0
 
     @property
     def pinned(self) -> PinnedTokenKey:
@@ -51,21 +59,50 @@ class Tokeniser:
         return subject_pb2.SubjectToken(element=element, epoch_id=self.epoch_id)
 
     def tokens(self, identities: Sequence[CanonicalIdentity]) -> Flow[list[bytes]]:
-        """The token of each identity, in order; only what is not in the cache is evaluated, and each identity once."""
+        """The token of each identity, in order; only what is not in the cache is evaluated, and each identity once.
+
+        Raises LimitExceeded when the member's evaluations of the day do not suffice; what they did suffice for is in the cache.
+        """
+        found, shortage = yield from self.tokens_that_fit(identities)
+        tokens = [token for token in found if token is not None]
+        if shortage is not None and len(tokens) < len(found):
+            raise shortage
+        return tokens
+
+    def tokens_that_fit(self, identities: Sequence[CanonicalIdentity]) -> Flow[tuple[list[bytes | None], LimitExceeded | None]]:
+        """As `tokens`, with None for each identity that the member's evaluations of the day do not suffice for, and why."""
         if self._cache is None:
             raise ProfileError("the profile has no token-authority.toml, and without it there are no tokens")
         inputs = [identity.canonical_bytes() for identity in identities]
         keys = [self._cache.key(data) for data in inputs]
         known = {key: token for key, token in zip(keys, self._cache.lookup(keys), strict=True) if token is not None}
         missing = {key: data for key, data in zip(keys, inputs, strict=True) if key not in known}
-        waiting = list(missing.items())
-        for start in range(0, len(waiting), MAX_ELEMENTS):
-            batch = waiting[start : start + MAX_ELEMENTS]
-            tokens = yield from self._evaluate([data for _, data in batch])
-            fresh = [(key, token) for (key, _), token in zip(batch, tokens, strict=True)]
+        waiting, shortage = list(missing.items()), None
+        while waiting and shortage is None:
+            batch, waiting = waiting[:MAX_ELEMENTS], waiting[MAX_ELEMENTS:]
+            fresh, shortage = yield from self._evaluate_what_fits(batch)
             known.update(fresh)
             self._cache.store(fresh)
-        return [known[key] for key in keys]
+        return [known.get(key) for key in keys], shortage
+
+    def _evaluate_what_fits(self, batch: list[tuple[bytes, bytes]]) -> Flow[tuple[list[tuple[bytes, bytes]], LimitExceeded | None]]:
+        """The tokens of a batch of inputs, by their keys: all, or the first ones and why no more."""
+        shortage = self._shortage
+        if shortage is not None and time.monotonic() < self._asked_again:
+            return [], shortage
+        shortage = None
+        while batch:
+            try:
+                tokens = yield from self._evaluate([data for _, data in batch])
+                return [(key, token) for (key, _), token in zip(batch, tokens, strict=True)], shortage
+            except LimitExceeded as error:
+                if error.reason != "EVALUATION_QUOTA_EXCEEDED":
+                    raise
+                shortage = error
+                # Each time fewer, so that it ends: others of this member may use up what was left.
+                batch = batch[: min(error.left or 0, len(batch) - 1)]
+        self._shortage, self._asked_again = shortage, time.monotonic() + SHORTAGE_SECONDS
+        return [], shortage
 
     def tokens_of(self, identities: Sequence[AnyIdentity]) -> Flow[list[bytes]]:
         """As `tokens`, of documents as they were given; raises IdentityInvalid for one that does not hold."""
@@ -105,7 +142,7 @@ class Tokeniser:
             raise EpochRolledBack(f"the token authority went back to key epoch {key.sequence}; epoch {pinned.sequence} is pinned")
         if key.sequence > pinned.sequence:
             raise ProfileError(
-                f"the token authority is now at key epoch {key.sequence}: check its new public_key out of band, "
+                f"the token authority is now at key epoch {key.sequence}: check its new token_public_key out of band, "
                 "then put both into token-authority.toml"
             )
         if key.public_key != pinned.public_key:

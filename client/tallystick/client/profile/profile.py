@@ -206,12 +206,12 @@ def _members_named(certificate: x509.Certificate) -> list[str]:
 
 
 def _token_key(table: _Table) -> PinnedTokenKey:
-    sequence, public_key = table.number("sequence"), table.key_bytes("public_key")
+    sequence, public_key = table.number("token_sequence"), table.key_bytes("token_public_key")
     try:
         check_element(public_key)
         return PinnedTokenKey(sequence, public_key, epoch_id(sequence, public_key))
     except CryptoError:
-        raise table.complaint("public_key", "is no element of ristretto255; copy it again from the authority") from None
+        raise table.complaint("token_public_key", "is no element of ristretto255; copy it again from the authority") from None
 
 
 def _read(path: Path) -> bytes:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 
 import tenacity
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
-from tallystick.client.exceptions import NotReached, Overloaded
+from tallystick.client.exceptions import DeadlineExceeded, InputInvalid, NotReached, Overloaded
 
 LONGEST_WAIT = 30.0
 """Seconds; a server that asks for more is asked sooner, and says so again."""
@@ -40,6 +42,34 @@ class Patience:
     def wait(self) -> wait_base:
         """How long to wait between two attempts."""
         return _WaitAsTold(self.first_wait)
+
+
+class TimeLimit:
+    """What is left of the time that a caller gives one call: its tokens, attempts and waits together. Without one there is no end
+    but that of Patience."""
+
+    def __init__(self, seconds: float | None) -> None:
+        """Raises InputInvalid for what is no number of seconds."""
+        if seconds is not None and not (isinstance(seconds, int | float) and math.isfinite(seconds) and seconds > 0):
+            raise InputInvalid("timeout", "FIELD_OUT_OF_RANGE", "give seconds, more than 0; None waits as Options.patience says")
+        self._seconds = math.inf if seconds is None else seconds
+        self._end = time.monotonic() + self._seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds; not above 0 when the time is over."""
+        return self._end - time.monotonic()
+
+    def attempt(self, patience: float) -> float:
+        """Seconds that the next attempt may take; raises DeadlineExceeded when there are none."""
+        if self.left <= 0:
+            raise DeadlineExceeded(f"no answer within the {self._seconds:g} s that this call was given")
+        return min(patience, self.left)
+
+    def stop(self) -> stop_base:
+        """No further attempt begins when its wait would take what is left."""
+        left = self.left
+        return tenacity.stop_before_delay(left) if left < math.inf else tenacity.stop_never
 
 
 class _StopIfTooLong(stop_base):

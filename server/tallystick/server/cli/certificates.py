@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tallystick.server.cli.initialise import AUTHORITY_KEY
-from tallystick.server.cli.session import takes_settings
+from tallystick.server.cli.session import open_session, takes_settings
 from tallystick.server.errors import Problem
-from tallystick.server.installation.certificates import CertificateAuthority
+from tallystick.server.installation.certificates import CERTIFICATE_VALIDITY, CertificateAuthority
+from tallystick.server.installation.key_folder import write_new_file
 from tallystick.server.installation.settings import Settings
+from tallystick.server.installation.signing_requests import read_signing_request
 
 
 @click.group("certificate")
@@ -42,8 +46,37 @@ def server(settings: Settings, *, names: tuple[str, ...], folder: Path) -> None:
     click.echo(f"wrote {certificate} and {key}; put them where tls_certificate and tls_key point, and restart")
 
 
+@certificate_commands.command("sign")
+@takes_settings
+@click.argument("member_id")
+@click.option("--csr", type=click.Path(path_type=Path), required=True, help="The member's signing request, in PEM.")
+@click.option("--out", "certificate", type=click.Path(path_type=Path), required=True, help="The file to write, a new one.")
+@click.option("--days", type=click.IntRange(1, CERTIFICATE_VALIDITY.days), default=CERTIFICATE_VALIDITY.days, show_default=True)
+def sign(settings: Settings, member_id: str, *, csr: Path, certificate: Path, days: int) -> None:
+    """Signs the request that MEMBER_ID sent: a client certificate for a key that never left it.
+
+    Of the request its public key alone is taken. It must be signed by that key and name MEMBER_ID, who must be a member of this
+    server, in one URI (docs/profile.md).
+    """
+    authority = _authority(settings)
+    key = read_signing_request(csr, member_id)
+    with open_session(settings) as session:
+        session.member(member_id)
+    signed = authority.sign_client(member_id, key, timedelta(days=days))
+    try:
+        written = write_new_file(certificate, signed.public_bytes(Encoding.PEM).decode("ascii"), mode=0o644)
+    except OSError as error:
+        raise Problem(f"{certificate}: {error.strerror}; give --out a file in a folder that can be written") from None
+    if not written:
+        raise Problem(f"{certificate} exists already: move it away, or give another --out")
+    click.echo(f"wrote {certificate}, for {member_id}, valid until {signed.not_valid_after_utc:%Y-%m-%d}: send it to the member")
+
+
 def _authority(settings: Settings) -> CertificateAuthority:
     key = settings.key_folder / AUTHORITY_KEY
     if not key.exists():
-        raise Problem(f"{key} does not exist: this server has no development authority; ask the one you use")
+        raise Problem(
+            f"{key} does not exist: this server has no certificate authority of its own; have the one sign whose certificate"
+            f" is in {settings.tls_client_ca}"
+        )
     return CertificateAuthority.load(settings.tls_client_ca, key)

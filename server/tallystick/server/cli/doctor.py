@@ -17,16 +17,18 @@ from psycopg2 import extensions
 from tallystick.crypto import CompactRange, CryptoError, check_element, complete_subtrees, keyid, leaf_hash, root
 from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.server.cli.initialise import WILDCARDS
+from tallystick.server.cli.session import load_keys
 from tallystick.server.cli.whole_log import advised, summary, walk
 from tallystick.server.errors import Problem
 from tallystick.server.examination.examination import Progress
 from tallystick.server.installation.certificates import certificate_names, check_pair, load_certificate
 from tallystick.server.installation.database import clock, connect, database_url, first_line
 from tallystick.server.installation.identity import check_identity
-from tallystick.server.installation.key_folder import KeyFolder, ServerKeys
+from tallystick.server.installation.key_folder import KeyFolder
 from tallystick.server.installation.settings import Settings
 from tallystick.server.storage import migration
 from tallystick.server.storage.partitions import MONTHS_AHEAD, evidence_months, month_of, running_month
+from tallystick.server.storage.privileges import compare_rights
 from tallystick.v1 import membership_service_pb2 as pb
 
 EXPIRY_WARNING = timedelta(days=30)
@@ -37,6 +39,8 @@ DURABLE_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")
 MAX_TAIL = 4096
 """Most entries at the log's end whose hashes are computed again."""
 PORT_TIMEOUT = 2.0
+MAX_RIGHTS = 5
+"""Most privileges that are named in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,12 @@ class Finding:
     check: str
     ok: bool
     text: str
+    warning: bool = False
+    """Nothing is broken, and yet it should be otherwise."""
+
+
+class Caution(Problem):
+    """An answer that is a warning."""
 
 
 def examine(config: Path | None, *, whole_log: bool = False, progress: Progress = lambda *_: None) -> list[Finding]:
@@ -56,6 +66,8 @@ def examine(config: Path | None, *, whole_log: bool = False, progress: Progress 
     def ask(check: str, question: Callable[[], str]) -> bool:
         try:
             findings.append(Finding(check, True, question()))
+        except Caution as caution:
+            findings.append(Finding(check, True, str(caution), warning=True))
         except Problem as problem:
             findings.append(Finding(check, False, str(problem)))
         except psycopg2.Error as error:
@@ -95,6 +107,7 @@ def examine(config: Path | None, *, whole_log: bool = False, progress: Progress 
 
 def _database_questions(settings: Settings, url: str, connection: extensions.connection) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "identity", lambda: _identity(settings, url)
+    yield "role", lambda: _role(settings, connection)
     yield "durability", lambda: _durability(connection)
     yield "clock", lambda: _clock(connection)
     yield "operator", lambda: _operator(settings, connection)
@@ -169,6 +182,32 @@ def _database(connection: extensions.connection, url: str) -> str:
     return f"PostgreSQL {version // 10_000}, schema at revision {migration.head()}"
 
 
+def _role(settings: Settings, connection: extensions.connection) -> str:
+    rights = compare_rights(connection)
+    if rights.lacking:
+        raise Problem(
+            f"{rights.role} may not {_some(rights.lacking)}: run tallystickd migrate --database, as the role that owns the schema"
+        )
+    if settings.embedded_folder is not None:
+        return "the embedded PostgreSQL's only one"
+    if rights.owner:
+        raise Caution(
+            f"{rights.role} {rights.owner}, so who breaks into the server can change the log: let another role own the schema and"
+            ' migrate (docs/operations.md, "Two roles")'
+        )
+    if rights.beyond:
+        raise Caution(
+            f"{rights.role} may do more than serving takes: {_some(rights.beyond)}. Run tallystickd migrate --database as the"
+            " owner; what is left then was granted to PUBLIC, to a role that it is in, or by somebody else: revoke it there"
+        )
+    return f"{rights.role} may append to the log, and not change it"
+
+
+def _some(rights: tuple[str, ...]) -> str:
+    more = len(rights) - MAX_RIGHTS
+    return ", ".join(rights[:MAX_RIGHTS]) + (f" and {more} more" if more > 0 else "")
+
+
 def _durability(connection: extensions.connection) -> str:
     for setting in DURABLE_SETTINGS:
         ((value,),) = _fetch(connection, "SELECT current_setting(%s)", setting)
@@ -190,8 +229,8 @@ def _clock(connection: extensions.connection) -> str:
 
 
 def _operator(settings: Settings, connection: extensions.connection) -> str:
-    keys: ServerKeys = KeyFolder(settings.key_folder).load()
-    public_key = raw_public_key(keys.operator_key)
+    public_key = raw_public_key(load_keys(settings).operator_key)
+    key = "operator.key" if settings.operator_key is None else str(settings.operator_key)
     rows = _fetch(
         connection,
         "SELECT member.state, member.roles, key.revoke_time IS NULL"
@@ -203,13 +242,13 @@ def _operator(settings: Settings, connection: extensions.connection) -> str:
         raise Problem("nobody is admitted yet: run tallystickd migrate")
     if not rows:
         raise Problem(
-            f"operator.key is not registered for {settings.operator}: restore operator.key from a backup, correct operator,"
-            " or let another operator add the key"
+            f"{key} is not registered for {settings.operator}: restore it from a backup, correct operator or operator_key, or let"
+            " another operator add the key"
         )
     ((state, roles, good),) = rows
     if state != pb.MEMBER_STATE_ACTIVE or pb.ROLE_OPERATOR not in roles or not good:
         raise Problem(f"{settings.operator} may not administer: let another operator activate it or add a key")
-    return f"{settings.operator} may administer with operator.key"
+    return f"{settings.operator} may administer with {key}"
 
 
 def _partitions(connection: extensions.connection) -> str:

@@ -35,9 +35,9 @@ WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - recognised here, not bound to
 )
 @click.option("--name", "names", multiple=True, help="A DNS name or address for the server's certificate; repeatable.")
 @click.option("--operator", default="operator", show_default=True, help="The operator's own member_id.")
-@click.option("--authority-public-key", default="", help="For an exchange: the token authority's key (64 hex characters).")
+@click.option("--token-public-key", default="", help="For an exchange: the token authority's key (64 hex characters).")
 @click.option(
-    "--authority-sequence",
+    "--token-sequence",
     type=click.IntRange(1, 2**32 - 1),
     default=1,
     show_default=True,
@@ -53,8 +53,8 @@ def init(
     database: str,
     names: tuple[str, ...],
     operator: str,
-    authority_public_key: str,
-    authority_sequence: int,
+    token_public_key: str,
+    token_sequence: int,
     no_migrate: bool,
 ) -> None:
     """Makes a new server in FOLDER: keys, a development certificate authority, configuration, and the database's schema.
@@ -74,22 +74,22 @@ def init(
         "tls_certificate": SERVER_CERTIFICATE,
         "tls_key": f"keys/{SERVER_KEY}",
         "tls_client_ca": AUTHORITY_CERTIFICATE,
-        "token_public_key": authority_public_key,
-        "token_sequence": authority_sequence,
+        "token_public_key": token_public_key,
+        "token_sequence": token_sequence,
         "operator": operator,
     }
     # Judged before anything is made.
     if role == "exchange":
-        _check_token_key(authority_public_key)
+        _check_token_key(token_public_key)
     Settings.check(values)
     _make(folder, values, names)
     click.echo(f"made {file}, {folder / 'keys'} (secret: back it up, closed) and {folder / 'tls'}")
     settings = Settings.load(file)
-    if no_migrate:
-        click.echo(f"next: tallystickd --config {file} migrate")
-    else:
+    if not no_migrate:
         bring_to_head(settings)
-    _tell_what_others_need(settings, file)
+    _tell_what_others_need(settings)
+    then = "migrate, and when that is done" if no_migrate else ""
+    click.echo(" ".join(f"next: tallystickd --config {file} {then} serve".split()))
 
 
 def _make(folder: Path, values: dict[str, Any], names: tuple[str, ...]) -> None:
@@ -122,18 +122,17 @@ def _toml(values: dict[str, Any]) -> str:
 
 def _check_token_key(text: str) -> None:
     if not text:
-        raise Problem("an exchange needs --authority-public-key: copy it from tallystickd public at the token authority")
+        raise Problem("an exchange needs --token-public-key: copy it from tallystickd public at the token authority")
     try:
         check_element(bytes.fromhex(text))
     except (ValueError, CryptoError):
-        raise Problem("--authority-public-key is not a public key: copy it from tallystickd public there") from None
+        raise Problem("--token-public-key is not a public key: copy it from tallystickd public there") from None
 
 
-def _tell_what_others_need(settings: Settings, file: Path) -> None:
+def _tell_what_others_need(settings: Settings) -> None:
     token_key = KeyFolder(settings.key_folder).load().token_key
     if token_key is not None:
         click.echo(
             "an exchange is made for this authority with: "
-            f"--authority-public-key {token_key.public_key.hex()} --authority-sequence {token_key.sequence}"
+            f"--token-public-key {token_key.public_key.hex()} --token-sequence {token_key.sequence}"
         )
-    click.echo(f"next: tallystickd --config {file} serve")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -46,17 +47,19 @@ def public(settings: Settings, *, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def doctor(context: click.Context, *, config: Path | None, whole_log: bool, as_json: bool) -> int:
-    """Checks configuration, keys, certificates, database and log; exits with 1 if it finds a problem.
+    """Checks configuration, keys, certificates, database and log; exits with 1 if it finds a problem. A warning is none.
 
     With --log every entry is hashed and opened, and every row that follows from the entries is made again and compared: what was
     changed behind the server's back is named. It reads the whole database, and says on standard error how far it is.
     """
     findings = examine(config or context.find_root().params.get("config"), whole_log=whole_log, progress=_say_progress)
     if as_json:
-        print_json([{"check": finding.check, "ok": finding.ok, "text": finding.text} for finding in findings])
+        for finding in findings:
+            print_json(asdict(finding))
     else:
         for finding in findings:
-            click.echo(f"{'ok     ' if finding.ok else 'problem'}  {finding.check}: {finding.text}")
+            said = "warning" if finding.warning else "ok" if finding.ok else "problem"
+            click.echo(f"{said:7}  {finding.check}: {finding.text}")
     return 0 if all(finding.ok for finding in findings) else 1
 
 

@@ -10,8 +10,18 @@ import click
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallystick.crypto import key_statement, keyid
+from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.server.cli.profile import DevelopmentProfile
-from tallystick.server.cli.session import Session, json_option, new_request_id, open_session, print_json, takes_settings
+from tallystick.server.cli.session import (
+    Session,
+    ask_passphrase,
+    json_option,
+    new_request_id,
+    open_session,
+    print_json,
+    takes_settings,
+)
+from tallystick.server.installation.key_folder import read_operator_key
 from tallystick.server.installation.settings import Settings
 from tallystick.v1 import membership_service_pb2 as pb
 
@@ -44,6 +54,7 @@ def key_commands() -> None:
 @click.option("--public-key", callback=hexadecimal(32), help="The Ed25519 public key.")
 @click.option("--possession-signature", callback=hexadecimal(64), help="By the new key, over the key statement.")
 @click.option("--endorsement", callback=hexadecimal(64), help="By an older key of the member, over the same.")
+@click.option("--key", "private_key", type=click.Path(path_type=Path), help="Your own new key, in PEM: it signs for itself.")
 @click.option("--dev-profile", type=click.Path(path_type=Path), help="Take the key of this profile folder instead.")
 @click.option("--address", help="The server's address for that profile.  [default: where it listens]")
 def add(
@@ -53,12 +64,14 @@ def add(
     public_key: bytes | None,
     possession_signature: bytes | None,
     endorsement: bytes | None,
+    private_key: Path | None,
     dev_profile: Path | None,
     address: str | None,
 ) -> None:
     """Registers a key of MEMBER_ID.
 
-    The key statement is of docs/protocol.md, "Key registration"; a member signs it with tallystick.
+    The key statement is of docs/protocol.md, "Key registration"; a member signs it with tallystick. An operator's own key can be
+    given as it is, with --key: both signatures are made here, an endorsement of your own next one by the key that you sign with.
     """
     with open_session(settings) as session:
         if dev_profile is not None:
@@ -66,8 +79,14 @@ def add(
             click.echo(f"wrote {profile.add_server(settings, session.keys, address)}")
             register_profile_key(session, profile)
             return
+        if private_key is not None:
+            own = read_operator_key(private_key, ask_passphrase)
+            statement = key_statement(settings.origin, member_id, raw_public_key(own))
+            endorsed = session.keys.operator_key.sign(statement) if member_id == settings.operator else endorsement
+            _add(session, member_id, raw_public_key(own), own.sign(statement), endorsed or b"")
+            return
         if public_key is None or possession_signature is None:
-            raise click.UsageError("give --public-key and --possession-signature, or --dev-profile")
+            raise click.UsageError("give --public-key and --possession-signature, or --key, or --dev-profile")
         _add(session, member_id, public_key, possession_signature, endorsement or b"")
 
 
@@ -103,7 +122,8 @@ def list_keys(settings: Settings, member_id: str | None, *, as_json: bool) -> No
         for key in member.keys
     ]
     if as_json:
-        print_json(keys)
+        for key in keys:
+            print_json(key)
         return
     for key in keys:
         state = f"revoked {key['revoke_time']}" if key["revoke_time"] else "good"

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from tallystick.contract.quota_texts import PURPOSES, format_quota, parse_quota
 from tallystick.server.cli.keys import register_profile_key
 from tallystick.server.cli.profile import DevelopmentProfile
 from tallystick.server.cli.session import Session, json_option, new_request_id, open_session, print_json, takes_settings
 from tallystick.server.cli.vocabulary import ROLES, STATES, spell, words
-from tallystick.server.installation.quota_texts import PURPOSES, format_quota, parse_quota
+from tallystick.server.errors import Problem
 from tallystick.server.installation.settings import Settings
 from tallystick.v1 import membership_service_pb2 as pb
 
@@ -74,6 +75,7 @@ def create(
     address: str | None,
 ) -> None:
     """Admits MEMBER_ID. With --dev-profile its keys are made here too, and registered."""
+    _refuse_idle_limit(settings, daily_evaluations)
     member = pb.Member(member_id=member_id, display_name=name, daily_evaluations=daily_evaluations, quotas=quotas or ())
     _set(member, roles=roles, purposes=purposes, state=pb.MEMBER_STATE_ACTIVE)
     with open_session(settings) as session:
@@ -109,6 +111,7 @@ def update(
     quotas: list[pb.Quota] | None,
 ) -> None:
     """Changes what is given of MEMBER_ID, and leaves the rest."""
+    _refuse_idle_limit(settings, daily_evaluations)
     with open_session(settings) as session:
         member = session.member(member_id)
         member.display_name = member.display_name if name is None else name
@@ -153,7 +156,8 @@ def list_members(settings: Settings, *, as_json: bool) -> None:
     with open_session(settings) as session:
         members = [_shown(member) for member in session.members()]
     if as_json:
-        print_json(members)
+        for member in members:
+            print_json(member)
         return
     for member in members:
         keys = "1 good key" if member["keys"] == 1 else f"{member['keys']} good keys"
@@ -185,12 +189,20 @@ def _set(member: pb.Member, *, roles: list[int], purposes: list[int], state: int
     member.state = pb.MemberState.ValueType(state)
 
 
+def _refuse_idle_limit(settings: Settings, daily_evaluations: int | None) -> None:
+    """An exchange evaluates nothing: a limit that holds nobody must not look like one."""
+    if settings.role == "exchange" and daily_evaluations:
+        raise Problem("--daily-evaluations limits nothing at an exchange: give it at the token authority, or --quota here")
+
+
 def _tell_what_is_without_effect(settings: Settings, member: pb.Member) -> None:
     """Notes on standard error: what the member was given and cannot use, here or at all."""
     if settings.role == "exchange":
         elsewhere, where = {pb.ROLE_TOKEN_REQUESTER}, "the token authority"
     else:
         elsewhere, where = {pb.ROLE_REPORTER, pb.ROLE_INQUIRER}, "the exchange"
+    if settings.role != "exchange" and member.purposes:
+        _note(f"purposes have no effect here: give them to {member.member_id} at the exchange")
     idle = spell(ROLES, [role for role in member.roles if role in elsewhere])
     if idle:
         _note(f"{' and '.join(idle)} has no effect here: give it to {member.member_id} at {where}")

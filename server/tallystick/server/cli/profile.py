@@ -84,7 +84,7 @@ def public_values(settings: Settings, keys: ServerKeys) -> dict[str, str | int]:
         "checkpoint_key": _public_hex(keys.checkpoint_key),
     }
     if keys.token_key is not None:
-        values |= {"public_key": keys.token_key.public_key.hex(), "sequence": keys.token_key.sequence}
+        values |= {"token_public_key": keys.token_key.public_key.hex(), "token_sequence": keys.token_key.sequence}
     return values
 
 

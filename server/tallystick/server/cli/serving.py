@@ -7,6 +7,7 @@ import asyncio
 import click
 
 from tallystick.server.cli.session import require_head, takes_settings
+from tallystick.server.errors import Problem
 from tallystick.server.installation.certificates import check_pair, load_certificate
 from tallystick.server.installation.database import database_url
 from tallystick.server.installation.embedded import SYSTEM_USER, folders_to_open
@@ -14,33 +15,69 @@ from tallystick.server.installation.identity import check_identity, record_ident
 from tallystick.server.installation.key_folder import KeyFolder
 from tallystick.server.installation.settings import Settings
 from tallystick.server.storage import migration
+from tallystick.server.storage.serving_role import check_one_database, grant_to_server
+
+
+def _owner_database(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    if text is not None and not text.startswith("postgresql://"):
+        raise click.BadParameter("give postgresql://ROLE@HOST/NAME; the password is better in PGPASSFILE")
+    return text
 
 
 @click.command()
 @takes_settings
 @click.option("--to", "revision", default="head", show_default=True, help="The revision to bring the schema to.")
-def migrate(settings: Settings, *, revision: str) -> None:
-    """Brings the database's schema to this program's, and admits the operator when nobody is admitted yet."""
-    bring_to_head(settings, revision)
+@click.option(
+    "--database",
+    "owner",
+    callback=_owner_database,
+    help="The same database, as the role that owns the schema: a postgresql:// URL. The role of the setting then only serves.",
+)
+def migrate(settings: Settings, *, revision: str, owner: str | None) -> None:
+    """Brings the database's schema to this program's, and admits the operator when nobody is admitted yet.
+
+    With --database the role that serves is given what serving takes, and nothing else: it can then neither change the schema nor
+    what is in the log.
+    """
+    if owner is not None and settings.embedded_folder is not None:
+        raise Problem("--database: the embedded PostgreSQL has one role; set database to another PostgreSQL to have two")
+    bring_to_head(settings, revision, owner)
 
 
-def bring_to_head(settings: Settings, revision: str = "head") -> None:
-    """Migrates, and begins the registry and the log with the operator's own admission. Safe to run again."""
+def bring_to_head(settings: Settings, revision: str = "head", owner: str | None = None) -> None:
+    """Migrates, and begins the registry and the log with the operator's own admission. Safe to run again.
+
+    `owner` is the way into the database as the role that owns the schema, when it is not the one that serves.
+    """
     from tallystick.server.administration import bootstrap
 
     keys = KeyFolder(settings.key_folder).load()
     _tell_folders_to_open(settings)
     with database_url(settings, create=True) as url:
-        before = migration.current(url)
+        owning = owner or url
+        if owner is not None:
+            check_one_database(owner, url)
+        before = migration.current(owning)
         if before is not None:
             # Another server's database is left as it is.
-            record_identity(url, settings, keys)
-        migration.upgrade(url, revision)
-        record_identity(url, settings, keys)
-        now = migration.current(url)
+            record_identity(owning, settings, keys)
+        migration.upgrade(owning, revision)
+        record_identity(owning, settings, keys)
+        now = migration.current(owning)
         click.echo(f"schema is at revision {now}" + ("" if now == before else f" (was {before or 'none'})"))
-        if now == migration.head() and asyncio.run(bootstrap(settings, keys, url)):
+        if now != migration.head():
+            return
+        if owner is not None:
+            _tell_role(grant_to_server(owner, url))
+        # The log is written by who serves, from its first entry on.
+        if asyncio.run(bootstrap(settings, keys, url)):
             click.echo(f"admitted {settings.operator} as operator: the log's first entries")
+
+
+def _tell_role(role: str | None) -> None:
+    if role is None:
+        raise Problem("--database connects as the role that serves: let it be the one that owns the schema, and another serve")
+    click.echo(f"{role} may serve: append to the log, and not change it")
 
 
 @click.command()

@@ -6,9 +6,10 @@ import asyncio
 import functools
 import json
 import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -18,7 +19,7 @@ from google.protobuf.message import Message
 from tallystick.server.errors import Problem
 from tallystick.server.installation.database import DatabaseProblem, database_url
 from tallystick.server.installation.identity import check_identity
-from tallystick.server.installation.key_folder import KeyFolder, ServerKeys
+from tallystick.server.installation.key_folder import KeyFolder, ServerKeys, read_operator_key
 from tallystick.server.installation.settings import Settings
 from tallystick.server.storage import migration
 from tallystick.v1 import membership_service_pb2 as pb
@@ -69,11 +70,26 @@ class Session:
 @contextmanager
 def open_session(settings: Settings) -> Iterator[Session]:
     """A session on the server's database, which must be at the newest revision."""
-    keys = KeyFolder(settings.key_folder).load()
+    keys = load_keys(settings)
     with database_url(settings) as url:
         require_head(url)
         check_identity(url, settings, keys)
         yield Session(settings, keys, url)
+
+
+def load_keys(settings: Settings) -> ServerKeys:
+    """The server's keys, with the operator's own when the settings name another than the key folder's."""
+    keys = KeyFolder(settings.key_folder).load()
+    if settings.operator_key is None:
+        return keys
+    return replace(keys, operator_key=read_operator_key(settings.operator_key, ask_passphrase))
+
+
+def ask_passphrase(path: Path) -> str:
+    """Asks who sits at the terminal; raises Problem when nobody does."""
+    if not sys.stdin.isatty():
+        raise Problem(f"{path} is encrypted, and its passphrase is asked at a terminal alone: run the command at one")
+    return str(click.prompt(f"passphrase of {path}", hide_input=True, err=True))
 
 
 def require_head(url: str) -> None:
@@ -102,9 +118,11 @@ def takes_settings(command: Command) -> Command:
     return cast("Command", run)
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line (JSON Lines).")
 
 
-def print_json(value: Mapping[str, Any] | list[Any]) -> None:
-    """Prints a value for programs to read."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+def print_json(value: Mapping[str, Any]) -> None:
+    """Prints one object on one line, for programs to read; a list is one call for each of its objects."""
+    text = json.dumps(value, ensure_ascii=False)
+    # What a terminal obeys, or a reader takes for the end of a line, can only be inside of a string here.
+    click.echo("".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import click
 
-from tallystick.server.installation.quota_texts import spelling
+from tallystick.contract.quota_texts import spelling
 from tallystick.v1 import membership_service_pb2 as pb
 
 ROLES = spelling(pb.Role.items(), "ROLE_")

@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from tallystick.contract.instants import microseconds
+from tallystick.contract.limits import MAX_OWN_ACCOUNTS
 from tallystick.contract.methods import SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.contract.subjects import of_token
 from tallystick.credit.merging import AccountState, merge_report, merge_withdrawal
@@ -20,7 +21,6 @@ from tallystick.server.examination.scratch import Scratch
 from tallystick.server.examination.streams import Rows
 from tallystick.server.examination.subjects import Subjects
 from tallystick.server.services.reporting.account_changes import standing_of
-from tallystick.server.services.reporting.account_limits import MAX_OWN_ACCOUNTS
 from tallystick.server.services.reporting.reports import SubmitReports
 from tallystick.v1 import account_pb2, reporting_service_pb2, storage_pb2
 

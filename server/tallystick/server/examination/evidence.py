@@ -9,11 +9,11 @@ from hashlib import sha256
 from google.protobuf.message import DecodeError
 
 from tallystick.contract.instants import EPOCH
+from tallystick.contract.limits import MAX_AGE, MAX_AHEAD
 from tallystick.crypto import CryptoError, RequestSignature, parse_request_signature, request_metadata, verify_request
 from tallystick.server.examination.anomalies import Anomalies
 from tallystick.server.examination.examined import Examined
 from tallystick.server.examination.streams import Row
-from tallystick.server.ledger.admission import MAX_AGE, MAX_AHEAD
 from tallystick.server.log.details import open_details
 from tallystick.server.log.evidence import EvidenceBox, EvidenceCorruptError, EvidenceKeyDestroyedError, evidence_month
 from tallystick.v1 import log_pb2, storage_pb2

@@ -34,7 +34,8 @@ SELECT entry_index, ordinal, subject, member, purpose, consent_reference, create
 FROM audit_subject ORDER BY entry_index, ordinal
 """
 _REQUESTS = """
-SELECT entry_index, member, request_id, method, digest, create_time, answer, accepted_count, rejected_count
+SELECT entry_index, member, request_id, method, digest, create_time, answer, accepted_count, rejected_count,
+       superseded_count
 FROM request ORDER BY entry_index, member, request_id
 """
 _ACCOUNTS = """

@@ -82,7 +82,7 @@ class Requests:
         return entry.contract is not None and entry.contract.has_request_id
 
     def _compare(self, entry: Examined, row: Row) -> list[int] | None:
-        _, member, request_id, method, digest, create_time, answer, accepted, rejected = row
+        _, member, request_id, method, digest, create_time, answer, accepted, rejected, superseded = row
         same = {
             "member": member == entry.member,
             "request_id": entry.request_id in (None, request_id),
@@ -94,8 +94,14 @@ class Requests:
         verdicts = _verdicts(entry, answer)
         refused = None if verdicts is None else sum(each == reporting.REPORT_OUTCOME_REJECTED for each in verdicts)
         taken = None if verdicts is None or refused is None else len(verdicts) - refused
+        changed_nothing = None if verdicts is None else sum(each == reporting.REPORT_OUTCOME_SUPERSEDED for each in verdicts)
         if entry.leaf.method != SUBMIT_REPORTS.path or same["answer"]:
-            same |= {"accepted_count": accepted == taken, "rejected_count": rejected == refused}
+            same |= {
+                "accepted_count": accepted == taken,
+                "rejected_count": rejected == refused,
+                # Submissions of before the column have none.
+                "superseded_count": superseded in (None, changed_nothing),
+            }
         if differing := [name for name, equal in same.items() if not equal]:
             self._add(entry, f"its {', '.join(differing)} is not what its entry says")
         return verdicts if same["answer"] else None

@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tallystick.contract.wire import MEMBER_URI
 from tallystick.server.errors import Problem
 from tallystick.server.installation.key_folder import write_new_file
+from tallystick.server.installation.signing_requests import MemberKey
 
 AUTHORITY_VALIDITY = timedelta(days=3652)
 CERTIFICATE_VALIDITY = timedelta(days=825)
@@ -61,7 +62,7 @@ class CertificateAuthority:
         """A new authority; `name` is the common name in its certificate, of at most 64 characters."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(name)
-        builder = _builder(subject, subject, key.public_key(), AUTHORITY_VALIDITY)
+        builder = _builder(subject, None, key.public_key(), AUTHORITY_VALIDITY)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_key_usage(certificates=True), critical=True)
         return cls(builder.sign(key, hashes.SHA256()), key)
@@ -75,7 +76,7 @@ class CertificateAuthority:
             raise CertificateProblem(f"{key} is not a readable private key: restore it, or run tallystickd init") from None
         if not isinstance(private_key, ec.EllipticCurvePrivateKey):
             raise CertificateProblem(f"{key} is not an elliptic-curve key: give the one that tallystickd init made")
-        return cls(load_certificate(certificate), private_key)
+        return cls(_certificate_of(certificate, private_key), private_key)
 
     def issued(self) -> IssuedCertificate:
         """The authority's own certificate and key, to be stored."""
@@ -90,10 +91,19 @@ class CertificateAuthority:
         """A client certificate that names the member."""
         return self._issue(member_id, [x509.UniformResourceIdentifier(MEMBER_URI + member_id)], client=True)
 
+    def sign_client(self, member_id: str, key: MemberKey, validity: timedelta = CERTIFICATE_VALIDITY) -> x509.Certificate:
+        """A client certificate that names the member, for a key of its own."""
+        return self._sign(member_id, [x509.UniformResourceIdentifier(MEMBER_URI + member_id)], key, validity, client=True)
+
     def _issue(self, name: str, alternatives: Sequence[x509.GeneralName], *, client: bool) -> IssuedCertificate:
         key = ec.generate_private_key(ec.SECP256R1())
+        return _pem(self._sign(name, alternatives, key.public_key(), CERTIFICATE_VALIDITY, client=client), key)
+
+    def _sign(
+        self, name: str, alternatives: Sequence[x509.GeneralName], key: MemberKey, validity: timedelta, *, client: bool
+    ) -> x509.Certificate:
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
-        builder = _builder(_name(name), self.certificate.subject, key.public_key(), CERTIFICATE_VALIDITY)
+        builder = _builder(_name(name), self.certificate, key, validity)
         for extension, critical in (
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (_key_usage(certificates=False), True),
@@ -102,7 +112,7 @@ class CertificateAuthority:
             (x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False),
         ):
             builder = builder.add_extension(extension, critical=critical)
-        return _pem(builder.sign(self._key, hashes.SHA256()), key)
+        return builder.sign(self._key, hashes.SHA256())
 
 
 def load_certificate(path: Path) -> x509.Certificate:
@@ -144,18 +154,44 @@ def check_pair(certificate: Path, key: Path) -> x509.Certificate:
     return found
 
 
+def _certificate_of(path: Path, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """The authority's own certificate: while members change to another authority the file holds both."""
+    load_certificate(path)
+    try:
+        found = x509.load_pem_x509_certificates(path.read_bytes())
+    except ValueError:
+        raise CertificateProblem(f"{path} holds something that is not a certificate in PEM: take it out") from None
+    for certificate in found:
+        if certificate.public_key() == key.public_key():
+            return certificate
+    raise CertificateProblem(
+        f"{path} holds no certificate of the authority that init made, so the server trusts none that it signs: ask the authority"
+        " that you use"
+    )
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, validity: timedelta
+    subject: x509.Name, issuer: x509.Certificate | None, public_key: MemberKey, validity: timedelta
 ) -> x509.CertificateBuilder:
-    begin = datetime.now(UTC) - _BACKDATED
+    """What every certificate has. It is never valid when its issuer is not: nobody would accept it then. Without one, of itself."""
+    now = datetime.now(UTC)
+    begin = now - _BACKDATED
+    end = begin + validity
+    if issuer is not None:
+        if not issuer.not_valid_before_utc <= now < issuer.not_valid_after_utc:
+            raise CertificateProblem(
+                f"the authority's own certificate is valid from {issuer.not_valid_before_utc:%Y-%m-%d} to"
+                f" {issuer.not_valid_after_utc:%Y-%m-%d}, and not now: set the clock, or change to another authority"
+            )
+        begin, end = max(begin, issuer.not_valid_before_utc), min(end, issuer.not_valid_after_utc)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(issuer)
+        .issuer_name(subject if issuer is None else issuer.subject)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
-        .not_valid_after(begin + validity)
+        .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
 

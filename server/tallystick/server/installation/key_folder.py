@@ -17,7 +17,7 @@ import os
 import secrets
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -200,6 +200,22 @@ class KeyFolder:
                 yield path, FOLDER_MODE if path.is_dir() else FILE_MODE
         except OSError as error:
             raise KeyFolderProblem(f"key folder {self.path}: {error.strerror}; run this as the server's user") from None
+
+
+def read_operator_key(path: Path, passphrase: Callable[[Path], str]) -> Ed25519PrivateKey:
+    """One operator's key, from a file of its own. `passphrase` is asked when the file is encrypted. Raises KeyFolderProblem."""
+    text = _read(path).encode()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if path.is_file() and mode & 0o077:
+        raise KeyFolderProblem(f"{path} has mode {mode:04o}, so others may sign with it: run chmod {FILE_MODE:o} {path}")
+    encrypted = b"ENCRYPTED" in text
+    try:
+        key = serialization.load_pem_private_key(text, password=passphrase(path).encode() if encrypted else None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyFolderProblem(f"{path} is no Ed25519 key in PEM" + (", or the passphrase is another" if encrypted else ""))
+    return key
 
 
 def signing_key_pem(key: Ed25519PrivateKey) -> str:

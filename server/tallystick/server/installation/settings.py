@@ -15,10 +15,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tallystick.contract.quota_texts import parse_quota
 from tallystick.crypto.key_registration import MEMBER_ID
 from tallystick.crypto.origins import is_origin
 from tallystick.server.errors import Problem
-from tallystick.server.installation.quota_texts import parse_quota
 
 ENVIRONMENT_PREFIX = "TALLYSTICK_"
 CONFIG_VARIABLE = "TALLYSTICK_CONFIG"
@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     token_sequence: int = Field(default=1, ge=1, le=2**32 - 1)
     operator: Annotated[str, AfterValidator(_check_member_id)] = "operator"
     """The member_id under which the operator's own acts are logged."""
+    operator_key: Path | None = None
+    """The key that signs them, when it is not operator.key of the key folder: each of several operators has one."""
     workers: int = Field(default=1, ge=1, le=256)
     queue_size: int = Field(default=4096, ge=1, le=1_000_000)
     """Requests one worker lets wait; past it a caller is told to retry later."""
@@ -249,6 +251,8 @@ def _absolute(settings: Settings, folder: Path) -> dict[str, Any]:
     update: dict[str, Any] = {
         name: folder / getattr(settings, name) for name in ("key_folder", "tls_certificate", "tls_key", "tls_client_ca")
     }
+    if settings.operator_key is not None:
+        update["operator_key"] = folder / settings.operator_key
     if settings.embedded_folder is not None:
         update["database"] = f"{EMBEDDED_SCHEME}{folder / settings.embedded_folder}"
     return update

@@ -1,7 +1,7 @@
 """Admission: what the database says of a batch of requests before anything is done for it, and who may make which.
 
 One statement spends the nonces (replay) and reads for every request the database's clock (freshness), its key (revocation), its
-member (state, roles), and whether its request_id had an effect before. `_authorise` judges by what came back.
+member (state, roles), and whether its request_id had an effect before. `authorise` judges by what came back.
 """
 
 from __future__ import annotations
@@ -9,22 +9,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from tallystick.contract.durations import in_words
-from tallystick.server.errors import Refusal
+from tallystick.contract.admission import Standing, authorise, request_id_reused
+from tallystick.contract.limits import MAX_AGE, MAX_AHEAD
 from tallystick.server.requests.operation import Caller, Request, Work
 from tallystick.server.storage.connection import Connection
-from tallystick.v1 import errors_pb2
-from tallystick.v1.membership_service_pb2 import MEMBER_STATE_ACTIVE, Role
-
-MAX_AGE = 60
-"""Seconds that `created` may lie back."""
-MAX_AHEAD = 10
-"""Seconds that `created` may lie ahead."""
-_LONGEST = 1_000 * 365 * 86_400
-"""Seconds above which nobody wants to know by how much a clock is wrong."""
+from tallystick.v1.membership_service_pb2 import MEMBER_STATE_ACTIVE
 
 # Each look-up is a lateral one with a limit, which leaves the planner nothing but the index: it knows nothing of a table that has
 # grown since it was last analysed, and would read all of it for every transaction.
@@ -75,16 +67,6 @@ class Admitted:
     works: Sequence[Work]
 
 
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """How the database knows a request's key, nonce and member."""
-
-    fresh: bool
-    spent: bool
-    revoked: bool
-    active: bool
-
-
 async def admit(connection: Connection, requests: Sequence[Request], request_secret: bytes) -> Admitted:
     """Begins the transaction and judges each request; a refused one has its refusal set. Raises RegistryError."""
     spending: set[tuple[bytes, bytes]] = set()
@@ -119,56 +101,22 @@ async def admit(connection: Connection, requests: Sequence[Request], request_sec
 def _work(row: Sequence[Any], request: Request, request_secret: bytes, *, spent: bool) -> Work:
     _, clock, fresh, in_table, revoked, member, state, roles, purposes, daily_evaluations, method, digest, answer, _ = row
     later_page = request.cursor is not None
-    standing = _Standing(
+    standing = Standing(
+        certificate_mismatch=request.certificate_mismatch,
         fresh=later_page or fresh,
         spent=later_page or (spent and in_table),
         revoked=revoked,
         active=state == MEMBER_STATE_ACTIVE,
+        created=request.signature.created,
+        clock=clock,
     )
     caller = Caller(member, request.member_id, frozenset(roles), frozenset(purposes), daily_evaluations)
-    barred = _authorise(request, standing, caller, clock)
+    barred = authorise(standing, request.operation.roles, caller.roles)
     work = Work(request, caller, barred=barred is not None, answer=request.answer, refusal=barred or request.invalid)
     if work.refusal is None and digest is not None:
         same = method == request.operation.method and hmac.compare_digest(bytes(digest), request.digest(request_secret))
         if same:
             work.repeated, work.answer = True, None if answer is None else bytes(answer)
         else:
-            reason = errors_pb2.ERROR_REASON_REQUEST_ID_REUSED
-            work.refusal = Refusal.of_field(reason, "request_id", "was used for another request; make a new random one")
+            work.refusal = request_id_reused()
     return work
-
-
-def _stale(created: int, clock: datetime) -> str:
-    """By how much a signature misses the time of this server: its signer cannot know."""
-    says = f"the server's clock, which says {clock.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    if (seconds := int(clock.timestamp()) - created) in range(-MAX_AHEAD, MAX_AGE + 1):
-        return f"the signature expired, or was used before, by {says}; sign each attempt anew"
-    which = "behind" if seconds > 0 else "ahead of"
-    # No timedelta of what came from outside: it may be too large for one.
-    apart = in_words(timedelta(seconds=min(abs(seconds), _LONGEST)))
-    return (
-        f"created is {apart} {which} {says}; it must lie within {MAX_AGE} seconds back and {MAX_AHEAD} ahead of it: set this"
-        " machine's clock"
-    )
-
-
-def _authorise(request: Request, standing: _Standing, caller: Caller, clock: datetime) -> Refusal | None:
-    """Authorisation. Runs before message validation, so that callers learn nothing they are not allowed to know."""
-    roles = request.operation.roles
-    if request.certificate_mismatch:
-        return Refusal(
-            errors_pb2.ERROR_REASON_CERTIFICATE_MISMATCH,
-            "the client certificate names another member than the signing key's",
-        )
-    if not standing.fresh:
-        return Refusal(errors_pb2.ERROR_REASON_SIGNATURE_STALE, _stale(request.signature.created, clock))
-    if not standing.spent:
-        return Refusal(errors_pb2.ERROR_REASON_NONCE_REPLAYED, "this key used this nonce before; sign each attempt anew")
-    if standing.revoked:
-        return Refusal(errors_pb2.ERROR_REASON_KEY_REVOKED, "the signing key was revoked")
-    if not standing.active:
-        return Refusal(errors_pb2.ERROR_REASON_MEMBER_SUSPENDED, "the member is suspended; ask the operator")
-    if roles and not roles & caller.roles:
-        needed = " or ".join(sorted(Role.Name(Role.ValueType(role)).removeprefix("ROLE_") for role in roles))
-        return Refusal(errors_pb2.ERROR_REASON_ROLE_MISSING, f"this method needs the role {needed}; ask the operator")
-    return None

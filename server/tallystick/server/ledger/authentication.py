@@ -18,17 +18,10 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from tallystick.contract.admission import key_unknown, read_signature, verify_signature
 from tallystick.contract.methods import METHODS
-from tallystick.crypto import (
-    RequestSignature,
-    SignatureFormatError,
-    SignatureVerificationError,
-    parse_request_signature,
-    verify_request,
-)
-from tallystick.server.errors import Refusal
+from tallystick.crypto import RequestSignature
 from tallystick.server.requests.calls import Call
-from tallystick.v1 import errors_pb2
 
 MAX_KNOWN_KEYS = 65_536
 
@@ -54,29 +47,17 @@ class Authenticator:
 
     async def authenticate(self, call: Call) -> tuple[RequestSignature, RegisteredKey]:
         """Returns the verified signature and the key that made it; raises Refusal."""
-        limit = METHODS[call.method].max_bytes
-        if len(call.message) > limit:
-            text = f"the message is larger than the {limit} bytes that this method takes; send less at once"
-            raise Refusal(errors_pb2.ERROR_REASON_MESSAGE_TOO_LARGE, text)
-        try:
-            signature = parse_request_signature(call.metadata)
-        except SignatureFormatError as error:
-            raise Refusal(errors_pb2.ERROR_REASON_SIGNATURE_MALFORMED, str(error)) from None
-        if signature.audience != self._origin:
-            raise Refusal(errors_pb2.ERROR_REASON_AUDIENCE_MISMATCH, f"this is {self._origin}; the request is addressed to another")
+        signature = read_signature(METHODS[call.method], call.message, call.metadata, self._origin)
         key = self._known.get(signature.keyid)
         if key is None:
             key = await self._find(signature.keyid)
-        try:
-            verify_request(signature, public_key=key.public_key, path=call.method, message=call.message)
-        except SignatureVerificationError as error:
-            raise Refusal(errors_pb2.ERROR_REASON_SIGNATURE_INVALID, str(error)) from None
+        verify_signature(signature, key.public_key, METHODS[call.method], call.message)
         return signature, key
 
     async def _find(self, keyid: bytes) -> RegisteredKey:
         key = await self._lookup(keyid)
         if key is None:
-            raise Refusal(errors_pb2.ERROR_REASON_KEY_UNKNOWN, "keyid names no registered key; have the operator register it")
+            raise key_unknown()
         self._known[keyid] = key
         if len(self._known) > MAX_KNOWN_KEYS:
             self._known.popitem(last=False)

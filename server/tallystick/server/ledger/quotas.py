@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import structlog
 
+from tallystick.contract.quota_texts import format_quota
 from tallystick.server.errors import Refusal
-from tallystick.server.installation.quota_texts import format_quota
 from tallystick.server.requests.operation import Request
 from tallystick.server.storage.connection import Connection
 from tallystick.server.telemetry.metrics import OVER_QUOTA
@@ -42,6 +43,12 @@ _USED = """
 SELECT member_id, period, start, method, purpose, calls, subjects, bytes, kept_bytes
 FROM member_usage
 WHERE (period, start) = (1, %s) OR (period, start) = (2, %s)
+"""
+
+_USED_BY = """
+SELECT period, method, purpose, calls, subjects, bytes, kept_bytes
+FROM member_usage
+WHERE (period, start, member_id) = (1, %s, %s) OR (period, start, member_id) = (2, %s, %s)
 """
 
 _QUOTAS = "SELECT member_id, quotas FROM member WHERE quotas <> ''"
@@ -153,8 +160,7 @@ class Quotas:
         self._next_end = min(self._ends.values())
 
     def _with_defaults(self, stored: bytes) -> Sequence[pb.Quota]:
-        own = storage_pb2.MemberQuotas.FromString(stored).quotas
-        return list((self._defaults | {_kind(quota): quota for quota in own}).values())
+        return _effective(self._defaults, storage_pb2.MemberQuotas.FromString(stored).quotas)
 
     def _refusal(self, member_id: str, quota: pb.Quota, now: float) -> Refusal:
         OVER_QUOTA.inc()
@@ -164,6 +170,30 @@ class Quotas:
         left = SECONDS[quota.period] - now % SECONDS[quota.period]
         text = f"the member's quota {format_quota(quota)} is used up; it begins anew in {left:.0f} s"
         return Refusal(errors_pb2.ERROR_REASON_QUOTA_EXCEEDED, text, retry_after=left)
+
+
+async def quota_standings(
+    connection: Connection, member: pb.Member, defaults: Sequence[pb.Quota], clock: datetime
+) -> list[pb.QuotaStanding]:
+    """What a member has used of each quota that it is held to, by the common meter."""
+    now = clock.timestamp()
+    slots = {int(period): _start(period, now) for period in SECONDS}
+    minute, day = (slots[int(period)] for period in SECONDS)
+    rows = await connection.fetch(_USED_BY, (minute, member.member_id, day, member.member_id))
+    standings = []
+    for quota in _effective({_kind(quota): quota for quota in defaults}, member.quotas):
+        standing = pb.QuotaStanding(quota=quota)
+        for period, method, purpose, calls, subjects, size, kept in rows:
+            if period == quota.period and quota.method in ("", method):
+                standing.used += _amount([(purpose, (calls, subjects, size, kept))], quota.purpose, quota.unit - 1)
+        standing.end_time.seconds = slots[quota.period] + SECONDS[quota.period]
+        standings.append(standing)
+    return standings
+
+
+def _effective(defaults: Mapping[Kind, pb.Quota], own: Iterable[pb.Quota]) -> list[pb.Quota]:
+    """What a member is held to: its own quotas, and the defaults that none of those takes the place of."""
+    return list((dict(defaults) | {_kind(quota): quota for quota in own}).values())
 
 
 def _kind(quota: pb.Quota) -> Kind:

@@ -19,10 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from tallystick.contract.refusals import encode_status
 from tallystick.server.errors import Refusal
 from tallystick.server.ledger.admission import admit
 from tallystick.server.ledger.sparing import Sparing
-from tallystick.server.ledger.status import encode_status
 from tallystick.server.log.append import Appended, LogWriter, Outcome, Prepared, RegistryVersion
 from tallystick.server.log.evidence import evidence_month
 from tallystick.server.requests.calls import Answer

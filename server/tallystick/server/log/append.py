@@ -116,11 +116,13 @@ FROM unnest(%(subjects)s::bytea[], %(subject_indices)s::bigint[], %(ordinals)s::
 """
 
 _APPEND_CLAIMS = """
-INSERT INTO request (member, request_id, method, digest, entry_index, create_time, answer, accepted_count, rejected_count)
-SELECT member, request_id, method, digest, entry_index, %(time)s, answer, accepted, rejected
+INSERT INTO request (member, request_id, method, digest, entry_index, create_time, answer, accepted_count,
+                     superseded_count, rejected_count)
+SELECT member, request_id, method, digest, entry_index, %(time)s, answer, accepted, superseded, rejected
 FROM unnest(%(claim_members)s::bigint[], %(request_ids)s::bytea[], %(claim_methods)s::text[], %(digests)s::bytea[],
-            %(claim_indices)s::bigint[], %(answers)s::bytea[], %(accepted)s::int[], %(rejected)s::int[])
-  AS row (member, request_id, method, digest, entry_index, answer, accepted, rejected);
+            %(claim_indices)s::bigint[], %(answers)s::bytea[], %(accepted)s::int[], %(superseded)s::int[],
+            %(rejected)s::int[])
+  AS row (member, request_id, method, digest, entry_index, answer, accepted, superseded, rejected);
 """
 
 _ADVANCE_AND_COMMIT = """
@@ -286,11 +288,21 @@ def _subject_rows(index: int, work: Work) -> Iterator[tuple[object, ...]]:
             yield key, index, ordinal, member, *subject.searchable(), footprint
 
 
-_CLAIM_COLUMNS = ("claim_members", "request_ids", "claim_methods", "digests", "claim_indices", "answers", "accepted", "rejected")
+_CLAIM_COLUMNS = (
+    "claim_members",
+    "request_ids",
+    "claim_methods",
+    "digests",
+    "claim_indices",
+    "answers",
+    "accepted",
+    "superseded",
+    "rejected",
+)
 
 
 def _claim_row(index: int, outcome: Outcome) -> tuple[object, ...]:
     work, request = outcome.work, outcome.work.request
-    accepted, rejected = work.submission or (None, None)
+    submission = work.submission or (None, None, None)
     answer = outcome.message if work.keep_answer else None
-    return work.caller.member, request.request_id, request.operation.method, outcome.claim, index, answer, accepted, rejected
+    return work.caller.member, request.request_id, request.operation.method, outcome.claim, index, answer, *submission

@@ -6,11 +6,18 @@ from collections.abc import Callable
 
 from tallystick.server.installation.key_folder import KeyFolder
 from tallystick.server.installation.settings import Settings
+from tallystick.server.process.reports import UpkeepReport, WorkerReport
 from tallystick.server.process.supervisor import Supervisor, WorkerPlan
 from tallystick.server.process.upkeep import Upkeep
 from tallystick.server.roles import Foundation, upkeep_steps
+from tallystick.server.storage.census import CensusTaker
+from tallystick.server.storage.upkeep import Step
+from tallystick.server.telemetry.installation import Installation
 from tallystick.server.telemetry.logging import configure_events
 from tallystick.server.telemetry.metrics_port import serve_metrics
+
+CENSUS_SECONDS = 60.0
+"""Time between two looks at the sizes of the tables."""
 
 
 def serve(settings: Settings, url: str, workers: int, *, serving: Callable[[str], None]) -> None:
@@ -23,7 +30,9 @@ def serve(settings: Settings, url: str, workers: int, *, serving: Callable[[str]
     keys = KeyFolder(settings.key_folder).load()
     if settings.role == "token-authority":
         keys.require_token_key()
-    upkeep = Upkeep(url, upkeep_steps(Foundation.of(settings, keys, url)))
+    census = CensusTaker()
+    count_tables = Step("census", CENSUS_SECONDS, census.count, alone=False)
+    upkeep = Upkeep(url, [*upkeep_steps(Foundation.of(settings, keys, url)), count_tables])
     with serve_metrics(settings.metrics_listen) as exposition:
         host, port = settings.listen_address
         plan = WorkerPlan(
@@ -35,6 +44,9 @@ def serve(settings: Settings, url: str, workers: int, *, serving: Callable[[str]
             grace_seconds=settings.grace_seconds,
         )
         supervisor = Supervisor(plan, on_worker_end=exposition.worker_ended)
+        exposition.add(Installation(settings))
+        exposition.add(WorkerReport(supervisor, count=workers, queue_size=settings.queue_size))
+        exposition.add(UpkeepReport(upkeep, census))
 
         def begin(address: str) -> None:
             upkeep.start()

@@ -98,6 +98,13 @@ class Supervisor:
         self._up = False
         self._signals = 0
         """How many came: the first asks the workers to finish, the second does not wait for them."""
+        self.unasked_ends = 0
+        """How many workers ended, once all served, that nobody had asked to."""
+
+    @property
+    def serving(self) -> int:
+        """How many workers serve."""
+        return sum(worker.serving for worker in self._workers)
 
     @property
     def address(self) -> str:
@@ -211,6 +218,7 @@ class Supervisor:
         reason = _reason(worker.line, status)
         if not self._up:
             raise StartProblem(f"worker {worker.number} does not start: {reason}")
+        self.unasked_ends += 1
         now = time.monotonic()
         steady = worker.serving and now - worker.started >= STEADY_SECONDS
         worker.backoff = FIRST_BACKOFF_SECONDS if steady else _next_backoff(worker.backoff)

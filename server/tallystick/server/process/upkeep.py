@@ -24,7 +24,9 @@ class Upkeep:
 
     def __init__(self, url: str, steps: Sequence[Step]) -> None:
         self._url = url
-        self._steps = steps
+        self.steps = tuple(steps)
+        self.holds_lock = False
+        """Whether it is this process that does the upkeep, and not another server on this database."""
         self._stop = Event()
         self._thread = Thread(target=self._run, name="upkeep", daemon=True)
 
@@ -55,25 +57,31 @@ class Upkeep:
                 connection.close()
 
     def _work(self, connection: extensions.connection) -> None:
-        """Goes on until told to stop or the connection is lost; waits while another server on this database does it."""
+        """Goes on until told to stop or the connection is lost; leaves to another server on this database what one does alone."""
         prepare(connection)
-        while not try_lock(connection):
-            if self._stop.wait(RECONNECT_SECONDS):
+        try:
+            while not self._stop.is_set() and not connection.closed:
+                self.holds_lock = self.holds_lock or try_lock(connection)
+                self._run_due(connection)
+                self._stop.wait(TICK_SECONDS if self.holds_lock else RECONNECT_SECONDS)
+        finally:
+            self.holds_lock = False
+
+    def _run_due(self, connection: extensions.connection) -> None:
+        for step in self.steps:
+            if self._stop.is_set():
                 return
-        while not connection.closed:
-            for step in self._steps:
-                if self._stop.is_set():
-                    return
-                if time.monotonic() >= step.due:
-                    self._run_step(step, connection)
-            self._stop.wait(TICK_SECONDS)
+            if time.monotonic() >= step.due and (self.holds_lock or not step.alone):
+                self._run_step(step, connection)
 
     def _run_step(self, step: Step, connection: extensions.connection) -> None:
         try:
             result = step.run(connection)
         except Exception as error:  # noqa: BLE001 - one step's fault must not end the others
+            step.failures += 1
             events.error("upkeep_failed", step=step.name, error=type(error).__name__, detail=_without_values(error))
         else:
+            step.succeeded = time.time()
             if result:
                 events.info("upkeep_done", step=step.name, done=result if isinstance(result, int) else str(result))
         step.due = time.monotonic() + step.period

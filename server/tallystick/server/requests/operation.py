@@ -98,7 +98,7 @@ class Work:
     """Set by the operation: whether others are told that the subjects were asked about."""
     keep_answer: bool = False
     """Set by the operation: store the answer, so that a retry gets it again."""
-    submission: tuple[int, int] | None = None
+    submission: tuple[int, int, int] | None = None
     """Set by the operation: how many reports were accepted and rejected."""
     next_page: Cursor | None = None
     """Set by a streaming operation: where the next page begins; None after the last."""

@@ -13,7 +13,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from psycopg2 import errors
 from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from tallystick.server.errors import Problem
@@ -22,7 +24,7 @@ from tallystick.server.storage.tables import metadata
 
 
 class MigrationProblem(Problem):
-    """There is no such revision."""
+    """There is no such revision, or the role may not do what it takes."""
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -104,4 +106,13 @@ def _create_partitions(url: str) -> None:
 def _connect(url: str) -> Iterator[Connection]:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"), poolclass=NullPool)
     with engine.connect() as connection:
-        yield connection
+        try:
+            yield connection
+        except ProgrammingError as error:
+            if not isinstance(error.orig, errors.InsufficientPrivilege):
+                raise
+            role = make_url(url).username or "this role"
+            raise MigrationProblem(
+                f"the schema is not {role}'s to {'read' if error.statement and 'SELECT' in error.statement else 'change'}:"
+                " run tallystickd migrate --database postgresql://…, as the role that owns it"
+            ) from None

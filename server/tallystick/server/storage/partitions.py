@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
 
-from psycopg2 import errors, extensions, sql
+from psycopg2 import errors, extensions
 
 MONTHS_AHEAD = 2
 """Partitions are made for the running month and this many more: upkeep may be down that long."""
@@ -14,7 +15,7 @@ MONTHS_AHEAD = 2
 _OVERTAKEN = (errors.DuplicateTable, errors.DuplicateObject, errors.UniqueViolation)
 """How PostgreSQL says that somebody else has made a table meanwhile: by its name, its row type, or the index of either."""
 
-_NAME = re.compile(r"evidence_(\d{4})_(\d{2})")
+_NAME = re.compile(r"evidence_(\d{4})_(0[1-9]|1[0-2])", re.ASCII)
 
 
 def month_of(day: date, offset: int = 0) -> date:
@@ -24,14 +25,33 @@ def month_of(day: date, offset: int = 0) -> date:
 
 
 def evidence_months(connection: extensions.connection) -> list[date]:
-    """The months that have a partition, attached or (after a crash while dropping) detached; oldest first."""
+    """The months that have a partition, attached or (by an earlier release that crashed while dropping) detached; oldest first."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
             " AND relname ~ '^evidence_[0-9]{4}_[0-9]{2}$'"
         )
-        names = [_NAME.fullmatch(name) for (name,) in cursor.fetchall()]
-    return sorted(date(int(match[1]), int(match[2]), 1) for match in names if match)
+        return _months(name for (name,) in cursor.fetchall())
+
+
+def attached_months(connection: extensions.connection) -> list[date]:
+    """The months that have a partition to write to; oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
+            " WHERE inhparent = 'evidence'::regclass AND NOT inhdetachpending"
+        )
+        return _months(name for (name,) in cursor.fetchall())
+
+
+def evidence_month_of(relation: str) -> date | None:
+    """The month whose partition a table is, by its name; None for any other table."""
+    match = _NAME.fullmatch(relation)
+    return date(int(match[1]), int(match[2]), 1) if match else None
+
+
+def _months(relations: Iterable[str]) -> list[date]:
+    return sorted(month for relation in relations if (month := evidence_month_of(relation)))
 
 
 def running_month(connection: extensions.connection) -> date:
@@ -47,8 +67,8 @@ def running_month(connection: extensions.connection) -> date:
 def create_evidence_partitions(connection: extensions.connection) -> list[date]:
     """Makes the partitions of the running month and the next ones that are missing; returns which it made.
 
-    A partition is made as a table and then attached: that lets writers to the others go on, where CREATE … PARTITION OF
-    would lock them out. `connection` is in autocommit mode; each partition is one transaction.
+    `connection` is in autocommit mode; each partition is one transaction. The database's own function makes it, with the rights of
+    who owns the tables, and without locking out who writes to the others (migrations/versions/0004_serving_role.py).
     """
     made = []
     existing, first = set(evidence_months(connection)), running_month(connection)
@@ -57,37 +77,15 @@ def create_evidence_partitions(connection: extensions.connection) -> list[date]:
             continue
         # Who finds it there already was overtaken by another process, which has made it then.
         with connection.cursor() as cursor, suppress(*_OVERTAKEN):
-            cursor.execute(_create_statement(month, month_of(month, 1)))
+            cursor.execute("SELECT create_evidence_partition(%s)", (month,))
             made.append(month)
     return made
 
 
 def drop_evidence_partition(connection: extensions.connection, month: date) -> None:
-    """Drops the month's partition with all that is in it. `connection` is in autocommit mode.
+    """Drops the month's partition with all that is in it; nothing when there is none. `connection` is in autocommit mode.
 
-    Detached without locking writers out, then dropped. Crash in between: the table is left detached, and the next call
-    drops it.
+    Raises LockNotAvailable when somebody reads the evidence all the while: the next call tries again.
     """
-    name = _identifier(month)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT inhdetachpending FROM pg_inherits WHERE inhparent = 'evidence'::regclass AND inhrelid = to_regclass(%s)",
-            (name.string,),
-        )
-        attached = cursor.fetchone()
-        if attached is not None:
-            how = sql.SQL("FINALIZE" if attached[0] else "CONCURRENTLY")
-            cursor.execute(sql.SQL("ALTER TABLE evidence DETACH PARTITION {} {}").format(name, how))
-        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
-
-
-def _identifier(month: date) -> sql.Identifier:
-    return sql.Identifier(f"evidence_{month:%Y_%m}")
-
-
-def _create_statement(month: date, end: date) -> sql.Composed:
-    # Several statements sent as one are one transaction.
-    return sql.SQL(
-        "CREATE TABLE {name} (LIKE evidence INCLUDING ALL);"
-        " ALTER TABLE evidence ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})"
-    ).format(name=_identifier(month), begin=sql.Literal(month.isoformat()), end=sql.Literal(end.isoformat()))
+        cursor.execute("SELECT drop_evidence_partition(%s)", (month,))

@@ -132,6 +132,7 @@ request = Table(
     ),
     Column("accepted_count", Integer, comment="set for submissions alone"),
     Column("rejected_count", Integer, comment="set for submissions alone"),
+    Column("superseded_count", Integer, comment="of accepted_count; null also for submissions of before this column"),
     # A member's submissions, newest first.
     Index("request_submission_idx", "member", "entry_index", postgresql_where=text("accepted_count IS NOT NULL")),
     # Purging by age.

@@ -26,8 +26,14 @@ class Step:
     period: float
     """Seconds from the end of one run to the next."""
     run: Callable[[extensions.connection], object]
+    alone: bool = True
+    """Whether of several servers on one database only the one that holds the lock runs it."""
     due: float = field(default=0.0)
     """When it is next to run, by time.monotonic()."""
+    succeeded: float = field(default=0.0)
+    """When this process last ran it to its end, in Unix seconds; 0 for never."""
+    failures: int = field(default=0)
+    """How often it failed in this process."""
 
 
 def prepare(connection: extensions.connection) -> None:

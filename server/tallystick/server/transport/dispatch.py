@@ -6,15 +6,16 @@ There are no generated servicers: a servicer sees a parsed message, and what was
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from tallystick.contract.reasons import BY_NAME, REASONS, Logged
+from tallystick.contract.refusals import encode_status
 from tallystick.contract.wire import RECEIPT_KEY, STATUS_KEY
 from tallystick.server.errors import Refusal
-from tallystick.server.ledger.status import encode_status
 from tallystick.server.requests.calls import Answer, Call
 from tallystick.server.service import PublicMethod, Service
 from tallystick.server.telemetry.metrics import CALL_SECONDS, CALLS, UNLOGGED
@@ -38,6 +39,7 @@ class Dispatcher(grpc.GenericRpcHandler):
                 self._handlers[method] = grpc.stream_unary_rpc_method_handler(_signed(service, method, arrivals))
         for method, public in service.public_methods.items():
             self._handlers[method] = grpc.stream_unary_rpc_method_handler(_public(public, method, arrivals))
+        _count_from_zero(self._handlers)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a method, or None for a method that is not served here."""
@@ -61,6 +63,15 @@ class Unserved(grpc.GenericRpcHandler):
     def service(self, _: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         """The one handler."""
         return self._handler
+
+
+def _count_from_zero(methods: Iterable[str]) -> None:
+    """Begins the counts that alarms are set on: of one that first appears as 1, no monitoring sees the increase."""
+    for method in methods:
+        CALLS.labels(method, BY_NAME["INTERNAL"].name)
+    for reason in REASONS:
+        if reason.logged is not Logged.ALWAYS:
+            UNLOGGED.labels(reason.name)
 
 
 def _signed(service: Service, method: str, arrivals: Arrivals) -> Callable[[Requests, Context], Awaitable[bytes]]:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from psycopg2 import errors
 
 from tallystick.contract.methods import COUNT_AUDIT_ENTRIES
+from tallystick.contract.request_fields import instant
 from tallystick.contract.violations import Violation
+from tallystick.credit.audit_requests import check_filters
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.log.entries import index_at
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
-from tallystick.server.services.audit.filters import check_filters, filtered_member
-from tallystick.server.services.request_fields import instant
+from tallystick.server.services.audit.filters import filtered_member
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import errors_pb2
 

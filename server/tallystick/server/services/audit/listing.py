@@ -9,17 +9,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tallystick.contract.methods import LIST_AUDIT_ENTRIES
-from tallystick.contract.violations import Violation
-from tallystick.credit.validation import validate_subject
-from tallystick.server.errors import Refusal, refuse_violations
+from tallystick.contract.request_fields import instant, page_size
+from tallystick.credit.audit_requests import check_list
+from tallystick.server.errors import Refusal
 from tallystick.server.log.entries import index_at, read_entries
 from tallystick.server.log.evidence import EvidenceBox
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
-from tallystick.server.services.audit.filters import check_filters, filtered_member
+from tallystick.server.services.audit.filters import filtered_member
 from tallystick.server.services.audit.stated import read_stated
 from tallystick.server.services.membership.members import SERVICE as MEMBERSHIP_SERVICE
 from tallystick.server.services.page_tokens import PageTokens
-from tallystick.server.services.request_fields import check_page_size, instant, page_size
 from tallystick.v1 import audit_service_pb2 as pb
 from tallystick.v1 import codes_pb2, errors_pb2, log_pb2
 from tallystick.v1.membership_service_pb2 import ROLE_AUDITOR
@@ -128,14 +127,7 @@ class ListAuditEntries(Operation):
         self._box = box
 
     def validate(self, message: pb.ListAuditEntriesRequest, now: datetime) -> None:
-        violations = [*check_page_size(message.page_size), *check_filters(message)]
-        if message.HasField("subject"):
-            violations += validate_subject(message.subject, "subject")
-        elif message.purpose and not message.consent_reference:
-            text = "filters queries about a subject or under a consent: give one of them too"
-            violations.append(Violation("purpose", "FIELDS_INCONSISTENT", text))
-        if violations:
-            raise refuse_violations(violations)
+        check_list(message)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         for work in works:

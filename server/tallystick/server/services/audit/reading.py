@@ -12,6 +12,7 @@ import structlog
 from tallystick.contract.limits import MAX_MESSAGE
 from tallystick.contract.methods import EXPORT_AUDIT_ENTRIES, GET_AUDIT_ENTRY
 from tallystick.contract.violations import Violation
+from tallystick.credit.audit_requests import check_export, no_such_entry
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.log.checkpoints import read_head
 from tallystick.server.log.details import open_details, open_evidence
@@ -60,7 +61,7 @@ class GetAuditEntry(Operation):
         for work in works:
             entry = entries.get(work.message.index)
             if entry is None or not (ROLE_AUDITOR in work.caller.roles or entry.member == work.caller.member):
-                work.refusal = Refusal(errors_pb2.ERROR_REASON_NOT_FOUND, "there is no such entry, or it is another member's")
+                work.refusal = no_such_entry()
                 continue
             try:
                 work.answer = await self._open(connection, entry)
@@ -99,9 +100,7 @@ class ExportAuditEntries(Operation):
     cost = FULL_BATCH // 4
 
     def validate(self, message: pb.ExportAuditEntriesRequest, now: datetime) -> None:
-        if message.end_index and message.start_index > message.end_index:
-            text = "must not be above end_index"
-            raise refuse_violations([Violation("start_index", "FIELD_OUT_OF_RANGE", text)])
+        check_export(message)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         # Entries of this transaction are appended after this: a page never holds its own entry, nor an export that of

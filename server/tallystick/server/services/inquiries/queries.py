@@ -8,34 +8,35 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from tallystick.contract.limits import MAX_INQUIRIES, MAX_MESSAGE
+from tallystick.contract.limits import (
+    INQUIRY_AGE,
+    MAX_ACCOUNTS,
+    MAX_INQUIRIES,
+    MAX_LISTED_INQUIRIES,
+    MAX_MESSAGE,
+    ONE_MONTH,
+    SIX_MONTHS,
+)
 from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CREDIT_HISTORY
-from tallystick.contract.violations import Violation
 from tallystick.credit.overdue import summarise
-from tallystick.credit.validation import validate_inquiry
-from tallystick.server.errors import Refusal, refuse_violations
+from tallystick.credit.requests import answer_too_large, check_batch_query, check_query, purpose_refusal
+from tallystick.server.errors import Refusal
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.inquiries.wire import submessage
 from tallystick.server.services.standing import OVERDUE
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import account_pb2, codes_pb2, errors_pb2, inquiry_service_pb2
 
-MAX_ACCOUNTS = 500
-"""Most accounts of one subject that are told: those with overdue come first, and an answer that is cut says so."""
 MAX_RECORD_BYTES = 32 * 1024 * 1024
 """Most bytes of accounts that one run reads, and most that it answers: what is over is asked for in several runs, or refused."""
 MAX_SUBJECT_BYTES = MAX_MESSAGE - 256 * 1024
 """Most bytes of accounts of one subject: any one subject can be answered, whatever is reported of it."""
-MAX_LISTED_INQUIRIES = 100
 MAX_COUNTED_ALL = 300
 """Up to so many inquiries about a subject all are counted. Of a subject with more, only the newest of each institution are, so that
 nobody's are hidden by another's."""
 SHARE = 20
 """How many of each institution."""
 MAX_INSTITUTIONS = 1000
-FOOTPRINT_AGE = timedelta(days=731)
-ONE_MONTH = timedelta(days=30)
-SIX_MONTHS = timedelta(days=182)
 
 # Fetch one row past the limit, to detect that the answer is cut.
 _ACCOUNTS = """
@@ -138,12 +139,9 @@ class InquiryAnswers:
     """What both methods share: the tokens that are good here, and the answer to one inquiry."""
 
     def __init__(self, epoch_id: bytes, reciprocity: timedelta) -> None:
-        self._epoch_id = epoch_id
+        self.epoch_id = epoch_id
+        """The key epoch whose tokens are good here."""
         self._reciprocity = reciprocity
-
-    def violations(self, inquiry: inquiry_service_pb2.Inquiry, name: str) -> list[Violation]:
-        """What is wrong with an inquiry, a token of another key epoch included."""
-        return validate_inquiry(inquiry, name, epoch_id=self._epoch_id)
 
     async def answer(self, connection: Connection, works: Sequence[Work], clock: datetime, limit: int) -> None:
         """Answers each work with the credit histories of its subjects, in `limit` bytes; refuses those that may not ask, or ask for
@@ -151,15 +149,15 @@ class InquiryAnswers:
 
         Raises Refusal when all of them together are too much: each is then to be run by itself."""
         for work in works:
-            work.refusal = _purpose_refusal(work)
+            work.refusal = purpose_refusal(work.message, work.request.subjects, work.caller.purposes)
         if self._reciprocity:
             await self._refuse_who_does_not_report(connection, works, clock)
         asking = [work for work in works if work.refusal is None]
         known = await _read(connection, asking, clock, limit)
         if known is None and len(asking) == 1:
-            asking[0].refusal = _too_large(limit)
+            asking[0].refusal = answer_too_large(limit)
         elif known is None:
-            raise _too_large(limit)
+            raise answer_too_large(limit)
         else:
             _answer(asking, known, clock, limit)
 
@@ -182,8 +180,7 @@ class QueryCreditHistory(Operation):
         self._answers = answers
 
     def validate(self, message: Any, now: datetime) -> None:
-        if violations := self._answers.violations(message.inquiry, "inquiry"):
-            raise refuse_violations(violations)
+        check_query(message, epoch_id=self._answers.epoch_id)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         await self._answers.answer(connection, works, clock, self.max_answer)
@@ -199,48 +196,10 @@ class BatchQueryCreditHistories(Operation):
         self._answers = answers
 
     def validate(self, message: Any, now: datetime) -> None:
-        if not message.inquiries:
-            raise Refusal.of_field(errors_pb2.ERROR_REASON_FIELD_REQUIRED, "inquiries", "give at least one")
-        if len(message.inquiries) > MAX_INQUIRIES:
-            raise Refusal.of_field(
-                errors_pb2.ERROR_REASON_BATCH_TOO_LARGE, "inquiries", f"at most {MAX_INQUIRIES} at once; split the batch"
-            )
-        violations: list[Violation] = []
-        seen: set[bytes] = set()
-        for i, inquiry in enumerate(message.inquiries):
-            violations += self._answers.violations(inquiry, f"inquiries[{i}]")
-            element = inquiry.subject.element
-            if element in seen:
-                description = "this batch asks about the same subject already; ask once"
-                violations.append(Violation(f"inquiries[{i}].subject", "FIELDS_INCONSISTENT", description))
-            elif element:
-                seen.add(element)
-        if violations:
-            raise refuse_violations(violations)
+        check_batch_query(message, epoch_id=self._answers.epoch_id)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         await self._answers.answer(connection, works, clock, self.max_answer)
-
-
-def _purpose_refusal(work: Work) -> Refusal | None:
-    for i, subject in enumerate(work.request.subjects):
-        if subject.purpose not in work.caller.purposes:
-            name = codes_pb2.Purpose.Name(codes_pb2.Purpose.ValueType(subject.purpose)).removeprefix("PURPOSE_")
-            single = isinstance(work.message, inquiry_service_pb2.QueryCreditHistoryRequest)
-            where = "inquiry.purpose" if single else f"inquiries[{i}].purpose"
-            return Refusal.of_field(
-                errors_pb2.ERROR_REASON_PURPOSE_NOT_ALLOWED,
-                where,
-                f"this member may not query for {name}; ask the operator",
-            )
-    return None
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal(
-        errors_pb2.ERROR_REASON_ANSWER_TOO_LARGE,
-        f"the answer is larger than {limit} bytes; ask for fewer subjects at once",
-    )
 
 
 async def _read(connection: Connection, works: Sequence[Work], clock: datetime, limit: int) -> dict[bytes, _Known] | None:
@@ -270,7 +229,7 @@ async def _read_footprints(
 ) -> None:
     """Who else asked, for each subject and asking member."""
     half_year = clock - SIX_MONTHS
-    windows = (clock - ONE_MONTH, half_year, half_year, *(MAX_LISTED_INQUIRIES,) * 3, clock - FOOTPRINT_AGE)
+    windows = (clock - ONE_MONTH, half_year, half_year, *(MAX_LISTED_INQUIRIES,) * 3, clock - INQUIRY_AGE)
 
     async def fetch(statement: str, asked: Sequence[tuple[bytes, int]], *limits: int) -> list[tuple[Any, ...]]:
         columns = ([key for key, _ in asked], [member for _, member in asked])
@@ -295,14 +254,14 @@ def _answer(works: Sequence[Work], known: dict[bytes, _Known], clock: datetime, 
         for key in work.request.subject_keys:
             answer += submessage(1, _history(known[key], work.caller.member, clock))
             if len(answer) > limit:
-                work.refusal = _too_large(limit)
+                work.refusal = answer_too_large(limit)
                 break
         else:
             work.answer, work.footprint = bytes(answer), True
             size += len(answer)
             # The same subject in many works was read once, and is answered to each.
             if size > MAX_RECORD_BYTES:
-                raise _too_large(limit)
+                raise answer_too_large(limit)
 
 
 def _history(known: _Known, caller: int, clock: datetime) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tallystick.contract.quota_texts import parse_quota
 from tallystick.server.services.capability import Capability, Foundation
 from tallystick.server.services.membership.keys import AddMemberKey, RevokeMemberKey
-from tallystick.server.services.membership.members import CreateMember, ListMembers, UpdateMember
+from tallystick.server.services.membership.members import CreateMember, GetStanding, ListMembers, UpdateMember
 
 
 def membership(foundation: Foundation) -> Capability:
@@ -14,6 +15,7 @@ def membership(foundation: Foundation) -> Capability:
             CreateMember(),
             UpdateMember(),
             ListMembers(foundation.keys.request_secret),
+            GetStanding([parse_quota(each) for each in foundation.settings.quotas]),
             AddMemberKey(foundation.settings.origin),
             RevokeMemberKey(),
         ),

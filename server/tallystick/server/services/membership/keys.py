@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tallystick.contract.methods import ADD_MEMBER_KEY, REVOKE_MEMBER_KEY
+from tallystick.contract.request_fields import check_member_id
 from tallystick.contract.violations import Violation
 from tallystick.crypto import key_statement
 from tallystick.crypto.ed25519 import is_signed
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.requests.operation import FULL_BATCH, Caller, Operation, Work
 from tallystick.server.services.membership import registry
-from tallystick.server.services.membership.members import check_member_id
 from tallystick.server.services.membership.signing_keys import is_signing_key
 from tallystick.v1 import errors_pb2
 from tallystick.v1 import membership_service_pb2 as pb

@@ -11,15 +11,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tallystick.contract.limits import MAX_VIOLATIONS
-from tallystick.contract.methods import CREATE_MEMBER, LIST_MEMBERS, UPDATE_MEMBER
+from tallystick.contract.methods import CREATE_MEMBER, GET_STANDING, LIST_MEMBERS, UPDATE_MEMBER
+from tallystick.contract.quota_texts import LIMITED_METHODS
+from tallystick.contract.request_fields import PAGE_BYTES, check_member_id, check_page_size, page_size
 from tallystick.contract.violations import Violation
-from tallystick.crypto.key_registration import MEMBER_ID
 from tallystick.server.errors import Refusal, refuse_violations
-from tallystick.server.installation.quota_texts import LIMITED_METHODS
+from tallystick.server.ledger.quotas import quota_standings
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.membership import registry
 from tallystick.server.services.page_tokens import PageTokens
-from tallystick.server.services.request_fields import PAGE_BYTES, check_page_size, page_size
 from tallystick.v1 import codes_pb2, errors_pb2
 from tallystick.v1 import membership_service_pb2 as pb
 
@@ -131,6 +131,28 @@ class ListMembers(Operation):
         return page
 
 
+class GetStanding(Operation):
+    """How the server sees the caller. It names nobody else, and is open to every active member."""
+
+    contract = GET_STANDING
+
+    def __init__(self, quotas: Sequence[pb.Quota]) -> None:
+        self._quotas = quotas
+
+    def validate(self, message: pb.GetStandingRequest, now: datetime) -> None:
+        """Nothing is asked that could be wrong."""
+
+    async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        rows = {row.id: row for row in await registry.members_of(connection, {work.caller.member for work in works})}
+        keys = await registry.keys_of(connection, rows)
+        for work in works:
+            row = rows[work.caller.member]
+            member = registry.member_message(row, keys.get(row.id, ()))
+            answer = pb.GetStandingResponse(member=member, quotas=await quota_standings(connection, member, self._quotas, clock))
+            answer.time.FromDatetime(clock)
+            work.answer = answer.SerializeToString()
+
+
 def validate_member(member: pb.Member) -> list[Violation]:
     """What is wrong with the settable fields of a member."""
     violations = check_member_id(member.member_id, "member.member_id")
@@ -176,16 +198,6 @@ def _check_quotas(quotas: Sequence[pb.Quota]) -> list[Violation]:
             violations.append(Violation(name, "FIELDS_INCONSISTENT", "is for the same as one before it; give each once"))
         seen.add(kind)
     return violations[:MAX_VIOLATIONS]
-
-
-def check_member_id(member_id: str, field: str) -> list[Violation]:
-    """What is wrong with the form of a member_id."""
-    if not member_id:
-        return [Violation(field, "FIELD_REQUIRED", "name the member")]
-    if not MEMBER_ID.fullmatch(member_id):
-        text = "must be 3 to 32 characters of a-z, 0-9 and '-', beginning with a letter"
-        return [Violation(field, "FIELD_MALFORMED", text)]
-    return []
 
 
 def _check_codes(codes: Sequence[int], known: Sequence[int], field: str) -> list[Violation]:

@@ -64,6 +64,12 @@ async def find_member(connection: Connection, member_id: str) -> MemberRow | Non
     return MemberRow(*rows[0]) if rows else None
 
 
+async def members_of(connection: Connection, members: Iterable[int]) -> list[MemberRow]:
+    """The members of those numbers."""
+    rows = await connection.fetch(f"SELECT {_MEMBER_COLUMNS} FROM member WHERE id = ANY(%s)", (sorted(members),))  # noqa: S608 - constant columns
+    return [MemberRow(*row) for row in rows]
+
+
 async def members_after(connection: Connection, member_id: str, limit: int) -> list[MemberRow]:
     """Members by member_id, those after the given one; all come after the empty one."""
     rows = await connection.fetch(

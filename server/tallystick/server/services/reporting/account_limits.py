@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tallystick.contract.limits import MAX_OWN_ACCOUNTS
 from tallystick.server.storage.array_literals import booleans, integers, short_bytes
 from tallystick.server.storage.connection import Connection
 
-MAX_OWN_ACCOUNTS = 50
-"""Most live accounts of one subject that one member reports. Withdrawn ones do not count."""
 FREE = 10
 """Up to so many, accounts are added without waiting for the member's other transactions."""
 

@@ -8,19 +8,14 @@ from functools import partial
 from typing import Any
 
 from tallystick.contract.instants import microseconds
-from tallystick.contract.limits import MAX_REPORTS
 from tallystick.contract.methods import SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.contract.violations import Violation
 from tallystick.credit.merging import Merged, merge_report, merge_withdrawal
-from tallystick.credit.validation import validate_report, validate_withdrawal
-from tallystick.server.errors import Refusal, refuse_violations
+from tallystick.credit.requests import check_submission, check_withdrawal, one_account_too_many, rejection
 from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.services.reporting.account_changes import Change, Key, apply_changes
-from tallystick.server.services.reporting.account_limits import MAX_OWN_ACCOUNTS
 from tallystick.server.storage.connection import Connection
-from tallystick.v1 import errors_pb2
 from tallystick.v1 import reporting_service_pb2 as pb
-from tallystick.v1.errors_pb2 import FieldViolation
 
 
 class SubmitReports(Operation):
@@ -34,29 +29,7 @@ class SubmitReports(Operation):
 
     def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
         """What is wrong with each report."""
-        if not message.reports:
-            raise Refusal.of_field(errors_pb2.ERROR_REASON_FIELD_REQUIRED, "reports", "give at least one")
-        if len(message.reports) > MAX_REPORTS:
-            raise Refusal.of_field(
-                errors_pb2.ERROR_REASON_BATCH_TOO_LARGE, "reports", f"at most {MAX_REPORTS} at once; split the batch"
-            )
-        seen: set[tuple[bytes, bytes, bytes, int]] = set()
-        violations = []
-        for i, report in enumerate(message.reports):
-            found = validate_report(report, now, f"reports[{i}]", epoch_id=self._epoch_id)
-            reference = report.account_reference
-            what = (report.subject.element, reference.secret_id, reference.digest, report.account.as_of.seconds)
-            if what in seen:
-                found.append(
-                    Violation(
-                        f"reports[{i}].account.as_of",
-                        "FIELDS_INCONSISTENT",
-                        "this batch holds another state of the same account as of the same instant; send one of them",
-                    )
-                )
-            seen.add(what)
-            violations.append(found)
-        return violations
+        return check_submission(message, now, epoch_id=self._epoch_id)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         # Each request of a batch adds its position to the time of arrival: no two arrive at once.
@@ -67,7 +40,8 @@ class SubmitReports(Operation):
         for work in works:
             verdicts = [_verdict(i, violations, results) for i, violations in enumerate(work.request.prepared)]
             rejected = sum(verdict.outcome == pb.REPORT_OUTCOME_REJECTED for verdict in verdicts)
-            work.submission = (len(verdicts) - rejected, rejected)
+            superseded = sum(verdict.outcome == pb.REPORT_OUTCOME_SUPERSEDED for verdict in verdicts)
+            work.submission = (len(verdicts) - rejected, superseded, rejected)
             work.answer = pb.SubmitReportsResponse(
                 verdicts=verdicts, accepted_count=len(verdicts) - rejected, rejected_count=rejected
             ).SerializeToString()
@@ -84,8 +58,7 @@ class WithdrawAccount(Operation):
         self._epoch_id = epoch_id
 
     def validate(self, message: Any, now: datetime) -> None:
-        if violations := validate_withdrawal(message, now, epoch_id=self._epoch_id):
-            raise refuse_violations(violations)
+        check_withdrawal(message, now, epoch_id=self._epoch_id)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         changes = [_withdrawal_change(work, microseconds(clock) + position) for position, work in enumerate(works)]
@@ -115,16 +88,8 @@ def _key(subject_key: bytes, work: Work, reference: Any) -> Key:
 def _verdict(i: int, violations: Sequence[Violation], results: Iterator[Merged | None]) -> pb.ReportVerdict:
     """Takes the next of `results` if the i-th report was valid by itself and so was merged."""
     if violations:
-        return _rejected(violations)
+        return rejection(violations)
     merged = next(results)
     if merged is None:
-        description = f"this member reports {MAX_OWN_ACCOUNTS} accounts of this subject already; withdraw one that is closed"
-        return _rejected([Violation(f"reports[{i}].account_reference", "FIELD_OUT_OF_RANGE", description)])
+        return rejection([one_account_too_many(i)])
     return pb.ReportVerdict(outcome=pb.REPORT_OUTCOME_ACCEPTED if merged.changed else pb.REPORT_OUTCOME_SUPERSEDED)
-
-
-def _rejected(violations: Sequence[Violation]) -> pb.ReportVerdict:
-    return pb.ReportVerdict(
-        outcome=pb.REPORT_OUTCOME_REJECTED,
-        violations=[FieldViolation(field=v.field, reason=v.reason, description=v.description) for v in violations[:8]],
-    )

@@ -6,25 +6,24 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from tallystick.contract.limits import REQUEST_ID_BYTES
 from tallystick.contract.methods import GET_SUBMISSION, LIST_SUBMISSIONS
+from tallystick.contract.request_fields import check_page_size, page_size
+from tallystick.credit.requests import check_submission_asked_for, no_such_submission
 from tallystick.server.errors import Refusal, refuse_violations
 from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.services.page_tokens import PageTokens
-from tallystick.server.services.request_fields import check_page_size, page_size
 from tallystick.server.storage.connection import Connection
-from tallystick.v1 import errors_pb2
 from tallystick.v1 import reporting_service_pb2 as pb
 
 _GET = """
-SELECT request.member, request.request_id, create_time, accepted_count, rejected_count, entry_index, answer
+SELECT request.member, request.request_id, create_time, accepted_count, superseded_count, rejected_count, entry_index, answer
 FROM request
 JOIN unnest(%s::bigint[], %s::bytea[]) AS asked (member, request_id) USING (member, request_id)
 WHERE accepted_count IS NOT NULL
 """
 
 _LIST = """
-SELECT request_id, create_time, accepted_count, rejected_count, entry_index
+SELECT request_id, create_time, accepted_count, superseded_count, rejected_count, entry_index
 FROM request
 WHERE member = %s AND accepted_count IS NOT NULL AND entry_index < %s
 ORDER BY entry_index DESC
@@ -39,12 +38,7 @@ class GetSubmission(Operation):
     contract = GET_SUBMISSION
 
     def validate(self, message: Any, now: datetime) -> None:
-        if len(message.submission_request_id) != REQUEST_ID_BYTES:
-            raise Refusal.of_field(
-                errors_pb2.ERROR_REASON_FIELD_MALFORMED,
-                "submission_request_id",
-                "must be the submission's request_id, a UUID as 16 bytes",
-            )
+        check_submission_asked_for(message)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         asked = sorted({(work.caller.member, work.message.submission_request_id) for work in works})
@@ -53,9 +47,7 @@ class GetSubmission(Operation):
         for work in works:
             row = found.get((work.caller.member, work.message.submission_request_id))
             if row is None:
-                work.refusal = Refusal(
-                    errors_pb2.ERROR_REASON_NOT_FOUND, "this member made no such submission, or it is too long ago"
-                )
+                work.refusal = no_such_submission()
                 continue
             *summary, answer = row
             verdicts = pb.SubmitReportsResponse.FromString(answer).verdicts
@@ -90,7 +82,15 @@ class ListSubmissions(Operation):
             work.answer = pb.ListSubmissionsResponse(submissions=page, next_page_token=token).SerializeToString()
 
 
-def _submission(request_id: bytes, create_time: datetime, accepted: int, rejected: int, entry_index: int) -> pb.Submission:
-    submission = pb.Submission(request_id=request_id, accepted_count=accepted, rejected_count=rejected, entry_index=entry_index)
+def _submission(
+    request_id: bytes, create_time: datetime, accepted: int, superseded: int | None, rejected: int, entry_index: int
+) -> pb.Submission:
+    submission = pb.Submission(
+        request_id=request_id,
+        accepted_count=accepted,
+        superseded_count=superseded,
+        rejected_count=rejected,
+        entry_index=entry_index,
+    )
     submission.create_time.FromDatetime(create_time)
     return submission

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from tallystick.contract.limits import MAX_ELEMENTS, MAX_VIOLATIONS
+from tallystick.contract.evaluations import check_evaluation
+from tallystick.contract.limits import MAX_ELEMENTS
 from tallystick.contract.methods import EVALUATE_TOKENS
-from tallystick.contract.violations import Violation
-from tallystick.crypto import ElementError, check_element, oprf
-from tallystick.server.errors import Refusal, refuse_violations
+from tallystick.crypto import oprf
+from tallystick.server.errors import Refusal
 from tallystick.server.installation.key_folder import TokenPrivateKey
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.storage.connection import Connection
@@ -39,31 +39,7 @@ class EvaluateTokens(Operation):
         self._key = key
 
     def validate(self, message: Any, now: datetime) -> None:
-        if message.epoch_id != self._key.epoch_id:
-            raise Refusal.of_field(
-                errors_pb2.ERROR_REASON_TOKEN_EPOCH_MISMATCH,
-                "epoch_id",
-                f"the key epoch in force is number {self._key.sequence}",
-            )
-        if not message.blinded_elements:
-            raise Refusal.of_field(errors_pb2.ERROR_REASON_FIELD_REQUIRED, "blinded_elements", "give at least one")
-        if len(message.blinded_elements) > MAX_ELEMENTS:
-            raise Refusal.of_field(
-                errors_pb2.ERROR_REASON_BATCH_TOO_LARGE,
-                "blinded_elements",
-                f"at most {MAX_ELEMENTS} at once; split the batch",
-            )
-        violations = []
-        for i, element in enumerate(message.blinded_elements):
-            try:
-                check_element(element)
-            except ElementError:
-                text = "must be a ristretto255 element of 32 bytes in canonical form, and not the identity"
-                violations.append(Violation(f"blinded_elements[{i}]", "ELEMENT_INVALID", text))
-                if len(violations) == MAX_VIOLATIONS:
-                    break
-        if violations:
-            raise refuse_violations(violations)
+        check_evaluation(message, epoch_id=self._key.epoch_id, sequence=self._key.sequence)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         today = clock.date()
@@ -85,7 +61,7 @@ class EvaluateTokens(Operation):
             if not limit or work.repeated:
                 continue
             if used[work.caller.member] + len(work.message.blinded_elements) > limit:
-                work.refusal = _over_quota(limit)
+                work.refusal = _over_quota(limit, used[work.caller.member])
             else:
                 used[work.caller.member] += len(work.message.blinded_elements)
 
@@ -107,11 +83,10 @@ async def _meter(connection: Connection, works: Sequence[Work], today: date) -> 
     for member, total in await connection.fetch(_METER, (today, list(counts), list(counts.values()))):
         if limits[member] and total > limits[member]:
             # Another server counted in between. What is written must go: the ledger runs each request by itself.
-            raise _over_quota(limits[member])
+            raise _over_quota(limits[member], total - counts[member])
 
 
-def _over_quota(limit: int) -> Refusal:
-    return Refusal(
-        errors_pb2.ERROR_REASON_EVALUATION_QUOTA_EXCEEDED,
-        f"the member's {limit} evaluations of this day (UTC) are used up; try tomorrow",
-    )
+def _over_quota(limit: int, used: int) -> Refusal:
+    left = max(0, limit - used)
+    text = f"of the member's {limit} evaluations of this day (UTC) {left} are left; ask for no more, or try tomorrow"
+    return Refusal(errors_pb2.ERROR_REASON_EVALUATION_QUOTA_EXCEEDED, text, left=left)

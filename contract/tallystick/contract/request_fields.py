@@ -1,4 +1,4 @@
-"""Checks of the fields that requests of several services share: page_size, and instants."""
+"""Checks of the fields that requests of several services share: page_size, member_id, and instants."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tallystick.contract.instants import EPOCH
 from tallystick.contract.violations import Violation
+from tallystick.crypto.key_registration import MEMBER_ID
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
@@ -30,6 +31,16 @@ def check_page_size(requested: int) -> list[Violation]:
 def page_size(requested: int) -> int:
     """How many items a page holds at the most, for a page_size that was checked."""
     return requested or DEFAULT_PAGE_SIZE
+
+
+def check_member_id(member_id: str, field: str) -> list[Violation]:
+    """What is wrong with the form of a member_id."""
+    if not member_id:
+        return [Violation(field, "FIELD_REQUIRED", "name the member")]
+    if not MEMBER_ID.fullmatch(member_id):
+        text = "must be 3 to 32 characters of a-z, 0-9 and '-', beginning with a letter"
+        return [Violation(field, "FIELD_MALFORMED", text)]
+    return []
 
 
 def check_timestamp(timestamp: Timestamp, field: str) -> list[Violation]:
