@@ -140,6 +140,18 @@ def test_what_was_done_after_the_progress_was_kept_is_done_again_without_a_secon
     check_reported(tmp_path, report(cli, tmp_path, "--resume"), system)
 
 
+def test_what_was_sent_before_anything_was_counted_is_sent_again_as_the_same(
+    cli: Any, system: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a kill in the middle of the first batch: the exchange has it, and nothing here says so."""
+    accounts(tmp_path)
+    monkeypatch.setattr(runs.Run, "batch_done", lambda *_: fail())
+    ended = report(cli, tmp_path)
+    assert (ended.code, "--resume" in ended.err) == (70, True)
+    monkeypatch.undo()
+    check_reported(tmp_path, report(cli, tmp_path, "--resume"), system)
+
+
 def test_a_report_that_was_not_answered_is_gone_on_with(cli: Any, system: Any, tmp_path: Path) -> None:
     accounts(tmp_path)
     calls = [0]

@@ -116,7 +116,7 @@ def screen(
         stack.enter_context(tool.beside(out, keep_receipts))
         exchange = stack.enter_context(tool.exchange())
         run = Run(tool, exchange.profile.state_folder, "screen", file, (encoding, policy), resume=resume)
-        writer = stack.enter_context(DecisionWriter(out, resume_at=run.progress.output_bytes if resume else None))
+        writer = stack.enter_context(DecisionWriter(out, resume_at=run.resume_at))
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
         stack.enter_context(run)
         screened = _Screened(policy, writer, run)

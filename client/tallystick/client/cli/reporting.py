@@ -79,7 +79,14 @@ def report(
     with ExitStack() as stack:
         stack.enter_context(tool.beside(rejects, keep_receipts))
         exchange = stack.enter_context(tool.exchange())
-        run = Run(tool, exchange.profile.state_folder, "report", file, (amounts, encoding, withdraw_former), resume=resume)
+        run = Run(
+            tool,
+            exchange.profile.state_folder,
+            "report",
+            file,
+            (amounts, encoding, withdraw_former, rejects is not None),
+            resume=resume,
+        )
         tally = _Tally(tool, stack, rejects, run)
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
         stack.enter_context(run)
@@ -114,8 +121,7 @@ class _Tally:
         self._under_way: deque[list[AccountRows]] = deque()
         self._shown = 0
         columns = ("row", "field", "reason", "description")
-        resume_at = run.progress.output_bytes if run.resumed else None
-        self._writer = stack.enter_context(TableWriter(rejects, columns, ("row",), resume_at=resume_at)) if rejects else None
+        self._writer = stack.enter_context(TableWriter(rejects, columns, ("row",), resume_at=run.resume_at)) if rejects else None
 
     @property
     def rejected(self) -> int:

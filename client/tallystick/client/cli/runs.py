@@ -63,6 +63,8 @@ class Run:
         self.progress = kept if kept is not None and resume else Progress(str(uuid.uuid4()))
         self.resumed = resume
         self._stopped = 0
+        self._begun = False
+        """Whether anything may have been sent."""
         self.complete = False
         """Whether the input came to its end, so that everything in it was done."""
         self._problem: FileInvalid | None = None
@@ -74,6 +76,8 @@ class Run:
         return uuid.UUID(self.progress.run)
 
     def __enter__(self) -> Self:
+        # Before anything is sent: what the first batch brought is not to be sent again under another request_id.
+        self._keep()
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._stop)
         return self
@@ -86,7 +90,7 @@ class Run:
         if error is None:
             if self._place is not None:
                 self._place.unlink(missing_ok=True)
-        elif self._place is not None and self.progress.items:
+        elif self._place is not None and (self._begun or self.progress.items):
             error.add_note("go on with the same command and --resume")
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
@@ -113,6 +117,7 @@ class Run:
             if done:
                 done -= 1
             else:
+                self._begun = True
                 yield item
 
     def batch_done(self, items: int, output_bytes: int = 0) -> None:
@@ -120,6 +125,14 @@ class Run:
         self.progress.batches += 1
         self.progress.items += items
         self.progress.output_bytes = output_bytes
+        self._keep()
+
+    @property
+    def resume_at(self) -> int | None:
+        """Where its output is gone on with; None where that begins anew."""
+        return self.progress.output_bytes or None if self.resumed else None
+
+    def _keep(self) -> None:
         if self._place is None:
             return
         try:
