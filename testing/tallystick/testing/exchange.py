@@ -27,6 +27,7 @@ from tallystick.testing.faults import Faults
 from tallystick.testing.history import KnownAccount
 from tallystick.testing.inquiries import MAX_INQUIRIES, Footprint, Histories
 from tallystick.testing.log import Log
+from tallystick.testing.membership import membership
 from tallystick.testing.profiles import in_memory_profile, served, write_profile
 from tallystick.testing.reporting import Accounts
 from tallystick.testing.requests import ALL_PURPOSES, Caller
@@ -76,6 +77,7 @@ class InMemoryExchange(Faults):
             ALL_PURPOSES if purposes is None else frozenset(int(purpose) for purpose in purposes),
         )
         self._signer = Signer(member_id, Ed25519PrivateKey.generate())
+        self._admitted = self.clock.now()
         self._token_key = TokenKey()
         self._accounts = Accounts(self._token_key)
         self._histories = Histories(self._accounts)
@@ -88,7 +90,8 @@ class InMemoryExchange(Faults):
     def _server(self, origin: str, operations: Any) -> InMemoryServer:
         log = Log(origin)
         reading = Reading(log, self._signer.key, self._member.member_id)
-        return InMemoryServer(log, reading, self._member, self._signer.key, self.clock, operations)
+        own = {**membership(self._signer, self._admitted), **operations}
+        return InMemoryServer(log, reading, self._member, self._signer.key, self.clock, own)
 
     # --- What the code under test is given --------------------------------------------------------------------------------------
 
