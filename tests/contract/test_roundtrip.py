@@ -17,7 +17,6 @@ from tallystick.client import (
     Exchange,
     Identity,
     Inquiry,
-    Invalid,
     NotAllowed,
     NotFound,
     Options,
@@ -99,13 +98,14 @@ def test_many_come_back_in_their_order(system: System, sdk: Callable[[str], Exch
 
 
 def test_one_faulty_inquiry_of_many_stops_no_other(sdk: Callable[[str], Exchange]) -> None:
-    inquiries = [Inquiry(somebody(), Purpose.LOAN_APPROVAL, "two words" if i in (2, 5) else f"c-{i}") for i in range(9)]
+    denied = Purpose.JUDICIAL_INVESTIGATION
+    inquiries = [Inquiry(somebody(), denied if i in (2, 5) else Purpose.LOAN_APPROVAL, f"c-{i}") for i in range(9)]
     outcomes = list(sdk("bank-b").query_many(inquiries))
     assert [i for i, outcome in enumerate(outcomes) if outcome.error] == [2, 5]
     for i in (2, 5):
         error = outcomes[i].error
-        assert isinstance(error, Invalid)
-        assert [each.field for each in error.violations] == ["inquiry.consent_reference"]
+        assert isinstance(error, NotAllowed)
+        assert [each.field for each in error.violations] == ["inquiry.purpose"]
         assert error.receipt is not None
 
 

@@ -10,10 +10,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
 from tests.contract import requests
 from tests.contract.installation import Installation
 from tests.contract.system import System
@@ -170,8 +172,15 @@ def test_a_clock_that_is_fast_is_told_by_how_much(own_system: System, offset: st
 
 
 def long_ago(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
-    """Certificates that are issued now are valid since so long."""
-    monkeypatch.setattr(certificates, "_BACKDATED", timedelta(days=days))
+    """Certificates that are issued now are valid since so long, longer than their authority."""
+    original = certificates._builder
+
+    def backdated(*arguments: Any, **named: Any) -> x509.CertificateBuilder:
+        builder = original(*arguments, **named)
+        monkeypatch.setattr(builder, "_not_valid_before", datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days))
+        return builder
+
+    monkeypatch.setattr(certificates, "_builder", backdated)
 
 
 @needs_faketime
