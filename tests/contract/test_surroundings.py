@@ -23,7 +23,7 @@ from tests.contract.system import System
 from tallystick.client.protocol.surroundings import about_proxy
 from tallystick.server.installation import certificates
 
-QUERY = ("query", "--type", "2", "--country", "DE", "--number", "C01X00000", "--purpose", "02", "--consent", "c")
+QUERY = ("query", "--type", "2", "--country", "DE", "--number", "C01X00000", "--purpose", "02", "--consent", "c", "--timeout", "3")
 SECRET = "http://user:hunter2@"
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None) if shutil.which("faketime") else None
 needs_faketime = pytest.mark.skipif(FAKETIME is None, reason="needs the package faketime, for a process with another clock")

@@ -16,11 +16,11 @@ ACCOUNT_HEADER = (
 APPLICANT_HEADER = "applicant_id,id_kind,id_type,id_country,id_number,purpose,consent_reference"
 
 
-def accounts_file(path: Path, count: int, bad: Sequence[int] = (), currency: str = "CNY") -> Path:
-    """Accounts of two months each."""
+def accounts_file(path: Path, count: int, bad: Sequence[int] = (), currency: str = "CNY", persons: int = 100_000) -> Path:
+    """Accounts of two months each, of so many persons in turn."""
     lines = [ACCOUNT_HEADER]
     for n in range(count):
-        values = {"number": f"C01X{n:05d}", "account": f"acc-{n}", "currency": "XXX" if n in bad else currency}
+        values = {"number": f"C01X{n % persons:05d}", "account": f"acc-{n}", "currency": "XXX" if n in bad else currency}
         lines += [ACCOUNT.format(**values, month=month, disposition="N") for month in ("2025-09", "2025-08")]
     path.write_text("\n".join(lines))
     return path

@@ -25,6 +25,8 @@ from tallystick.crypto import account_reference
 from tallystick.v1 import reporting_service_pb2
 
 ACCOUNTS = 3_500
+PERSONS = 140
+"""So few, because a token takes a while to make."""
 BAD = [7, 1_200, 3_400]
 REJECTED_HERE = [3, 2_999]
 APPLICANTS = 900
@@ -45,7 +47,7 @@ def cli(system: Any, capsys: pytest.CaptureFixture[str]) -> Any:
 
 def accounts(tmp_path: Path) -> Path:
     """A file in four batches, with rows that the exchange rejects and rows that are rejected here."""
-    file = accounts_file(tmp_path / "accounts.csv", ACCOUNTS, BAD)
+    file = accounts_file(tmp_path / "accounts.csv", ACCOUNTS, BAD, persons=PERSONS)
     lines = file.read_text().split("\n")
     for number in REJECTED_HERE:
         lines[1 + 2 * number] = lines[1 + 2 * number].replace("2025-09-30T00:00:00Z", "yesterday")
@@ -286,7 +288,7 @@ def test_standard_input_is_a_file_too(cli: Any, tmp_path: Path) -> None:
 def test_a_file_of_nearly_nothing_but_rejects_is_counted_to_its_end(cli: Any, tmp_path: Path, good_every: int) -> None:
     """More of them stand between two batches than go with one."""
     count = 4_500
-    file = accounts_file(tmp_path / "accounts.csv", count)
+    file = accounts_file(tmp_path / "accounts.csv", count, persons=PERSONS)
     header, *rows = file.read_text().split("\n")
     good_ones = set(range(good_every - 1, count, good_every))
     lines = [row if number in good_ones else row.replace("2025-09-30T", "x") for number, row in enumerate(rows[::2])]

@@ -14,7 +14,14 @@ from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
 from tallystick.client.cli.history import print_history
 from tallystick.client.cli.meanings import epilog, identity_types, purposes
-from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity, standard_input
+from tallystick.client.cli.parameters import (
+    identity_options,
+    keep_apart,
+    read_as,
+    required_identity,
+    standard_input,
+    timeout_option,
+)
 from tallystick.client.cli.policy import load_policy
 from tallystick.client.cli.runs import Run
 from tallystick.client.exceptions import AnswerMalformed
@@ -41,6 +48,7 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
 )
 @click.option("--policy", "policy_file", type=_FILE, help="Screen by this policy. [default: the built-in one]")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipt here.")
+@timeout_option
 @command
 def query(
     tool: Tool,
@@ -52,13 +60,14 @@ def query(
     consent: str,
     policy_file: Path | None,
     keep_receipts: Path | None,
+    timeout: float | None,
 ) -> None:
     """Query what all members reported of one subject, and screen it by a policy."""
     keep_apart({"--policy": policy_file}, {"--keep-receipts": keep_receipts})
     policy = load_policy(policy_file)
     identity = required_identity(kind, type_, country, number)
     with tool.exchange() as exchange, ReceiptFile(keep_receipts) as receipts:
-        result = exchange.query(identity, purpose, consent)
+        result = exchange.query(identity, purpose, consent, timeout=timeout)
         receipts.keep(result.receipt)
     with tool.beside(keep_receipts):
         try:

@@ -77,6 +77,13 @@ def _read_number() -> str:
     return sys.stdin.readline().strip()
 
 
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Give up after so many seconds, with every attempt. [default: no attempt begins after 120]",
+)
+
+
 def standard_input(_context: click.Context, _parameter: click.Parameter, file: Path) -> Path:
     """A file argument; "-" is standard input."""
     return Path("/dev/stdin") if str(file) == "-" else file

@@ -14,7 +14,14 @@ import click
 from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
 from tallystick.client.cli.meanings import epilog, identity_types, withdrawal_reasons
-from tallystick.client.cli.parameters import identity_options, keep_apart, read_as, required_identity, standard_input
+from tallystick.client.cli.parameters import (
+    identity_options,
+    keep_apart,
+    read_as,
+    required_identity,
+    standard_input,
+    timeout_option,
+)
 from tallystick.client.cli.runs import Run
 from tallystick.client.exchange import Exchange
 from tallystick.client.files import cells
@@ -195,6 +202,7 @@ class _Tally:
 @click.option("--as-of", callback=read_as(cells.instant), help="Reports as of this instant or earlier are dead. [default: now]")
 @click.option("--as-spelled", is_flag=True, help="The account as it was before numbers were normalised.")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipt here.")
+@timeout_option
 @command
 def withdraw(
     tool: Tool,
@@ -207,11 +215,12 @@ def withdraw(
     as_of: datetime | None,
     as_spelled: bool,
     keep_receipts: Path | None,
+    timeout: float | None,
 ) -> None:
     """Withdraw one account: it disappears from every later answer."""
     identity = required_identity(kind, type_, country, number)
     with tool.exchange() as exchange, ReceiptFile(keep_receipts) as receipts:
-        result = exchange.withdraw(identity, account, reason, as_of, as_spelled=as_spelled)
+        result = exchange.withdraw(identity, account, reason, as_of, as_spelled=as_spelled, timeout=timeout)
         receipts.keep(result.receipt)
     with tool.beside(keep_receipts):
         tool.conclude(lambda: _show_withdrawal(tool, result))
