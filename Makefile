@@ -47,7 +47,7 @@ demo: $(VENV)/.installed ## Three banks, an exchange and an auditor at work on 3
 
 .PHONY: test
 test: $(VENV)/.installed ## Run the fast tests
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 .PHONY: faults
 faults: $(VENV)/.installed ## Run the slow tests: load, and servers killed under it
@@ -159,7 +159,7 @@ lock: $(VENV)/.installed ## Write the versions of this environment to constraint
 
 .PHONY: cover
 cover: $(VENV)/.installed ## Branch coverage of the fast tests
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
 
 .PHONY: docs
 docs: $(VENV)/.installed ## API reference of the SDK, in build/docs

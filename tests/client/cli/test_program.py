@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import signal
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from tests.client.cli.inputs import ACCOUNT, NUMBER, QUERY, accounts_file, applicants_file
 
 from tallystick.client.cli.context import Tool
+from tallystick.client.cli.process import Interruptions
 from tallystick.client.cli.program import run
 from tallystick.client.exceptions import NotAllowed, ProfileError
 from tallystick.client.exchange import Exchange
@@ -339,3 +341,21 @@ def test_the_name_alone_shows_what_there_is(cli: Any) -> None:
     ran = cli()
     assert (ran.code, ran.err) == (0, "")
     assert "Commands:" in ran.out
+
+
+def test_what_fails_after_ctrl_c_is_its_doing(system: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """As when it comes in the middle of an import: Python makes an ImportError of it."""
+
+    def fail(_profile: Path | None) -> Exchange:
+        raise ImportError("a part of it is missing")
+
+    before = signal.getsignal(signal.SIGINT)
+    interruptions = Interruptions()
+    signal.signal(signal.SIGINT, interruptions)
+    try:
+        assert run(["submissions"], Tool(open_exchange=fail)) == 70
+        interruptions.begun()
+        assert run(["submissions"], Tool(open_exchange=fail)) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.splitlines()[-1] == "tallystick: interrupted"

@@ -93,6 +93,11 @@ class Interruptions:
         """Somebody else has told the first one."""
         self._count = max(1, self._count)
 
+    @property
+    def told(self) -> bool:
+        """Whether there was one."""
+        return self._count > 0
+
     def imported(self) -> None:
         """The program is there: from now on somebody handles KeyboardInterrupt."""
         self._importing = False
@@ -124,6 +129,12 @@ def imported() -> None:
     handler = signal.getsignal(signal.SIGINT)
     if isinstance(handler, Interruptions):
         handler.imported()
+
+
+def was_interrupted() -> bool:
+    """Whether Ctrl-C was pressed. What fails after it may be its doing: an import in its middle makes another error of it."""
+    handler = signal.getsignal(signal.SIGINT)
+    return isinstance(handler, Interruptions) and handler.told
 
 
 def end(code: int) -> NoReturn:

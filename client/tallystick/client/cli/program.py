@@ -25,7 +25,7 @@ from tallystick.client.cli.inquiries import query, screen
 from tallystick.client.cli.keys import key
 from tallystick.client.cli.output import visible
 from tallystick.client.cli.policy import policy
-from tallystick.client.cli.process import Nowhere, drop_output, end, leave
+from tallystick.client.cli.process import Nowhere, drop_output, end, leave, was_interrupted
 from tallystick.client.cli.reporting import report, submissions, withdraw
 from tallystick.client.exceptions import NotReached, NotTrusted, NotUsable, Refused
 from tallystick.credit.screening import PolicyError
@@ -77,9 +77,7 @@ def run(arguments: Sequence[str] | None, tool: Tool | None = None) -> int:
     except click.ClickException as error:
         return _complain(f"{error.format_message()} (--help tells more)", USAGE, error)
     except (Interrupted, click.Abort, KeyboardInterrupt) as error:
-        if sys.stderr.isatty():
-            sys.stderr.write("\n")  # after the terminal's "^C"
-        return _complain("interrupted", INTERRUPTED, error)
+        return _interrupted(error)
     except (OutputClosed, BrokenPipeError):
         drop_output()
         return OUTPUT_CLOSED
@@ -96,6 +94,8 @@ def run(arguments: Sequence[str] | None, tool: Tool | None = None) -> int:
         # Only standard output is written without naming what could not be.
         return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", USAGE, error)
     except Exception as error:  # the outermost edge: a line for the operator, the trace on demand
+        if was_interrupted():
+            return _interrupted(error)
         if os.environ.get(TRACE_VARIABLE):
             raise
         text = f"a fault of this program ({type(error).__name__}); set {TRACE_VARIABLE}=1 to see where"
@@ -103,6 +103,12 @@ def run(arguments: Sequence[str] | None, tool: Tool | None = None) -> int:
     if isinstance(sys.stdout, Nowhere) and sys.stdout.wanted:
         sys.stderr.write("tallystick: standard output is closed: what should be shown there was not\n")
     return code if isinstance(code, int) else OK
+
+
+def _interrupted(error: BaseException) -> int:
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")  # after the terminal's "^C"
+    return _complain("interrupted", INTERRUPTED, error)
 
 
 def _complain(text: str, code: int, error: BaseException) -> int:
