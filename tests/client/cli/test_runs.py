@@ -202,11 +202,62 @@ def test_a_run_of_another_file_is_not_gone_on_with(cli: Any, system: Any, tmp_pa
     assert report(cli, tmp_path).code == 130
     monkeypatch.undo()
     again = report(cli, tmp_path, "--amounts", "major", "--resume")
-    assert (again.code, "no run of this file, with these options" in again.err) == (2, True)
-    file.write_text(file.read_text().replace("acc-17", "acc-x17"))
-    assert report(cli, tmp_path, "--resume").code == 2
+    assert (again.code, "was with no --amounts: give the same" in again.err) == (2, True)
+    # The receipts until then are in another file than those from then on would be, or are not kept at all.
+    for other in ([], ["--keep-receipts", tmp_path / "other"]):
+        again = cli("report", file, "--rejects", tmp_path / "rejects.csv", *other, "--resume")
+        assert (again.code, f"was with --keep-receipts {tmp_path / 'receipts'}: give the same" in again.err) == (2, True)
+    before = file.read_text()
+    file.write_text(before.replace("acc-17", "acc-x17"))
+    changed = report(cli, tmp_path, "--resume")
+    assert (changed.code, "is not what it was when the run began that ended early after" in changed.err) == (2, True)
     anew = report(cli, tmp_path)
     assert json.loads(anew.out.splitlines()[-1])["accounts"] == ACCOUNTS
+
+
+def test_the_same_file_written_again_is_gone_on_with(
+    cli: Any, system: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = accounts(tmp_path)
+    after_batches(system, monkeypatch, 1, interrupt)
+    assert report(cli, tmp_path).code == 130
+    monkeypatch.undo()
+    content = file.read_bytes()
+    file.unlink()
+    file.write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    check_reported(tmp_path, report(cli, Path(), "--resume"), system)
+
+
+def test_another_output_is_named(cli: Any, system: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = applicants(tmp_path)
+    after_batches(system, monkeypatch, 1, interrupt)
+    assert cli("screen", file, "--out", tmp_path / "one.csv").code == 130
+    monkeypatch.undo()
+    other = cli("screen", file, "--out", tmp_path / "two.csv", "--resume")
+    assert (other.code, f"was with --out {tmp_path / 'one.csv'}: give the same" in other.err) == (2, True)
+    assert cli("screen", file, "--out", tmp_path / "one.csv", "--resume").code == 1
+
+
+def test_a_connection_that_stays_away_leaves_a_summary(
+    cli: Any, system: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts(tmp_path)
+    after_batches(system, monkeypatch, 2, system.memory.unreachable)
+    ended = report(cli, tmp_path)
+    assert (ended.code, "go on with the same command and --resume" in ended.err) == (3, True)
+    summary = json.loads(ended.out.splitlines()[-1])
+    assert (summary["complete"], summary["accounts"] >= 2_000, summary["accepted"] > 1_900) == (False, True, True)
+    monkeypatch.undo()
+    system.memory.mend()
+    check_reported(tmp_path, report(cli, tmp_path, "--resume"), system)
+
+
+def test_a_refusal_before_anything_was_done_is_nothing_to_go_on_with(cli: Any, system: Any, tmp_path: Path) -> None:
+    accounts(tmp_path)
+    system.memory.refuse("ROLE_MISSING")
+    refused = report(cli, tmp_path)
+    assert (refused.code, "--resume" in refused.err, refused.out) == (4, False, "")
 
 
 def test_beginning_anew_says_that_there_was_a_run_to_go_on_with(

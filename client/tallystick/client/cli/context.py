@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 
 from tallystick.client.cli.process import drop_output
-from tallystick.client.exceptions import FileInvalid
+from tallystick.client.exceptions import FileInvalid, TallystickError
 from tallystick.client.exchange import Exchange
 from tallystick.client.files.places import STANDARD_OUTPUT, descriptor_of, is_written_in_place, open_in_place
 from tallystick.client.profile.profile import PROFILE_VARIABLE
@@ -94,6 +94,17 @@ class Tool:
             self.remark(f"standard output: {error.strerror or error}; what should be there is this:")
             with redirect_stdout(sys.stderr):
                 show()
+
+    @contextmanager
+    def concluding(self, show: Callable[[], None], anything: Callable[[], bool]) -> Iterator[None]:
+        """Shows at the end what became of a run, also of one that ended early for a reason that is known after it did anything."""
+        try:
+            yield
+        except (TallystickError, Interrupted) as error:
+            if anything() or isinstance(error, Interrupted):
+                self.conclude(show)
+            raise
+        self.conclude(show)
 
     def end_list(self, *, more: bool) -> None:
         """Says of a list that was cut that it was: beneath the list, so that a saved one says it too; apart from JSON's objects."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -124,17 +125,24 @@ def screen(
     with ExitStack() as stack:
         stack.enter_context(tool.beside(out, keep_receipts))
         exchange = stack.enter_context(tool.exchange())
-        run = Run(tool, exchange.profile.state_folder, "screen", file, (encoding, policy), resume=resume)
+        said = {
+            "--encoding": encoding,
+            "--out": out,
+            "--keep-receipts": keep_receipts,
+            "--policy": policy_file,
+            "--policy (its content)": hashlib.sha256(repr(policy).encode()).hexdigest()[:12],
+        }
+        run = Run(tool, exchange.profile.state_folder, "screen", file, said, resume=resume)
         writer = stack.enter_context(DecisionWriter(out, resume_at=run.resume_at))
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
         stack.enter_context(run)
         screened = _Screened(policy, writer, run)
+        stack.enter_context(tool.concluding(lambda: screened.show(tool), lambda: run.progress.items > 0))
         shown = stack.enter_context(output.progress(tool.remarks, "applicants screened"))
         for batch in exchange.query_batches(screened.batches(run.input(applicants)), run=run.run):
             for outcome in batch.outcomes:
                 receipts.keep(outcome.result.receipt if outcome.result is not None else None)
             shown.add(screened.take(batch))
-        tool.conclude(lambda: screened.show(tool))
         run.finish()
     return 1 if run.progress.counts["error"] else 0
 

@@ -91,12 +91,19 @@ def report(
             exchange.profile.state_folder,
             "report",
             file,
-            (amounts, encoding, withdraw_former, rejects is not None),
+            {
+                "--amounts": amounts,
+                "--encoding": encoding,
+                "--withdraw-former": withdraw_former,
+                "--rejects": rejects,
+                "--keep-receipts": keep_receipts,
+            },
             resume=resume,
         )
         tally = _Tally(tool, stack, rejects, run)
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
         stack.enter_context(run)
+        stack.enter_context(tool.concluding(tally.show, lambda: run.progress.items > 0))
         shown = stack.enter_context(output.progress(tool.remarks, "accounts reported"))
         for batch in exchange.report_batches(tally.batches(run.input(accounts)), run=run.run):
             for result in batch.results:
@@ -104,7 +111,6 @@ def report(
                 if withdraw_former and result.accepted and result.report.was_referred_to_otherwise:
                     receipts.keep(_withdraw_former(exchange, result.report).receipt)
             shown.add(tally.take(batch))
-        tool.conclude(tally.show)
         run.finish()
     return 1 if tally.rejected else 0
 

@@ -14,7 +14,7 @@ import signal
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -22,12 +22,12 @@ from typing import Any, Self, TypeVar
 
 from tallystick.client.cli.context import Interrupted, Tool
 from tallystick.client.cli.process import Interruptions
-from tallystick.client.exceptions import FileInvalid
+from tallystick.client.exceptions import FileInvalid, NotUsable, Refused
 
 T = TypeVar("T")
 
-_BEGINNING = 64 * 1024
-"""Bytes of a file that tell it from another of its length and time."""
+Said = Mapping[str, object]
+"""What a run was told, by the option, as the command line spells it: None for one that was not given."""
 
 
 @dataclass
@@ -35,6 +35,10 @@ class Progress:
     """How far a run has come: what of its file is done, and what came of it."""
 
     run: str
+    content: str
+    """SHA-256 of the file."""
+    said: dict[str, str]
+    """The options that were given."""
     batches: int = 0
     items: int = 0
     """Accounts or applicants of the file that are done."""
@@ -51,16 +55,19 @@ class Run:
     `finish` says it when everything before it is counted.
     """
 
-    def __init__(self, tool: Tool, folder: Path, command: str, file: Path, options: Sequence[object], *, resume: bool) -> None:
-        """Raises FileInvalid when there is nothing to go on with."""
+    def __init__(self, tool: Tool, folder: Path, command: str, file: Path, said: Said, *, resume: bool) -> None:
+        """Raises FileInvalid when there is nothing to go on with, or when this is not how the earlier run was begun."""
         self._tool = tool
-        self._place = folder / "runs" / f"{_name(command, file, options)}.json" if file.is_file() else None
+        self._place = folder / "runs" / f"{_name(command, file)}.json" if file.is_file() else None
+        if resume and self._place is None:
+            raise FileInvalid(f"{file}: is no file, so nobody knows where it was read to; leave --resume out")
         kept = _read(self._place)
-        if resume and kept is None:
-            raise FileInvalid(f"{file}: there is no run of this file, with these options, to go on with; leave --resume out")
-        if kept is not None and not resume and kept.items:
+        new = Progress(str(uuid.uuid4()), _content(file), {name: _spelled(value) for name, value in said.items() if value})
+        if resume:
+            _check_same(file, kept, new)
+        elif kept is not None and kept.items:
             tool.remark(f"an earlier run of this file ended after {kept.items}: --resume goes on from there; this one begins anew")
-        self.progress = kept if kept is not None and resume else Progress(str(uuid.uuid4()))
+        self.progress = kept if kept is not None and resume else new
         self.resumed = resume
         self._stopped = 0
         self._begun = False
@@ -90,7 +97,7 @@ class Run:
         if error is None:
             if self._place is not None:
                 self._place.unlink(missing_ok=True)
-        elif self._place is not None and (self._begun or self.progress.items):
+        elif self._place is not None and (self.progress.items or (self._begun and not isinstance(error, Refused | NotUsable))):
             error.add_note("go on with the same command and --resume")
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
@@ -151,13 +158,43 @@ class Run:
             raise Interrupted("interrupted")
 
 
-def _name(command: str, file: Path, options: Sequence[object]) -> str:
-    """Of one command with these options over this file, as it is now."""
-    status = file.stat()
-    with file.open("rb") as opened:
-        beginning = hashlib.sha256(opened.read(_BEGINNING)).hexdigest()
-    said = (command, os.path.realpath(file), status.st_size, status.st_mtime_ns, beginning, *map(str, options))
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
+def _name(command: str, file: Path) -> str:
+    """Of the run of one command over the file at this path: the next one takes its place."""
+    return hashlib.sha256(json.dumps((command, os.path.realpath(file))).encode()).hexdigest()[:32]
+
+
+def _spelled(value: object) -> str:
+    """An option's value: a file's with its folder, so that it is the same from wherever it is named."""
+    return os.path.realpath(value) if isinstance(value, Path) else str(value)
+
+
+def _content(file: Path) -> str:
+    """What tells a file from what it was before; its time alone does not."""
+    if not file.is_file():
+        return ""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise FileInvalid(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _check_same(file: Path, kept: Progress | None, new: Progress) -> None:
+    """Raises FileInvalid unless the new run is the kept one gone on with."""
+    if kept is None:
+        raise FileInvalid(f"{file}: no run of the file at this path ended early; leave --resume out")
+    differing = [
+        f"{name} {kept.said[name]}".removesuffix(" True") if name in kept.said else f"no {name}"
+        for name in dict.fromkeys([*kept.said, *new.said])
+        if kept.said.get(name) != new.said.get(name)
+    ]
+    if differing:
+        raise FileInvalid(f"{file}: the run that ended early was with {', '.join(differing)}: give the same, or leave --resume out")
+    if kept.content != new.content:
+        raise FileInvalid(
+            f"{file}: it is not what it was when the run began that ended early after {kept.items}: put that file back, or leave"
+            " --resume out to begin anew"
+        )
 
 
 def _read(place: Path | None) -> Progress | None:
