@@ -124,6 +124,17 @@ def test_one_faulty_inquiry_stops_no_other(system: Any) -> None:
     assert len(request_ids) == 2, "other content needs another request_id"
 
 
+def test_two_applications_of_one_person_are_both_answered(system: Any) -> None:
+    persons = [1, 2, 1, 3, 1, 2]
+    inquiries = [Inquiry(resident(n), Purpose.LOAN_APPROVAL, f"c-{place}") for place, n in enumerate(persons)]
+    inquiries[0] = Inquiry(resident(1), Purpose.JUDICIAL_INVESTIGATION, "c-0")
+    with system.open() as exchange:
+        outcomes = list(exchange.query_many(inquiries))
+    assert [outcome.inquiry.consent_reference for outcome in outcomes] == [f"c-{place}" for place in range(6)]
+    assert [outcome.error is None for outcome in outcomes] == [False, True, True, True, True, True]
+    assert sorted(each.consent_reference for each in system.memory.inquiries(resident(1))) == ["c-0", "c-2", "c-4"]
+
+
 NO_PURPOSE = [(99**9, "c"), (-1, "c"), (0, "c"), (7, "c"), ("02", "c")]
 NO_CONSENT = [(2, ""), (2, "a b"), (2, "a\n"), (2, "x" * 65), (2, "同意"), (2, "\ud800"), (2, 7)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from tallystick.client.exceptions import ProfileError
+from tallystick.client.exceptions import InputInvalid, ProfileError
 from tallystick.client.flows.auditing import Auditing
 from tallystick.client.flows.authority import Authority
 from tallystick.client.flows.checkpoints import Checkpoints
@@ -38,11 +38,22 @@ class Options:
     event_hooks: EventHooks = field(default_factory=EventHooks)
     """Functions that are told of each request, answer and retry."""
 
+    def __post_init__(self) -> None:
+        for name, kind in (("patience", Patience), ("event_hooks", EventHooks)):
+            if not isinstance(getattr(self, name), kind):
+                raise InputInvalid(f"options.{name}", "FIELD_MALFORMED", f"give {kind.__name__}(…)")
+        for name, least in (("in_flight", 1), ("cached_tokens", 0)):
+            if not isinstance(number := getattr(self, name), int) or number < least:
+                raise InputInvalid(f"options.{name}", "FIELD_OUT_OF_RANGE", f"give a whole number from {least}")
+
 
 class Session:
     """One member's flows, and the conversations that they run over."""
 
     def __init__(self, profile: Profile, options: Options, clock: Clock = time.time) -> None:
+        for name, value, kind in (("profile", profile, Profile), ("options", options, Options)):
+            if not isinstance(value, kind):
+                raise InputInvalid(name, "FIELD_MALFORMED", f"give {kind.__name__}, not a value of type {type(value).__name__}")
         self.profile = profile
         self.options = options
         folder = profile.state_folder if options.keep_state else None

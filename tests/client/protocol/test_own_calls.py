@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import math
+import re
 import time
 import uuid
 from typing import Any
@@ -22,7 +23,9 @@ from tallystick.client import (
     InputInvalid,
     NotAllowed,
     Options,
+    Patience,
     Purpose,
+    Report,
     RequestEvent,
     RetryEvent,
     Unavailable,
@@ -217,3 +220,42 @@ def test_no_event_holds_what_the_call_is_about(system: Any) -> None:
     assert "ExportAuditEntries" in told
     for secret in ("C01X00T47", "consent-1", system.exchange.log.entries[0].subjects[0][1].hex()):
         assert secret not in told
+
+
+# --- What is given wrongly ---
+
+
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        (lambda: EventHooks(answer=print), "event_hooks.answer"),  # type: ignore[arg-type]
+        (lambda: EventHooks([None]), "event_hooks.request"),  # type: ignore[list-item]
+        (lambda: Options(event_hooks={"answer": [print]}), "options.event_hooks"),  # type: ignore[arg-type]
+        (lambda: Options(patience=3), "options.patience"),  # type: ignore[arg-type]
+        (lambda: Options(in_flight=0), "options.in_flight"),
+        (lambda: Patience(timeout=-1), "patience.timeout"),
+        (lambda: Patience(total=math.inf), "patience.total"),
+        (lambda: Patience(attempts=0), "patience.attempts"),
+    ],
+)
+def test_options_are_judged_when_they_are_made(make: Any, field: str) -> None:
+    with pytest.raises(InputInvalid, match=f"^{re.escape(field)}: give"):
+        make()
+
+
+def test_no_call_ends_in_a_fault_for_what_is_no_inquiry_or_report(system: Any) -> None:
+    with pytest.raises(InputInvalid, match="options: give Options"):
+        system.open({"timeout": 3})
+    with system.open() as exchange:
+        for nothing in ("x", None, {"identity": SUBJECT}):
+            (outcome,) = exchange.query_many([nothing])
+            assert isinstance(outcome.error, InputInvalid)
+            with pytest.raises(InputInvalid, match="report: give a Report"):
+                exchange.report(nothing)
+            with pytest.raises(InputInvalid, match="report: give a Report"):
+                list(exchange.report_many([nothing]))
+        with pytest.raises(InputInvalid, match="account: give an Account"):
+            exchange.report(Report(SUBJECT, "1", "open"))  # type: ignore[arg-type]
+        with pytest.raises(InputInvalid, match="identity"):
+            exchange.query("000000190001010017", Purpose.LOAN_APPROVAL, "c-1")
+    assert system.exchange.calls == []

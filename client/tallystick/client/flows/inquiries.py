@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -124,12 +125,13 @@ class Inquiries:
             except InputInvalid as error:
                 outcomes[place] = InquiryOutcome(inquiry, error=error)
         elements, shortage = (yield from self._tokeniser.tokens_that_fit(identities)) if identities else ([], None)
-        waiting: list[_Items] = [[]]
+        items: _Items = []
         for place, element in zip(places, elements, strict=True):
             if element is None:
                 outcomes[place] = InquiryOutcome(inquiries[place], error=shortage)
             else:
-                waiting[0].append((place, inquiries[place], element))
+                items.append((place, inquiries[place], element))
+        waiting = _once_each(items)
         while waiting:
             items = waiting.pop()
             if items:
@@ -169,10 +171,26 @@ class Inquiries:
         return subject_leaf(self._tokeniser.epoch_id, element, int(inquiry.purpose), inquiry.consent_reference)
 
 
+def _once_each(items: _Items) -> list[_Items]:
+    """As batches in which no subject occurs twice: the exchange takes none that does. A subject that two applications are about
+    is asked about in two."""
+    batches: list[_Items] = [[]]
+    times: Counter[bytes] = Counter()
+    for item in items:
+        element = item[2]
+        if times[element] == len(batches):
+            batches.append([])
+        batches[times[element]].append(item)
+        times[element] += 1
+    return batches[::-1]
+
+
 def _check_sendable(inquiry: Inquiry) -> None:
     """Raises InputInvalid for what the exchange would refuse of anybody; which purposes are this member's is its own to say."""
+    if not isinstance(inquiry, Inquiry):
+        raise InputInvalid("inquiry", "FIELD_MALFORMED", f"give an Inquiry, not a value of type {type(inquiry).__name__}")
     if not isinstance(inquiry.purpose, int) or not 0 <= inquiry.purpose < 2**31:
-        raise InputInvalid("purpose", "CODE_UNKNOWN", "give a Purpose")
+        raise InputInvalid("purpose", "CODE_UNKNOWN", "give a Purpose, such as Purpose.LOAN_APPROVAL")
     if not isinstance(inquiry.consent_reference, str):
         raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give your reference to the written consent as a text")
     for violation in stated_violations(inquiry.purpose, inquiry.consent_reference):

@@ -150,6 +150,7 @@ class Reporting:
         results: list[ReportResult | None] = [None] * len(reports)
         prepared = []
         for place, report in enumerate(reports):
+            _require_report(report)
             try:
                 prepared.append(self._prepare(place, report))
             except InputInvalid as error:
@@ -259,6 +260,13 @@ class Reporting:
         return [_submission(each) for each in answered.message.submissions], answered.message.next_page_token
 
 
+def _require_report(report: object) -> None:
+    if not isinstance(report, Report):
+        raise InputInvalid("report", "FIELD_MALFORMED", f"give a Report, not a value of type {type(report).__name__}")
+    if not isinstance(report.account, Account):
+        raise InputInvalid("account", "FIELD_MALFORMED", f"give an Account, not a value of type {type(report.account).__name__}")
+
+
 def request_id_of(run: uuid.UUID, number: int) -> uuid.UUID:
     """The request_id of the number-th batch of a run: whoever goes on with the run sends it under the same."""
     return uuid.uuid5(run, str(number))
@@ -273,6 +281,7 @@ class Batch:
 
     def add(self, report: Report) -> list[Report]:
         """Takes a report; returns the batch before it if there is no more room in that, else nothing."""
+        _require_report(report)
         weight = _REPORT_OVERHEAD + _weight(report)
         full: list[Report] = []
         if len(self._reports) == MAX_REPORTS or self._size + weight > MAX_BATCH_BYTES:

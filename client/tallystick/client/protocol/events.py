@@ -14,7 +14,7 @@ from typing import Any
 
 import tenacity
 
-from tallystick.client.exceptions import TallystickError
+from tallystick.client.exceptions import InputInvalid, TallystickError
 from tallystick.client.profile.servers import Server
 from tallystick.client.protocol.calls import Answered, Call
 
@@ -66,6 +66,12 @@ class EventHooks:
     request: Sequence[Callable[[RequestEvent], Awaitable[None] | None]] = ()
     answer: Sequence[Callable[[AnswerEvent], Awaitable[None] | None]] = ()
     retry: Sequence[Callable[[RetryEvent], Awaitable[None] | None]] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("request", "answer", "retry"):
+            hooks = getattr(self, name)
+            if not isinstance(hooks, list | tuple) or not all(callable(hook) for hook in hooks):
+                raise InputInvalid(f"event_hooks.{name}", "FIELD_MALFORMED", "give a list of functions that take one event")
 
 
 @dataclass(slots=True)

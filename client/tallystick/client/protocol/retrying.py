@@ -35,6 +35,12 @@ class Patience:
     first_wait: float = 0.1
     """Seconds before the second attempt; doubled for each further one, with jitter."""
 
+    def __post_init__(self) -> None:
+        for name in ("timeout", "stream_timeout", "total", "first_wait"):
+            _require_seconds(f"patience.{name}", getattr(self, name))
+        if not isinstance(self.attempts, int) or self.attempts < 1:
+            raise InputInvalid("patience.attempts", "FIELD_OUT_OF_RANGE", "give a whole number from 1")
+
     def stop(self) -> stop_base:
         """When to give up."""
         return tenacity.stop_after_attempt(self.attempts) | tenacity.stop_after_delay(self.total) | _StopIfTooLong(self.total)
@@ -50,8 +56,8 @@ class TimeLimit:
 
     def __init__(self, seconds: float | None) -> None:
         """Raises InputInvalid for what is no number of seconds."""
-        if seconds is not None and not (isinstance(seconds, int | float) and math.isfinite(seconds) and seconds > 0):
-            raise InputInvalid("timeout", "FIELD_OUT_OF_RANGE", "give seconds, more than 0; None waits as Options.patience says")
+        if seconds is not None:
+            _require_seconds("timeout", seconds)
         self._seconds = math.inf if seconds is None else seconds
         self._end = time.monotonic() + self._seconds
 
@@ -70,6 +76,11 @@ class TimeLimit:
         """No further attempt begins when its wait would take what is left."""
         left = self.left
         return tenacity.stop_before_delay(left) if left < math.inf else tenacity.stop_never
+
+
+def _require_seconds(field: str, value: object) -> None:
+    if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise InputInvalid(field, "FIELD_OUT_OF_RANGE", "give seconds, more than 0")
 
 
 class _StopIfTooLong(stop_base):
