@@ -308,7 +308,7 @@ def test_a_fault_is_one_line(server: Path, tallystickd: Run, monkeypatch: pytest
     monkeypatch.setattr("tallystick.server.cli.inspection.public_values", fail)
     code, _, errors = tallystickd("public", "--config", server)
     assert code == 70
-    assert errors == "tallystickd: a fault of the program (RuntimeError): run again with TALLYSTICK_TRACEBACK=1\n"
+    assert errors == "tallystickd: a fault of the program (RuntimeError): run again with TALLYSTICK_TRACE=1\n"
 
 
 @pytest.fixture

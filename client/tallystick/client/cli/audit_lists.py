@@ -55,7 +55,7 @@ def list_entries(
     tool: Tool,
     kind: str,
     type_: str | None,
-    country: str,
+    country: str | None,
     number: str | None,
     token: str | None,
     member: str,

@@ -10,6 +10,7 @@ import click
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command, read_receipts
+from tallystick.client.cli.groups import Commands
 from tallystick.client.exceptions import FileInvalid, NotAllowed
 from tallystick.client.flows.auditing import OpenedEntry
 from tallystick.client.flows.differences import Difference
@@ -26,7 +27,7 @@ _DIFFERENCES_SHOWN = 100
 authority_option = click.option("--authority", is_flag=True, help="The token authority's log, not the exchange's.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def audit() -> None:
     """Reads the log, opens its entries, and verifies that nothing in it was changed."""
 

@@ -55,7 +55,7 @@ def query(
     tool: Tool,
     kind: str,
     type_: str,
-    country: str,
+    country: str | None,
     number: str,
     purpose: Purpose,
     consent: str,

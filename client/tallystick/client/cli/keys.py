@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
+from tallystick.client.cli.groups import Commands
 from tallystick.client.exceptions import FileInvalid
 from tallystick.client.flows.member_keys import MemberKeys
 from tallystick.client.profile.profile import read_registrant, read_signing_key
@@ -20,7 +21,7 @@ from tallystick.crypto.ed25519 import raw_public_key
 _authority_option = click.option("--authority", is_flag=True, help="For the token authority, not the exchange.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def key() -> None:
     """Makes your next signing key, proves that you have it, and registers it."""
 

@@ -17,13 +17,13 @@ def purposes() -> str:
         if purpose:
             code, _, _ = describe_purpose(purpose).partition(" ")
             rows.append((f"{code if code.isdigit() else '  '} {purpose.name.lower()}", purpose_meaning(purpose)))
-    return _table("Values of --purpose, by the trade's code or by the name", rows)
+    return _table("Purposes, by the trade's code or by the name", rows)
 
 
 def withdrawal_reasons() -> str:
     """Why an account can be withdrawn."""
     rows = [(reason.name.lower(), describe_withdrawal_reason(reason)) for reason in WithdrawalReason if reason]
-    return _table("Values of --reason", rows)
+    return _table("Reasons", rows)
 
 
 def identity_types() -> str:
@@ -32,9 +32,9 @@ def identity_types() -> str:
     for document, named in groupby(DOCUMENTS.items(), key=lambda item: item[1]):
         keys = [key for key, _ in named]
         codes = " ".join(code for _, code in keys) if len(keys) < 3 else f"{keys[0][1]}…{keys[-1][1]}"
-        country = {ANY_COUNTRY: "of any --country", GLOBAL_COUNTRY: "needs no --country"}.get(document.country, document.country)
+        country = {ANY_COUNTRY: "of any country", GLOBAL_COUNTRY: "of no country"}.get(document.country, document.country)
         rows.append((f"{keys[0][0]} {codes}", f"{document.name}, {country}"))
-    return _table("Values of --kind and --type", rows)
+    return _table("Documents, by kind and type", rows)
 
 
 def epilog(*tables: str) -> str:

@@ -14,6 +14,7 @@ import click
 from tallystick.client.files.places import descriptor_of, is_written_in_place
 from tallystick.client.files.tables import partial_of
 from tallystick.client.identities import ORGANISATION, PERSON, Identity
+from tallystick.crypto.identity_documents import ANY_COUNTRY, DOCUMENTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,7 +48,7 @@ def identity_options(*, required: bool) -> Callable[[F], F]:
         options: tuple[Callable[[Any], Any], ...] = (
             click.option("--kind", type=click.Choice([PERSON, ORGANISATION]), default=PERSON, show_default=True),
             click.option("--type", "type_", help="The document's code, of the list below.", required=required),
-            click.option("--country", default="CN", show_default=True, help="The issuing country, ISO 3166-1 alpha-2."),
+            click.option("--country", help="The issuing country, ISO 3166-1 alpha-2; needed where it may be any."),
             click.option("--number", help='Its number; "-" asks for it, or reads one line of standard input.', required=required),
         )
         decorated: Any = function
@@ -58,15 +59,21 @@ def identity_options(*, required: bool) -> Callable[[F], F]:
     return decorate
 
 
-def identity_of(kind: str, type_: str | None, country: str, number: str | None) -> Identity | None:
+def identity_of(kind: str, type_: str | None, country: str | None, number: str | None) -> Identity | None:
     """The identity that the options name; None if they name none."""
     if type_ is None and number is None:
         return None
     if type_ is None or number is None:
         raise click.UsageError("--type and --number belong together")
+    type_ = type_.upper()
+    document = DOCUMENTS.get((kind, type_))
+    if country is None and document is not None and document.country == ANY_COUNTRY:
+        # Nobody is asked about by a guess: the same number is another person's elsewhere.
+        raise click.UsageError(f"--country: of this document ({document.name}) give the country that issued it, such as DE")
     if number == "-":
         number = _read_number()
-    return Identity(kind, type_, country, number)
+    # What is no document of the table is refused as such, whatever its country.
+    return Identity(kind, type_, (country or (document.country if document else "ZZ")).upper(), number)
 
 
 def _read_number() -> str:
@@ -120,7 +127,7 @@ def _is_same(one: Path, other: Path) -> bool:
         return os.path.realpath(one) == os.path.realpath(other)
 
 
-def required_identity(kind: str, type_: str | None, country: str, number: str | None) -> Identity:
+def required_identity(kind: str, type_: str | None, country: str | None, number: str | None) -> Identity:
     """The identity that the options name."""
     identity = identity_of(kind, type_, country, number)
     if identity is None:

@@ -9,13 +9,14 @@ import click
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
+from tallystick.client.cli.groups import Commands
 from tallystick.client.exceptions import FileInvalid
 from tallystick.credit.screening import PolicyError, ScreeningPolicy
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
-@click.group()
+@click.group(cls=Commands)
 def policy() -> None:
     """Shows and checks screening policies."""
 

@@ -21,6 +21,7 @@ from tallystick.client.cli.audit_lists import list_entries
 from tallystick.client.cli.auditing import audit
 from tallystick.client.cli.context import Interrupted, OutputClosed, Tool
 from tallystick.client.cli.doctor import doctor
+from tallystick.client.cli.groups import SHOWS_HELP, Commands
 from tallystick.client.cli.inquiries import query, screen
 from tallystick.client.cli.keys import key
 from tallystick.client.cli.output import visible
@@ -36,7 +37,9 @@ OUTPUT_CLOSED = 141
 TRACE_VARIABLE = "TALLYSTICK_TRACE"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, invoke_without_command=True)
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, invoke_without_command=True
+)
 @click.option("--profile", type=click.Path(path_type=Path, file_okay=False), help="The member's profile folder.")
 @click.version_option(package_name="tallystick")
 @click.pass_context
@@ -74,6 +77,9 @@ def run(arguments: Sequence[str] | None, tool: Tool | None = None) -> int:
     try:
         code = program.main(args=arguments, prog_name="tallystick", standalone_mode=False, obj=tool)
         sys.stdout.flush()  # here, so that what goes wrong with it is reported like everything else
+    except SHOWS_HELP as error:
+        click.echo(str(error))
+        return OK
     except click.ClickException as error:
         return _complain(f"{error.format_message()} (--help tells more)", USAGE, error)
     except (Interrupted, click.Abort, KeyboardInterrupt) as error:

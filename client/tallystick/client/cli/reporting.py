@@ -46,7 +46,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
 
 
-@click.command()
+@click.command(epilog=epilog(identity_types()))
 @click.argument("file", type=_FILE, callback=standard_input)
 @click.option("--rejects", type=_NEW_FILE, help="Write what was rejected here: row, field, reason, description.")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipts here.")
@@ -214,7 +214,7 @@ def withdraw(
     tool: Tool,
     kind: str,
     type_: str,
-    country: str,
+    country: str | None,
     number: str,
     account: str,
     reason: WithdrawalReason,

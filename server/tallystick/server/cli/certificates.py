@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tallystick.server.cli.groups import Commands
 from tallystick.server.cli.initialise import AUTHORITY_KEY
 from tallystick.server.cli.session import open_session, takes_settings
 from tallystick.server.errors import Problem
@@ -17,7 +18,7 @@ from tallystick.server.installation.settings import Settings
 from tallystick.server.installation.signing_requests import read_signing_request
 
 
-@click.group("certificate")
+@click.group("certificate", cls=Commands)
 def certificate_commands() -> None:
     """Issues certificates by the development authority that init made."""
 

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallystick.crypto import key_statement, keyid
 from tallystick.crypto.ed25519 import raw_public_key
+from tallystick.server.cli.groups import Commands
 from tallystick.server.cli.profile import DevelopmentProfile
 from tallystick.server.cli.session import (
     Session,
@@ -43,7 +44,7 @@ def hexadecimal(size: int) -> Callable[[click.Context, click.Parameter, str | No
     return parse
 
 
-@click.group("key")
+@click.group("key", cls=Commands)
 def key_commands() -> None:
     """Registers and revokes signing keys. Every change is signed by the operator's key and logged."""
 

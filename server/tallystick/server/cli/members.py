@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tallystick.contract.quota_texts import PURPOSES, format_quota, parse_quota
+from tallystick.server.cli.groups import Commands
 from tallystick.server.cli.keys import register_profile_key
 from tallystick.server.cli.profile import DevelopmentProfile
 from tallystick.server.cli.session import Session, json_option, new_request_id, open_session, print_json, takes_settings
@@ -47,7 +48,7 @@ _quota_option = click.option(
 )
 
 
-@click.group("member")
+@click.group("member", cls=Commands)
 def member_commands() -> None:
     """Admits members and changes what they may do. Every change is signed by the operator's key and logged."""
 

@@ -15,6 +15,7 @@ import sqlalchemy.exc
 
 from tallystick.server.cli import EXIT_PROBLEM, INTERRUPTED
 from tallystick.server.cli.certificates import certificate_commands
+from tallystick.server.cli.groups import SHOWS_HELP, Commands
 from tallystick.server.cli.initialise import init
 from tallystick.server.cli.inspection import config_command, doctor, public
 from tallystick.server.cli.keys import key_commands
@@ -28,7 +29,7 @@ from tallystick.server.installation.database import first_line
 EXIT_REFUSED = 3
 EXIT_FAULT = 70
 TERMINATED = 128 + signal.SIGTERM
-TRACEBACK_VARIABLE = "TALLYSTICK_TRACEBACK"
+TRACE_VARIABLE = "TALLYSTICK_TRACE"
 
 _EPILOG = """\b
 Exit codes:
@@ -36,11 +37,11 @@ Exit codes:
   1   a problem of configuration, keys, certificates or database; or doctor found one
   2   the command line is wrong
   3   the request was refused (and logged); the reason is printed
-  70  a fault of the program; with TALLYSTICK_TRACEBACK=1 where it happened
+  70  a fault of the program; with TALLYSTICK_TRACE=1 where it happened
 """
 
 
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--config", type=CONFIG_PATH, help="The configuration file, for every subcommand.")
 @click.version_option(package_name="tallystick")
 def tallystickd(config: Path | None) -> None:
@@ -80,6 +81,9 @@ def run(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code. What went wrong is one line on standard error."""
     try:
         result = tallystickd.main(arguments, prog_name="tallystickd", standalone_mode=False)
+    except SHOWS_HELP as error:
+        click.echo(str(error))
+        return 0
     except click.ClickException as error:
         return _tell(_usage(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -95,7 +99,7 @@ def run(arguments: list[str] | None = None) -> int:
         return _tell(f"the database failed: {_database_error(error)}; see tallystickd doctor", EXIT_PROBLEM)
     except Exception as error:  # noqa: BLE001 - the last place where a fault can become one line
         _reraise_if_asked()
-        return _tell(f"a fault of the program ({type(error).__name__}): run again with {TRACEBACK_VARIABLE}=1", EXIT_FAULT)
+        return _tell(f"a fault of the program ({type(error).__name__}): run again with {TRACE_VARIABLE}=1", EXIT_FAULT)
     return result if isinstance(result, int) else 0
 
 
@@ -112,7 +116,7 @@ def _database_error(error: Exception) -> str:
 
 
 def _reraise_if_asked() -> None:
-    if os.environ.get(TRACEBACK_VARIABLE):
+    if os.environ.get(TRACE_VARIABLE):
         raise
 
 

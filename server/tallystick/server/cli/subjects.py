@@ -7,6 +7,7 @@ import sys
 import click
 
 from tallystick.crypto import CryptoError, check_element, oprf
+from tallystick.server.cli.groups import Commands
 from tallystick.server.cli.session import Session, json_option, new_request_id, open_session, print_json, takes_settings
 from tallystick.server.errors import Problem
 from tallystick.server.installation.settings import Settings
@@ -16,7 +17,7 @@ from tallystick.v1.subject_pb2 import SubjectToken
 AUDIT_SERVICE = "/tallystick.v1.AuditService/"
 
 
-@click.group("subject")
+@click.group("subject", cls=Commands)
 def subject_commands() -> None:
     """Erases what is stored about a subject. It is signed by the operator's key and logged, without saying whom."""
 
