@@ -38,5 +38,5 @@ def test_the_exchange_in_memory_works_without_any_extra() -> None:
 
 def test_the_command_says_in_one_line_what_to_install() -> None:
     result = run("from tallystick.client.cli import main; main()")
-    assert (result.returncode, result.stdout) == (1, "")
+    assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "tallystick: click is not installed: pip install 'tallystick[cli]'\n"

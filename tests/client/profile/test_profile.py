@@ -139,3 +139,25 @@ def test_a_byte_order_mark_is_no_part_of_a_profile(system: Any) -> None:
         file = system.folder / name
         file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     assert Profile.load(system.folder).signer.member_id == "bank-a"
+
+
+@pytest.mark.parametrize("name", ["member.toml", "exchange.toml", "token-authority.toml"])
+def test_a_key_that_a_file_does_not_have_is_named(system: Any, name: str) -> None:
+    file = system.folder / name
+    file.write_text(file.read_text() + 'acount_secret = "x"\n')
+    with pytest.raises(ProfileError, match=rf"{name}: acount_secret: is no key of this file; its keys are \w+"):
+        Profile.load(system.folder)
+
+
+def test_the_folder_above_profiles_is_told_from_one(system: Any) -> None:
+    with pytest.raises(ProfileError, match=rf"is no profile, and has some in it: .*{system.folder.name}"):
+        Profile.load(system.folder.parent)
+
+
+@pytest.mark.parametrize("address", ["https://exchange.example:7443", "exchange.example:7443/", "exchange.example: 7443"])
+def test_an_address_is_host_and_port_alone(system: Any, address: str) -> None:
+    file = system.folder / "exchange.toml"
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("address")]
+    file.write_text("\n".join([f'address = "{address}"', *lines]))
+    with pytest.raises(ProfileError, match="must be host:port"):
+        Profile.load(system.folder)

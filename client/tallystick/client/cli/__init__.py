@@ -23,6 +23,6 @@ def main() -> None:
         if missing not in COMMAND_PACKAGES:
             raise
         sys.stderr.write(f"tallystick: {missing} is not installed: pip install 'tallystick[cli]'\n")
-        sys.exit(1)
+        sys.exit(2)
     process.imported()
     program()

@@ -13,7 +13,7 @@ from cryptography import x509
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
-from tallystick.client.exceptions import Refused, TallystickError
+from tallystick.client.exceptions import CheckpointFalse, ReceiptFalse, ReceiptMissing, Refused, TallystickError
 from tallystick.client.exchange import Exchange
 from tallystick.client.flows.standing import QuotaStanding, Standing
 from tallystick.client.profile.profile import Endpoint, Profile
@@ -104,7 +104,16 @@ def _ask(check: str, question: Callable[[], str]) -> Finding:
     try:
         return Finding(check, State.OK, question())
     except TallystickError as error:
-        return Finding(check, State.WRONG, str(error))
+        return Finding(check, State.WRONG, f"{error}{_remedy(error)}")
+
+
+def _remedy(error: TallystickError) -> str:
+    """What to do about an error that says only what does not hold."""
+    if isinstance(error, CheckpointFalse):
+        return ": compare origin and checkpoint_key in the profile with the operator's (tallystickd public), over another channel"
+    if isinstance(error, ReceiptFalse | ReceiptMissing):
+        return ": compare receipt_key in the profile with the operator's (tallystickd public), over another channel"
+    return ""
 
 
 def _endpoints(profile: Profile) -> list[tuple[Server, Endpoint]]:
@@ -163,7 +172,7 @@ def _no_standing(server: Server, error: TallystickError, asked: datetime) -> Ite
     receipt = error.receipt if isinstance(error, Refused) else None
     if isinstance(error, Refused) and error.reason == "SIGNATURE_STALE" and receipt is not None:
         yield _clock(server, receipt.create_time, asked)
-    yield Finding(f"{server.value}: membership", State.WRONG, str(error))
+    yield Finding(f"{server.value}: membership", State.WRONG, f"{error}{_remedy(error)}")
 
 
 def _standing(profile: Profile, server: Server, standing: Standing, asked: datetime) -> Iterator[Finding]:

@@ -87,7 +87,7 @@ def _read_number() -> str:
 timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
-    help="Give up after so many seconds, with every attempt. [default: no attempt begins after 120]",
+    help="Give up after so many seconds, with every attempt. [default: 8 attempts, none after 120]",
 )
 
 

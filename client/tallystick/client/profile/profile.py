@@ -23,6 +23,9 @@ from tallystick.crypto import CryptoError, check_element, epoch_id
 PROFILE_VARIABLE = "TALLYSTICK_PROFILE"
 FILES = {Server.EXCHANGE: "exchange.toml", Server.TOKEN_AUTHORITY: "token-authority.toml"}
 
+_MEMBER_KEYS = ("member_id", "signing_key", "account_secret")
+_SERVER_KEYS = ("address", "origin", "ca", "certificate", "key", "receipt_key", "checkpoint_key")
+_TOKEN_KEYS = ("token_public_key", "token_sequence")
 _MAX_FILE_BYTES = 1 << 20
 
 V = TypeVar("V")
@@ -71,12 +74,15 @@ class Profile:
         """
         base = _folder(folder)
         member = _Table(base, "member.toml")
+        member.expect(*_MEMBER_KEYS)
         exchange = _Table(base, FILES[Server.EXCHANGE])
+        exchange.expect(*_SERVER_KEYS)
         signer = _signer(member)
         secret = member.parsed("account_secret", _secret, secret=True) if member.has("account_secret") else None
         authority, token_key = None, None
         if (base / FILES[Server.TOKEN_AUTHORITY]).exists():
             table = _Table(base, FILES[Server.TOKEN_AUTHORITY])
+            table.expect(*_SERVER_KEYS, *_TOKEN_KEYS)
             authority, token_key = _endpoint(table, signer.member_id), _token_key(table)
         return cls(base, signer, _endpoint(exchange, signer.member_id), authority, token_key, secret)
 
@@ -105,6 +111,8 @@ def _folder(folder: Path | str | None) -> Path:
     base = Path(named)
     if not base.is_dir():
         raise ProfileError(f"{base} is no folder; a profile is a folder with member.toml and exchange.toml")
+    if not (base / "member.toml").exists() and (inside := sorted(base.glob("*/member.toml"))):
+        raise ProfileError(f"{base} is no profile, and has some in it: give one of them, such as {inside[0].parent}")
     return base
 
 
@@ -118,6 +126,12 @@ class _Table:
             self._values: dict[str, Any] = tomllib.loads(_read(self.path).decode("utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ProfileError(f"{self.path}: not TOML in UTF-8: {error}") from None
+
+    def expect(self, *known: str) -> None:
+        """Raises ProfileError for a key that has no meaning here: it is a misspelled one, or stands in the wrong file."""
+        for key in self._values:
+            if key not in known:
+                raise self.complaint(key, f"is no key of this file; its keys are {', '.join(known)}")
 
     def has(self, key: str) -> bool:
         return key in self._values
@@ -161,8 +175,8 @@ def _signer(member: _Table) -> Signer:
 def _endpoint(table: _Table, member_id: str) -> Endpoint:
     target = table.text("address")
     host, colon, port = target.rpartition(":")
-    if not host or not colon or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise table.complaint("address", "must be host:port")
+    if not host or not colon or not port.isdecimal() or not 0 < int(port) < 65536 or "/" in host or " " in target:
+        raise table.complaint("address", "must be host:port, such as exchange.example:7443")
     address = Address(
         target,
         authority=table.parsed("ca", _certificates),

@@ -137,4 +137,4 @@ def _reason(details: str) -> str:
     """What gRPC says went wrong, without its account of how it came to know."""
     if details.startswith(("DNS resolution failed", "errors resolving")):
         return "the host's name cannot be resolved"
-    return _NOISE.sub("", details.rpartition("last error: ")[2]) or "no reason given"
+    return _NOISE.sub("", details.rpartition("last error: ")[2]).removesuffix(": OK") or "no reason given"

@@ -16,6 +16,7 @@ from tallystick.server.cli.session import Session, json_option, new_request_id, 
 from tallystick.server.cli.vocabulary import ROLES, STATES, spell, words
 from tallystick.server.errors import Problem
 from tallystick.server.installation.settings import Settings
+from tallystick.server.services.membership.members import validate_member
 from tallystick.v1 import membership_service_pb2 as pb
 
 MAX_EVALUATIONS = 2**63 - 1
@@ -79,6 +80,9 @@ def create(
     _refuse_idle_limit(settings, daily_evaluations)
     member = pb.Member(member_id=member_id, display_name=name, daily_evaluations=daily_evaluations, quotas=quotas or ())
     _set(member, roles=roles, purposes=purposes, state=pb.MEMBER_STATE_ACTIVE)
+    if violations := validate_member(member):
+        # Before a profile is written, for a member that will not be one.
+        raise Problem("; ".join(f"{each.field}: {each.description}" for each in violations))
     with open_session(settings) as session:
         # The profile first: what is wrong with the folder shows before anything is logged. Crash after it, or after the
         # admission: the same command again finds the profile there, and "key add --dev-profile" registers its key.
