@@ -302,7 +302,13 @@ class Refusal:
             if is_distrust(text):
                 told = f"the TLS handshake with the {self._server} failed; check the profile's ca, certificate and key: {text}"
                 return ConnectionNotSecure(self._around(told))
-            return Unavailable(self._around(f"the {self._server} cannot be reached; check the address and the network: {text}"))
+            told = f"the {self._server} cannot be reached; check the address and the network: {text}"
+            if any(sign in text for sign in _SIGNS_OF_HANGING_UP):
+                told = (
+                    f"the {self._server} ended the connection: it is stopping, or does not trust the profile's client certificate"
+                    f" (is it of the authority that signs for this server?): {text}"
+                )
+            return Unavailable(self._around(told))
         return NotAnExchange(self.code, text, self._surroundings)
 
     def _around(self, text: str) -> str:
@@ -317,6 +323,8 @@ def is_distrust(details: str) -> bool:
 _A_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 BUSY_RETRY_AFTER = 0.25
 """Seconds after which a server that was too busy to say anything itself is asked again."""
+_SIGNS_OF_HANGING_UP = ("Socket closed", "recvmsg:Connection reset", "Connection reset by peer")
+"""In TLS 1.3 a server judges the client's certificate after the client has finished its handshake: it can only hang up then."""
 _SIGNS_OF_SIZE = ("larger than max", "exceeds")
 """What gRPC writes of a message, or of metadata, that is too large; it uses the same status for a server that is too busy."""
 _SIGNS_OF_DISTRUST = ("SSL_ERROR_SSL", "CERTIFICATE", "PEER NAME", "HOSTNAME VERIFICATION")

@@ -187,11 +187,46 @@ def test_receipts_are_held_against_the_log_and_a_file_that_proves_nothing_is_the
     lines = [json.loads(line) for line in receipts.read_text().splitlines()]
     forged = log_pb2.Receipt.FromString(base64.b64decode(lines[1]["receipt"]))
     forged.index = 7
-    lines[1]["receipt"] = base64.b64encode(forged.SerializeToString()).decode()
+    whole = lines[1]
+    lines[1] = {**whole, "receipt": base64.b64encode(forged.SerializeToString()).decode()}
     receipts.write_text("\n".join(map(json.dumps, lines)))
     ran = cli(*held)
     assert (ran.code, ran.out) == (2, "")
-    assert f"{receipts}: line 2: this proves nothing" in ran.err
+    assert f"{receipts}: line 2: this line is damaged" in ran.err
+    lines[1] = {name: lines[1][name] for name in ("origin", "receipt")}
+    receipts.write_text("\n".join(map(json.dumps, lines)))
+    assert f"{receipts}: line 2: this proves nothing" in cli(*held).err
+    receipts.write_text("")
+    assert (cli(*held).code, f"{receipts}: holds no receipt" in cli(*held).err) == (2, True)
+
+
+def test_a_receipts_file_that_was_changed_anywhere_is_named(cli: Any, tmp_path: Path) -> None:
+    receipts = tmp_path / "receipts.jsonl"
+    assert cli(*QUERY, "--keep-receipts", receipts).code == 0
+    held = ("audit", "verify", "--no-entries", "--receipts", receipts)
+    assert "1 receipt kept" in cli(*held).out
+    kept = json.loads(receipts.read_text())
+    message = base64.b64decode(kept["receipt"])
+    spoilt: list[dict[str, object]] = [{"index": 7}, {"leaf_hash": "00" * 32}, {"create_time": "2020-01-01T00:00:00+00:00"}]
+    for place in range(0, len(message), 37):
+        flipped = message[:place] + bytes([message[place] ^ 1]) + message[place + 1 :]
+        spoilt.append({"receipt": base64.b64encode(flipped).decode()})
+    for change in spoilt:
+        receipts.write_text(json.dumps({**kept, **change}))
+        ran = cli(*held)
+        assert (ran.code, "line 1" in ran.err) == (2, True), change
+
+
+def test_the_receipt_of_a_logged_refusal_is_kept_too(cli: Any, system: Any, tmp_path: Path) -> None:
+    receipts = tmp_path / "receipts.jsonl"
+    refused = cli(*["09" if argument == "02" else argument for argument in QUERY], "--keep-receipts", receipts)
+    assert refused.code == 4
+    rows = [f"app-{n},person,2,DE,C01X{n:05d},09,c-{n}" for n in range(3)]
+    screened = cli("screen", applicants_file(tmp_path / "in.csv", rows), "--out", tmp_path / "out.csv", "--keep-receipts", receipts)
+    assert screened.code == 1
+    kept = [json.loads(line)["index"] for line in receipts.read_text().splitlines()]
+    assert kept == [0, 1]
+    assert "2 receipts kept" in cli("audit", "verify", "--no-entries", "--receipts", receipts).out
 
 
 def test_keys_are_made_and_proved(cli: Any, tmp_path: Path) -> None:

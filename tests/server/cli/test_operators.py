@@ -189,3 +189,19 @@ def test_an_encrypted_key_asks_at_the_terminal(server: Path, tallystickd: Run, t
         assert {json.loads(line)["member_id"] for line in output.splitlines()} == {"operator", "olga"}
     else:
         assert "or the passphrase is another" in errors
+
+
+@pytest.mark.parametrize("operator", ["ghost", "olga"])
+def test_nobody_acts_under_another_name_than_the_key_s(
+    server: Path, tallystickd: Run, second: tuple[Path, str], empty_database: str, monkeypatch: pytest.MonkeyPatch, operator: str
+) -> None:
+    """As when one of the two variables was forgotten."""
+    before = acts(empty_database)
+    monkeypatch.setenv("TALLYSTICK_OPERATOR", operator)
+    code, _, errors = tallystickd("member", "update", "olga", "--name", "O", "--config", server)
+    assert (code, f"is the key of operator, and the setting operator says {operator}" in errors) == (1, True)
+    monkeypatch.delenv("TALLYSTICK_OPERATOR")
+    monkeypatch.setenv("TALLYSTICK_OPERATOR_KEY", str(second[0]))
+    code, _, errors = tallystickd("member", "update", "olga", "--name", "O", "--config", server)
+    assert (code, "is the key of olga, and the setting operator says operator" in errors) == (1, True)
+    assert acts(empty_database) == before

@@ -16,7 +16,8 @@ VALID = {
     "tls_certificate": "tls/server.crt",
     "tls_key": "keys/tls-server.key",
     "tls_client_ca": "tls/ca.crt",
-    "token_public_key": "ab" * 32,
+    # The generator of ristretto255.
+    "token_public_key": "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76",
 }
 
 
@@ -85,6 +86,7 @@ def test_settings_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ({"database": "mysql://x"}, "database", "postgresql://"),
         ({"database": "embedded:"}, "database", "embedded:FOLDER"),
         ({"token_public_key": "AB" * 32}, "token_public_key", "64 lower-case"),
+        ({"token_public_key": "ab" * 32}, "token_public_key", "is not the token key"),
         ({"token_public_key": None}, "token_public_key", "exchange needs"),
         ({"operator": "Operator"}, "operator", "3 to 32"),
         ({"token_sequence": 0}, "token_sequence", "a whole number from 1 to 4294967295"),

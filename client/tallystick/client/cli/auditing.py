@@ -57,6 +57,8 @@ def show(tool: Tool, index: int, authority: bool) -> int:
 def verify(tool: Tool, receipts: Path | None, no_entries: bool, authority: bool) -> int:
     """Verifies the log against its signed checkpoint, and names every entry that was changed."""
     kept = list(read_receipts(receipts)) if receipts else []
+    if receipts and not kept:
+        raise FileInvalid(f"{receipts}: holds no receipt")
     with tool.exchange() as exchange:
         try:
             report = exchange.audit_verify(kept, read_entries=not no_entries, server=server_of(authority))
@@ -167,7 +169,7 @@ def _print_report(tool: Tool, report: LogReport, *, with_receipts: bool) -> None
         held = "every entry held against the keys and roles that the log itself gave"
         lines.append(held if report.authority_replayed else "keys and roles could not be replayed from the log")
     if with_receipts:
-        lines.append(f"{report.receipts_included} receipts kept")
+        lines.append(f"{report.receipts_included} {'receipt' if report.receipts_included == 1 else 'receipts'} kept")
     for line in lines:
         tool.results.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in differences_shown(report.differences):

@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 
 from tallystick.client.cli.process import drop_output
-from tallystick.client.exceptions import FileInvalid, TallystickError
+from tallystick.client.exceptions import FileInvalid, Refused, TallystickError
 from tallystick.client.exchange import Exchange
 from tallystick.client.files.places import STANDARD_OUTPUT, descriptor_of, is_written_in_place, open_in_place
 from tallystick.client.profile.profile import PROFILE_VARIABLE
@@ -187,6 +187,8 @@ class ReceiptFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, Refused):
+            self.keep(error.receipt)
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             with self._naming_file():

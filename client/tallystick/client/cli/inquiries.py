@@ -141,7 +141,7 @@ def screen(
         shown = stack.enter_context(output.progress(tool.remarks, "applicants screened"))
         for batch in exchange.query_batches(screened.batches(run.input(applicants)), run=run.run):
             for outcome in batch.outcomes:
-                receipts.keep(outcome.result.receipt if outcome.result is not None else None)
+                receipts.keep(outcome.receipt)
             shown.add(screened.take(batch))
         run.finish()
     return 1 if run.progress.counts["error"] else 0

@@ -59,6 +59,11 @@ class InquiryOutcome:
     result: QueryResult | None = None
     error: TallystickError | None = None
 
+    @property
+    def receipt(self) -> KeptReceipt | None:
+        """Of the answer, or of the refusal where that is logged; None for what was never sent."""
+        return self.result.receipt if self.result is not None else getattr(self.error, "receipt", None)
+
     def unwrap(self) -> QueryResult:
         """The result; raises the error if there is none."""
         if self.result is None:

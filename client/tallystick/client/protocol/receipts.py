@@ -46,6 +46,7 @@ class KeptReceipt:
                 "leaf_hash": self.leaf_hash.hex(),
                 "create_time": self.create_time.isoformat(),
                 "receipt": base64.b64encode(self.message).decode("ascii"),
+                "sha256": hashlib.sha256(self.message).hexdigest(),
             }
         )
 
@@ -53,7 +54,8 @@ class KeptReceipt:
     def from_json(cls, line: str) -> KeptReceipt:
         """Reads one line of a receipts file. What it says is taken from the receipt's own bytes.
 
-        Raises FileInvalid.
+        Raises FileInvalid, also for a line that says something else than those, or whose bytes are not those that were kept: the
+        receipt's signature is over the entry alone, and what opens its details must be whole too.
         """
         try:
             record = json.loads(line)
@@ -63,6 +65,10 @@ class KeptReceipt:
             kept, _ = _parse(origin, base64.b64decode(encoded, validate=True))
         except (ValueError, KeyError, TypeError, binascii.Error, ReceiptFalse):
             raise FileInvalid("a line is not a receipt that was kept by this package") from None
+        said = json.loads(kept.to_json())
+        # Lines of before have no digest.
+        if any(record[name] != value for name, value in said.items() if name in record):
+            raise FileInvalid("this line is damaged: it says something else than its own receipt")
         return kept
 
 

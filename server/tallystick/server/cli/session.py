@@ -16,8 +16,10 @@ from typing import Any, TypeVar, cast
 import click
 from google.protobuf.message import Message
 
+from tallystick.crypto import keyid
+from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.server.errors import Problem
-from tallystick.server.installation.database import DatabaseProblem, database_url
+from tallystick.server.installation.database import DatabaseProblem, connect, database_url
 from tallystick.server.installation.identity import check_identity
 from tallystick.server.installation.key_folder import KeyFolder, ServerKeys, read_operator_key
 from tallystick.server.installation.settings import Settings
@@ -74,7 +76,26 @@ def open_session(settings: Settings) -> Iterator[Session]:
     with database_url(settings) as url:
         require_head(url)
         check_identity(url, settings, keys)
+        _require_own_key(url, settings, keys)
         yield Session(settings, keys, url)
+
+
+def _require_own_key(url: str, settings: Settings, keys: ServerKeys) -> None:
+    """Raises Problem when the key that signs is another member's than the settings name: acts are logged under whose key it is, and
+    nobody acts under another's name without noticing. A key that nobody has is the server's to refuse."""
+    with connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT member_id FROM member_key AS key JOIN member ON member.id = key.member WHERE keyid = %s",
+            (keyid(raw_public_key(keys.operator_key)),),
+        )
+        rows = cursor.fetchall()
+    for (owner,) in rows:
+        if owner != settings.operator:
+            named = settings.operator_key or settings.key_folder / "operator.key"
+            raise Problem(
+                f"{named} is the key of {owner}, and the setting operator says {settings.operator}: set operator and operator_key"
+                " (TALLYSTICK_OPERATOR, TALLYSTICK_OPERATOR_KEY) to one operator's"
+            )
 
 
 def load_keys(settings: Settings) -> ServerKeys:

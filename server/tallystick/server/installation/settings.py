@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tallystick.contract.quota_texts import parse_quota
+from tallystick.crypto import CryptoError, check_element
 from tallystick.crypto.key_registration import MEMBER_ID
 from tallystick.crypto.origins import is_origin
 from tallystick.server.errors import Problem
@@ -63,6 +64,11 @@ def _check_member_id(value: str) -> str:
 def _check_public_key(value: str) -> str:
     if value and not re.fullmatch(r"[0-9a-f]{64}", value):
         raise ValueError("give the token authority's public key as 64 lower-case hexadecimal characters")
+    try:
+        if value:
+            check_element(bytes.fromhex(value))
+    except CryptoError:
+        raise ValueError("is not the token key: copy token_public_key from tallystickd public at the authority") from None
     return value
 
 
