@@ -74,6 +74,7 @@ def list_entries(
     This reading is logged too. What is listed comes from an index, which a server could cut. With --complete the whole log is read,
     and with a subject or a consent each entry of the period is opened, which is an entry each: give a period by --from and --to.
     """
+    _refuse_subject_at_authority(authority, number, token)
     wanted = EntryFilter(
         identity=identity_of(kind, type_, country, number),
         element=_element(token),
@@ -101,6 +102,12 @@ def list_entries(
         tool.results.print(_INDEX, soft_wrap=True)
     tool.end_list(more=more)
     return 0
+
+
+def _refuse_subject_at_authority(authority: bool, number: str | None, token: str | None) -> None:
+    """An empty list would read as "nobody asked"."""
+    if authority and (number is not None or token is not None):
+        raise click.UsageError("--authority: the token authority never learns whom its tokens are of: list by --member there")
 
 
 def _element(token: str | None) -> bytes:

@@ -111,6 +111,8 @@ def _remedy(error: TallystickError) -> str:
     """What to do about an error that says only what does not hold."""
     if isinstance(error, CheckpointFalse):
         return ": compare origin and checkpoint_key in the profile with the operator's (tallystickd public), over another channel"
+    if isinstance(error, ReceiptFalse) and error.step == 3:
+        return ": the signing_key that member.toml names is not this member's, but whose the server says"
     if isinstance(error, ReceiptFalse | ReceiptMissing):
         return ": compare receipt_key in the profile with the operator's (tallystickd public), over another channel"
     return ""

@@ -118,7 +118,7 @@ def _database_questions(settings: Settings, url: str, connection: extensions.con
 def _keys(settings: Settings) -> str:
     keys = KeyFolder(settings.key_folder).load()
     if settings.role == "token-authority" and keys.token_key is None:
-        raise Problem("token.key is missing: restore it from a backup, or make the server anew with tallystickd init")
+        raise Problem("token.key is missing: restore it from a backup; or if this is an exchange, correct role")
     return f"{settings.key_folder} is complete and closed to others"
 
 

@@ -119,6 +119,7 @@ def require_head(url: str) -> None:
     if found != migration.head():
         raise DatabaseProblem(
             f"the database's schema is at revision {found or 'none'}, not {migration.head()}: run tallystickd migrate"
+            " (with --database for the owner, where the database has two roles)"
         )
 
 

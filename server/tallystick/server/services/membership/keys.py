@@ -74,7 +74,7 @@ class AddMemberKey(Operation):
             raise refuse_violations([Violation("public_key", "FIELD_OUT_OF_RANGE", text)])
         member = await registry.find_member(connection, message.member_id)
         if member is None:
-            raise Refusal(errors_pb2.ERROR_REASON_NOT_FOUND, "there is no member of this member_id: admit it with CreateMember")
+            raise Refusal(errors_pb2.ERROR_REASON_NOT_FOUND, "there is no member of this member_id: admit it first")
         keys = (await registry.keys_of(connection, [member.id])).get(member.id, [])
         good_keys = [key for key in keys if key.revoke_time is None]
         self._check_signatures(message, good_keys)

@@ -50,7 +50,10 @@ class CreateMember(Operation):
         for work in works:
             row = await registry.insert_member(connection, work.request.prepared, clock)
             if row is None:
-                work.refusal = Refusal(errors_pb2.ERROR_REASON_ALREADY_EXISTS, "this member_id is taken: choose another")
+                work.refusal = Refusal(
+                    errors_pb2.ERROR_REASON_ALREADY_EXISTS,
+                    "this member_id is taken: choose another, or change that member by an update",
+                )
                 continue
             work.answer = pb.CreateMemberResponse(member=registry.member_message(row, ())).SerializeToString()
             work.keep_answer = True
@@ -82,7 +85,7 @@ class UpdateMember(Operation):
     async def _update(self, connection: Connection, member: pb.Member) -> registry.MemberRow:
         row = await registry.find_member(connection, member.member_id)
         if row is None:
-            raise Refusal(errors_pb2.ERROR_REASON_NOT_FOUND, "there is no member of this member_id: admit it with CreateMember")
+            raise Refusal(errors_pb2.ERROR_REASON_NOT_FOUND, "there is no member of this member_id: admit it first")
         stays_operator = member.state == pb.MEMBER_STATE_ACTIVE and pb.ROLE_OPERATOR in member.roles
         if row.is_active_operator and not stays_operator and not await registry.operator_remains(connection, without_member=row.id):
             raise Refusal(
