@@ -43,7 +43,7 @@ def test_a_byte_order_mark_is_taken_off_or_contradicts(tmp_path: Path, mark: byt
         ((report,),) = [[account.report for account in read_accounts(tmp_path / "b.csv", encoding=each)]]
         assert report is not None
         assert report.account_number == "账户-17"
-    with pytest.raises(FileInvalid, match="byte order mark.*--encoding says big5"):
+    with pytest.raises(FileInvalid, match=r"byte order mark.*--encoding says big5"):
         read_accounts(tmp_path / "b.csv", encoding="big5")
 
 
