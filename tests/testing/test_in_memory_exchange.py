@@ -35,7 +35,7 @@ from tallystick.client import (
 from tallystick.client.cli.context import Tool
 from tallystick.client.cli.program import run
 from tallystick.contract.reasons import REASONS
-from tallystick.credit import AccountType, Decision, Disposition, HistoryOutcome, ScreeningPolicy
+from tallystick.credit import AccountType, AssetQuality, Decision, Disposition, HistoryOutcome, ScreeningPolicy
 from tallystick.testing import InMemoryExchange, KnownAccount, account, person
 
 PUBLIC = ["AskedInquiry", "InMemoryExchange", "KnownAccount", "account", "person"]
@@ -299,3 +299,41 @@ def test_persons_are_told_apart() -> None:
     assert len(set(numbers)) == 5
     with pytest.raises(ValueError, match="serial"):
         person(3_000_000)
+
+
+def test_codes_may_be_said_by_name() -> None:
+    by_name: Any = {"account_type": "d1", "asset_quality": "special-mention", "subject_kind": "person"}
+    said = account(**by_name)
+    assert (said.account_type, said.asset_quality) == (AccountType.D1, AssetQuality.SPECIAL_MENTION)
+    purposes: Any = ["loan_approval", "03"]
+    memory = InMemoryExchange(purposes=purposes)
+    memory.known(person(), said)
+    purpose: Any = "loan_approval"
+    memory.asked_about(person(), purpose=purpose)
+    assert ask(memory).history.accounts[0].account.account_type is AccountType.D1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda _: account(account_type="R9"), "account_type: must be a AccountType.*R2"),  # type: ignore[arg-type]
+        (lambda _: account(account_type=0), "account_type: "),  # type: ignore[arg-type]
+        (lambda _: account(asset_quality="fine"), "asset_quality: .*SPECIAL_MENTION"),  # type: ignore[arg-type]
+        (lambda _: account(limit=1.5), "limit: must be a whole number, and is a float"),  # type: ignore[arg-type]
+        (lambda _: account(months="3"), "months: must be a whole number"),  # type: ignore[arg-type]
+        (lambda _: account(overdue={"4": 2}), "overdue: how many months ago"),  # type: ignore[dict-item]
+        (lambda _: account(overdue={4: "2"}), "overdue: how late"),  # type: ignore[dict-item]
+        (lambda _: account(overdue=[4]), "overdue: must be a dict"),  # type: ignore[arg-type]
+        (lambda _: InMemoryExchange(purposes=["curiosity"]), "purposes: .*LOAN_APPROVAL"),  # type: ignore[list-item]
+        (lambda _: InMemoryExchange(purposes="loan_approval"), "purposes: give a list"),  # type: ignore[arg-type]
+        (lambda memory: memory.asked_about(person(), purpose="curiosity"), "purpose: .*LOAN_APPROVAL"),
+        (lambda memory: memory.asked_about(person(), days_ago="1"), "days_ago: "),
+        (lambda memory: memory.known("x", account()), "identity: give an Identity"),
+        (lambda memory: memory.known(person(), "x"), r"accounts\[0\]: give account"),
+        (lambda memory: memory.advance(3), "passed: give a timedelta"),
+        (lambda _: person("1"), "serial: must be a whole number"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_cannot_be_said_is_named_by_its_parameter(wrong: Callable[[InMemoryExchange], object], told: str) -> None:
+    with pytest.raises(ValueError, match=f"^{told}"):
+        wrong(InMemoryExchange())

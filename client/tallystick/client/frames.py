@@ -40,6 +40,8 @@ def from_frame(
 
     Raises FileInvalid for what is wrong with the frame as a whole; and for the first row that cannot be read, unless `rejects` is
     given, to which those rows are added. `amounts` says what amounts with decimals are."""
+    if amounts not in (None, *(each.value for each in Amounts)):
+        raise ValueError(f'amounts: must be "minor" or "major", not {str(amounts)[:40]!r}')
     said = None if amounts is None else Amounts(amounts)
 
     def table() -> TableReader:
@@ -78,6 +80,10 @@ class _FrameTable(TableReader):
 
 
 def _table(frame: pd.DataFrame, required: Iterable[str], optional: Iterable[str]) -> TableReader:
+    if not isinstance(frame, _pandas().DataFrame):
+        raise FileInvalid(
+            f"give a DataFrame of pandas, not a {type(frame).__name__}: pandas.DataFrame(…) makes one of a list of rows"
+        )
     for name in frame.columns:
         if not isinstance(name, str):
             raise FileInvalid(f"{_NAME}: the columns must have names that are text (see docs/files.md)")

@@ -34,6 +34,7 @@ from tallystick.testing.requests import ALL_PURPOSES, Caller
 from tallystick.testing.servers import InMemoryServer
 from tallystick.testing.tokens import TokenKey
 from tallystick.testing.transports import AsyncTransportOver
+from tallystick.testing.values import code_of, whole_of
 from tallystick.v1.membership_service_pb2 import ROLE_AUDITOR, ROLE_INQUIRER, ROLE_REPORTER, ROLE_TOKEN_REQUESTER
 
 _QUERIES: dict[str, Method[Any, Any]] = {each.name: each for each in (QUERY_CREDIT_HISTORY, BATCH_QUERY_CREDIT_HISTORIES)}
@@ -74,7 +75,7 @@ class InMemoryExchange(Faults):
         self._member = Caller(
             member_id,
             frozenset(role for role, held in roles.items() if held),
-            ALL_PURPOSES if purposes is None else frozenset(int(purpose) for purpose in purposes),
+            ALL_PURPOSES if purposes is None else _purposes(purposes),
         )
         self._signer = Signer(member_id, Ed25519PrivateKey.generate())
         self._admitted = self.clock.now()
@@ -145,6 +146,8 @@ class InMemoryExchange(Faults):
         element = self._element(identity)
         now = self.clock.now()
         for place, each in enumerate(accounts):
+            if not isinstance(each, KnownAccount | Account):
+                raise ValueError(f"accounts[{place}]: give account(…) or an Account, not a {type(each).__name__}")
             institution, record = (each.institution, each.on(now)) if isinstance(each, KnownAccount) else ("another-bank", each)
             if institution == self._member.member_id:
                 raise ValueError("known: is for what others reported; report the member's own accounts through the SDK")
@@ -159,6 +162,8 @@ class InMemoryExchange(Faults):
         self, identity: Identity, *, by: str = "another-bank", days_ago: int = 1, purpose: Purpose = Purpose.LOAN_APPROVAL
     ) -> None:
         """Has another institution have asked about a subject."""
+        purpose = code_of(Purpose, purpose, "purpose")
+        whole_of(days_ago, "days_ago")
         footprints = self._histories.footprints.setdefault(self._element(identity), [])
         if by == self._member.member_id or len(footprints) >= MAX_INQUIRIES:
             raise ValueError(f"asked_about: is for at most {MAX_INQUIRIES} inquiries by others about one subject")
@@ -200,16 +205,26 @@ class InMemoryExchange(Faults):
 
     def advance(self, passed: dt.timedelta) -> None:
         """Lets time pass, for the exchange and for the SDK."""
+        if not isinstance(passed, dt.timedelta):
+            raise ValueError(f"passed: give a timedelta, such as timedelta(days=3), not a {type(passed).__name__}")
         self.clock.advance(passed)
 
     def _element(self, identity: Identity) -> bytes:
+        if not isinstance(identity, Identity):
+            raise ValueError(f"identity: give an Identity, such as person(), not a {type(identity).__name__}")
         return self._token_key.element(identity.normalised())
+
+
+def _purposes(purposes: Iterable[Purpose]) -> frozenset[int]:
+    if isinstance(purposes, str) or not isinstance(purposes, Iterable):
+        raise ValueError("purposes: give a list of purposes")
+    return frozenset(int(code_of(Purpose, each, "purposes")) for each in purposes)
 
 
 def person(serial: int = 0) -> Identity:
     """An artificial person, another for each number: a resident ID of region 999999, which no province has, born in the 1850s.
     It passes every check that a real one passes."""
-    if not 0 <= serial < 3_000_000:
+    if not 0 <= whole_of(serial, "serial") < 3_000_000:
         raise ValueError("serial: must be 0 to 2,999,999")
     days, order = divmod(serial, 1_000)
     first17 = f"999999{dt.date(1850, 1, 1) + dt.timedelta(days):%Y%m%d}{order:03d}"

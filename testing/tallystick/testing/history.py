@@ -10,6 +10,7 @@ from tallystick.credit.codes import BAD_DEBT_STATUSES, DAYS_PAST_DUE_RANGES, MAX
 from tallystick.credit.dates import day_of_number, month_before, month_of_day
 from tallystick.credit.enums import AccountType, AssetQuality, Disposition, ObligorRole, SubjectKind
 from tallystick.credit.history import Account, AccountMonth, RunningOverdue
+from tallystick.testing.values import code_of, whole_of
 
 _NORMAL, _OVERDUE = 1, 2
 _OVERDUE_MONTHS = tuple(Disposition(number) for number in range(Disposition.OVERDUE_1, Disposition.OVERDUE_7 + 1))
@@ -49,6 +50,7 @@ class KnownAccount:
     subject_kind: SubjectKind = SubjectKind.PERSON
 
     def __post_init__(self) -> None:
+        self._read()
         _check_age(self.opened_months_ago, self.months, self.closed_months_ago, self.overdue_now)
         newest = self.closed_months_ago or 0
         for ago, late in self.overdue.items():
@@ -60,6 +62,26 @@ class KnownAccount:
             raise ValueError(f"written_off: an account of type {self.account_type.name} has no status that says so")
         if self.liability is not None and not self.guarantor:
             raise ValueError("liability: is what a guarantor answers for; a borrower answers for the whole")
+
+    def _read(self) -> None:
+        """Codes may be said by name, as in files; what is of another kind is named before anything is reckoned with it."""
+        object.__setattr__(self, "account_type", code_of(AccountType, self.account_type, "account_type"))
+        object.__setattr__(self, "subject_kind", code_of(SubjectKind, self.subject_kind, "subject_kind"))
+        if self.asset_quality is not None:
+            object.__setattr__(self, "asset_quality", code_of(AssetQuality, self.asset_quality, "asset_quality"))
+        for name in ("opened_months_ago", "months", "overdue_now"):
+            whole_of(getattr(self, name), name)
+        for name in ("overdue_amount", "closed_months_ago", "limit", "balance", "liability"):
+            if getattr(self, name) is not None:
+                whole_of(getattr(self, name), name)
+        for name in ("institution", "currency"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name}: must be a text")
+        if not isinstance(self.overdue, Mapping):
+            raise ValueError("overdue: must be a dict of months ago to dispositions, such as {3: 2}")
+        for ago, late in self.overdue.items():
+            whole_of(ago, "overdue: how many months ago")
+            whole_of(late, "overdue: how late a month is")
 
     def on(self, now: dt.datetime) -> Account:
         """The account as its institution's books show it at that instant."""

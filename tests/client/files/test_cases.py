@@ -27,7 +27,7 @@ def read(name: str, said: Amounts | None = None) -> list[tuple[bool, list[tuple[
     [
         ("yuan.csv", "column credit_limit, row 2: .*--amounts major"),
         ("yuan-dec.parquet", "column credit_limit, row 1: .*--amounts major"),
-        ("trailing.csv", "row 7 has 1 cells"),
+        ("trailing.csv", "row 7 has 1 cell,"),
         ("quote-open.csv", "row 5: not CSV"),
     ],
 )

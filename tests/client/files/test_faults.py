@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tests.client.files.rows import ROW, only, write_csv
 
-from tallystick.client import Identity, Report
+from tallystick.client import Identity, Refused, Report, Violation
+from tallystick.client.files.applicants import problem_of, read_applicants
 from tallystick.credit.enums import AccountType, ReportOutcome, SubjectKind
 from tallystick.credit.history import Account
 
@@ -67,3 +68,44 @@ def test_what_keeps_a_report_here_does_not_hide_what_the_exchange_would_find(sys
     assert found == {"identity.country", "identity.number", "account_number", "account.status", "account.currency"}
     assert len(found) == len(result.violations)
     assert system.exchange.calls == []
+
+
+APPLICANT = {
+    "applicant_id": "A-1",
+    "id_kind": "person",
+    "id_type": "2",
+    "id_country": "DE",
+    "id_number": "C01X00T47",
+    "purpose": "02",
+    "consent_reference": "C-1",
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "columns"),
+    [
+        ({"id_number": "?"}, "id_number"),
+        ({"id_number": "?", "consent_reference": "two words"}, "id_number; consent_reference"),
+        ({"id_country": "QQ", "id_number": "", "purpose": "curiosity"}, "id_country; id_number; purpose"),
+        (dict.fromkeys(APPLICANT, ""), "; ".join(APPLICANT)),
+    ],
+)
+def test_all_that_is_wrong_with_an_applicant_is_named(tmp_path: Path, wrong: dict[str, str], columns: str) -> None:
+    rows = [{**APPLICANT, **wrong}, APPLICANT]
+    if not any(rows[0].values()):
+        rows[0]["applicant_id"] = "A-1"
+        columns = columns.removeprefix("applicant_id; ")
+    first, second = read_applicants(write_csv(tmp_path / "a.csv", rows, tuple(APPLICANT)))
+    assert second.inquiry is not None
+    assert first.inquiry is None
+    assert first.problem is not None
+    assert first.problem.column == columns
+    assert len(first.problem.reason.split("; ")) == len(columns.split("; "))
+    if ";" in columns:
+        assert all(f"{column}: " in first.problem.description for column in columns.split("; "))
+
+
+def test_the_column_of_a_refusal_is_one_of_the_file() -> None:
+    fields = {"inquiry.subject.element": "id_number", "inquiries[3].purpose": "purpose", "inquiry.surprise": ""}
+    for field, column in fields.items():
+        assert problem_of(Refused("no", reason="X", violations=[Violation(field, "X", "no")]))[0] == column

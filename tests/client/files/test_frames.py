@@ -215,3 +215,16 @@ def test_reports_become_a_frame() -> None:
 def test_of_nothing_there_is_an_empty_frame() -> None:
     assert len(to_frame([])) == 0
     assert "decision" in to_frame([], ScreeningPolicy.default()).columns
+
+
+@pytest.mark.parametrize("value", [[ROW], "good.csv", ROW, None])
+def test_what_is_no_frame_is_told(value: Any) -> None:
+    for read in (from_frame, inquiries_from_frame):
+        with pytest.raises(FileInvalid, match="give a DataFrame of pandas"):
+            read(value)
+
+
+@pytest.mark.parametrize("value", ["yuan", "", 2, ["major"]])
+def test_what_amounts_are_is_one_of_two_words(value: Any) -> None:
+    with pytest.raises(ValueError, match='amounts: must be "minor" or "major"'):
+        from_frame(frame_of(), amounts=value)

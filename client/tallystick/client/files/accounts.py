@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from tallystick.client.files import amounts, cells
+from tallystick.client.files import amounts, cells, numbers
 from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.cells import Cells
 from tallystick.client.files.damage import damage, unwrapped
@@ -70,6 +70,9 @@ AmountReader = Callable[[str], int]
 
 _MONTH_FIELD = re.compile(r"account\.months\[(\d{1,4})\]\.?(.*)")
 _COLUMNS = {
+    "subject": "id_number",
+    "identity": "id_number",
+    "account_reference": "account_number",
     "identity.kind": "id_kind",
     "identity.type": "id_type",
     "identity.country": "id_country",
@@ -109,12 +112,20 @@ class AccountRows:
         """A violation of the report as it concerns the file: its row and its column."""
         named = _MONTH_FIELD.fullmatch(violation.field)
         if named and int(named[1]) < len(self.month_rows):
-            return Reject(self.month_rows[int(named[1])], named[2] or "month", violation.reason, violation.description)
-        column = _COLUMNS.get(violation.field) or re.split(r"[.\[]", violation.field.removeprefix("account."))[0]
+            column = named[2] if named[2] in MONTH_COLUMNS else "month"
+            return Reject(self.month_rows[int(named[1])], column, violation.reason, violation.description)
+        column = _column(violation.field)
         description = violation.description
         if (column, violation.reason) == ("as_of", "FIELDS_INCONSISTENT"):
             description += "; if they are months of one account, their rows must be adjacent: sort the file by account_number"
         return Reject(self.rows[0], column, violation.reason, description)
+
+
+def _column(field: str) -> str:
+    """The column that a field of a report comes from; what comes from none concerns the account as a whole: its number."""
+    first = re.split(r"[.\[]", field.removeprefix("account."))[0]
+    column = _COLUMNS.get(field) or _COLUMNS.get(first) or _COLUMNS.get(f"account.{first}") or first
+    return column if column in (*REQUIRED, *ACCOUNT_OPTIONAL, *MONTH_COLUMNS) else "account_number"
 
 
 def read_accounts(path: Path, said: Amounts | None = None, encoding: str | None = None) -> Iterator[AccountRows]:
@@ -205,7 +216,7 @@ class _Gathered:
         month = AccountMonth(
             month=row.take("month", cells.month, dt.date.min),
             disposition=row.take("disposition", cells.disposition, Disposition.UNSPECIFIED),
-            days_past_due=row.take_optional("days_past_due", cells.count),
+            days_past_due=row.take_optional("days_past_due", numbers.count),
             overdue_amount=row.take_optional("overdue_amount", amount),
             billed_amount=row.take_optional("billed_amount", amount),
             paid_amount=row.take_optional("paid_amount", amount),
@@ -238,7 +249,7 @@ def _report(row: Cells, amount: AmountReader, months: tuple[AccountMonth, ...]) 
     account = Account(
         as_of=row.take("as_of", cells.instant, None) or dt.datetime.now(dt.UTC),
         account_type=row.take("account_type", _ACCOUNT_TYPE, AccountType.UNSPECIFIED),
-        status=row.take("status", cells.count, 0),
+        status=row.take("status", numbers.count, 0),
         currency=row.take("currency", str.upper, ""),
         opened_date=row.take("opened_date", cells.day, dt.date.min),
         subject_kind=SUBJECT_KINDS.get(identity.kind, SubjectKind.UNSPECIFIED),
@@ -259,9 +270,8 @@ def _report(row: Cells, amount: AmountReader, months: tuple[AccountMonth, ...]) 
 
 def read_identity(row: Cells) -> Identity:
     """The identity columns of any file; what cannot be read is a fault of the row, and empty here."""
-    kind = row.take("id_kind", _subject_kind, "")
-    number = row.take("id_number", _undamaged, "") if row.text("id_number") else ""
-    return Identity(kind, row.take("id_type", str, ""), row.text("id_country").upper(), number)
+    kind, type_ = row.take("id_kind", _subject_kind, ""), row.take("id_type", str, "")
+    return Identity(kind, type_, row.take("id_country", str.upper, ""), row.take("id_number", _undamaged, ""))
 
 
 def _undamaged(text: str) -> str:
@@ -278,7 +288,7 @@ def _running_overdue(row: Cells, amount: AmountReader) -> RunningOverdue | None:
         return None
     return RunningOverdue(
         since_date=row.take("running_since_date", cells.day, dt.date.min),
-        days_past_due=row.take("running_days_past_due", cells.count, 0),
+        days_past_due=row.take("running_days_past_due", numbers.count, 0),
         amount=row.take_optional("running_amount", amount),
         collection_stage=row.take_optional("collection_stage", _COLLECTION_STAGE) or CollectionStage.UNSPECIFIED,
     )
@@ -290,7 +300,7 @@ def _special_transactions(amount: AmountReader, text: str) -> list[SpecialTransa
             type=_SPECIAL_TRANSACTION(str(value.get("type", ""))),
             date=_item(value, "date", cells.day) or dt.date.min,
             amount=_item(value, "amount", amount),
-            months_changed=_item(value, "months_changed", cells.whole) or 0,
+            months_changed=_item(value, "months_changed", numbers.count) or 0,
         )
         for value in map(_only(("type", "date", "amount", "months_changed"), ("type", "date")), cells.objects(text))
     ]

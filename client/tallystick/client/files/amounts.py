@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from enum import Enum
 
-from tallystick.client.files import cells
+from tallystick.client.files import numbers
 from tallystick.credit.codes import is_currency, minor_units
 
 COLUMNS = ("credit_limit", "balance", "liability_amount", "running_amount", "overdue_amount", "billed_amount", "paid_amount")
@@ -19,8 +18,9 @@ COLUMNS = ("credit_limit", "balance", "liability_amount", "running_amount", "ove
 
 _DECIMALS = re.compile(r"[-+]?([0-9]*\.[0-9]*|[0-9]*,[0-9]{0,2})", re.ASCII)
 """A comma before three digits separates thousands: that is one cell's fault, and says nothing of the others."""
-_MAJOR = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,20})?", re.ASCII)
-_WHOLE_WITH_POINT = re.compile(r"(-?[0-9]{1,18})\.0*", re.ASCII)
+_MAJOR = re.compile(r"(-?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))", re.ASCII)
+_COMMA = re.compile(r"-?[0-9]*,[0-9]{1,2}", re.ASCII)
+_WHOLE_WITH_POINT = re.compile(r"(-?[0-9]+)\.0*", re.ASCII)
 
 
 class Amounts(Enum):
@@ -43,22 +43,23 @@ def reader(said: Amounts | None, currency: str) -> Callable[[str], int]:
         return lambda text: _from_major(text, currency)
     if said is Amounts.MINOR:
         return _whole
-    return cells.whole
+    return numbers.whole
 
 
 def _whole(text: str) -> int:
     """A whole number; a tool's ".0" is no decimal once the caller has said that there are none."""
     match = _WHOLE_WITH_POINT.fullmatch(text)
-    return cells.whole(match[1] if match else text)
+    return numbers.whole(match[1] if match else text)
 
 
 def _from_major(text: str, currency: str) -> int:
-    if _MAJOR.fullmatch(text) is None:
-        raise ValueError("must be a number such as 1234.50, without separators of thousands")
+    match = _MAJOR.fullmatch(text)
+    if match is None:
+        raise ValueError("has a decimal comma: give a point, as in 1234.50") if _COMMA.fullmatch(text) else numbers.form_fault(text)
     if not is_currency(currency):
         raise ValueError("cannot be read before currency is an ISO 4217 code")
-    digits = minor_units(currency)
-    minor = Decimal(text).scaleb(digits)
-    if minor != int(minor):
-        raise ValueError(f"must have at most {digits} decimals, as {currency} has")
-    return int(minor)
+    places = minor_units(currency)
+    sign, before, behind = match[1], match[2] or "", (match[3] or match[4] or "").rstrip("0")
+    if len(behind) > places:
+        raise ValueError(f"must have at most {places} decimals, as {currency} has")
+    return numbers.whole(sign + before + behind.ljust(places, "0"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tallystick.client.flows.inquiries import Inquiry, QueryResult
 from tallystick.credit.codes import disposition_code
 from tallystick.credit.enums import Purpose
 from tallystick.credit.screening import Screening
+from tallystick.credit.validation import stated_violations
+from tallystick.crypto import identity_faults
 
 REQUIRED = ("applicant_id", "id_kind", "id_type", "id_country", "id_number", "purpose", "consent_reference")
 
@@ -35,6 +38,8 @@ DECISION_COLUMNS = (
     "error",
 )
 NUMBERS = ("records", "records_overdue_now", "entry_index")
+
+_BETWEEN = "; "
 
 _purpose = cells.code(Purpose)
 
@@ -55,7 +60,14 @@ def read_applicants(path: Path, encoding: str | None = None) -> Iterator[Applica
     A regular file is read through once before its first applicant comes: see tallystick.client.files.survey."""
     if path.is_file():
         survey(TableReader(path, REQUIRED, (), encoding=encoding), numbers=("id_number",))
-    return applicants_of(TableReader(path, REQUIRED, (), encoding=encoding))
+    return map(_checked, applicants_of(TableReader(path, REQUIRED, (), encoding=encoding)))
+
+
+def _checked(applicant: Applicant) -> Applicant:
+    """An applicant of whom all that is wrong is told, as of an account: who asks about one would hear of the first alone."""
+    if applicant.inquiry is None or not (faults := _all_faults(applicant.inquiry, ())):
+        return applicant
+    return Applicant(applicant.row, applicant.applicant_id, None, _joined(faults))
 
 
 def applicants_of(table: TableReader) -> Iterator[Applicant]:
@@ -71,7 +83,7 @@ def applicants_of(table: TableReader) -> Iterator[Applicant]:
             row.take("applicant_id", str, ""),
         )
         if row.faults:
-            yield Applicant(number, applicant_id, None, row.faults[0])
+            yield Applicant(number, applicant_id, None, _joined(_all_faults(inquiry, row.faults)))
         else:
             yield Applicant(number, applicant_id, inquiry)
 
@@ -115,13 +127,41 @@ class DecisionWriter(TableWriter):
         self.write(failed(applicant_id, field, reason, description))
 
 
+def _all_faults(inquiry: Inquiry, known: Sequence[CellInvalid]) -> list[CellInvalid]:
+    """What is known to be wrong with an applicant's row and what the exchange's rules find beside it: one fault a column."""
+    found = {fault.column: fault for fault in reversed(known)}
+    identity = inquiry.identity
+    for each in identity_faults(identity.kind, identity.type, identity.country, identity.number):
+        found.setdefault(f"id_{each.field}", CellInvalid(f"id_{each.field}", each.reason, each.description))
+    for stated in stated_violations(inquiry.purpose, inquiry.consent_reference):
+        found.setdefault(stated.field, CellInvalid(stated.field, stated.reason, stated.description))
+    return sorted(found.values(), key=lambda fault: REQUIRED.index(fault.column))
+
+
+def _joined(faults: Sequence[CellInvalid]) -> CellInvalid:
+    """The faults of a row as one, each description with its column before it where there are several."""
+    if len(faults) == 1:
+        return faults[0]
+    described = [f"{fault.column}: {fault.description}" for fault in faults]
+    return CellInvalid(*(_BETWEEN.join(part) for part in ([f.column for f in faults], [f.reason for f in faults], described)))
+
+
+def _column(field: str) -> str:
+    """The column that a field of an inquiry comes from; "" for what is none's."""
+    first = re.split(r"[.\[]", re.sub(r"^(inquiry|inquiries\[\d+\])\.", "", field))[0]
+    column = "id_number" if first in ("subject", "identity") else first
+    return column if column in REQUIRED else ""
+
+
 def problem_of(error: TallystickError) -> tuple[str, str, str]:
     """Column, reason and description of what is wrong with one inquiry."""
     if isinstance(error, IdentityInvalid):
         return f"id_{error.field}", error.reason, error.description
     if isinstance(error, InputInvalid):
-        return error.field, error.reason, error.description
+        return _column(error.field), error.reason, error.description
     if isinstance(error, Refused) and error.violations:
-        first = error.violations[0]
-        return first.field.removeprefix("inquiry."), first.reason, first.description
-    return "", error.reason if isinstance(error, Refused) else "", str(error)
+        named = {_column(each.field): CellInvalid(_column(each.field), each.reason, each.description) for each in error.violations}
+        joined = _joined([*named.values()])
+        return joined.column, joined.reason, joined.description
+    reason = error.reason if isinstance(error, Refused) else ""
+    return "id_number" if reason == "EVALUATION_QUOTA_EXCEEDED" else "", reason, str(error)

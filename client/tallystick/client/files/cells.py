@@ -10,11 +10,12 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from tallystick.client.files.numbers import NoNumber, OutOfRange, without_point
 from tallystick.credit.codes import disposition_from_code
 from tallystick.credit.enums import Disposition
 
-_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}(-01)?", re.ASCII)
+_NO_MONTH = "must be a month such as 2025-09"
 _MAX_LIST = 100
 
 V = TypeVar("V")
@@ -53,6 +54,8 @@ class Cells:
             raise CellInvalid(column, "FIELD_REQUIRED", "must not be empty")
         try:
             return parse(text)
+        except OutOfRange as error:
+            raise CellInvalid(column, "FIELD_OUT_OF_RANGE", str(error)) from None
         except ValueError as error:
             raise CellInvalid(column, "FIELD_MALFORMED", str(error)) from None
 
@@ -66,22 +69,14 @@ class Cells:
 
     def take_optional(self, column: str, parse: Callable[[str], V]) -> V | None:
         """The same of a cell that may be empty."""
-        return self.take(column, parse, None) if self.text(column) else None
 
+        def told(text: str) -> V:
+            try:
+                return parse(text)
+            except NoNumber as error:
+                raise ValueError(f"{error}; leave the cell empty where it is not known") from None
 
-def whole(text: str) -> int:
-    """A whole number."""
-    if _WHOLE.fullmatch(text) is None:
-        raise ValueError("must be a whole number; amounts are in minor units (12345 is 123.45 CNY)")
-    return int(text)
-
-
-def count(text: str) -> int:
-    """A whole number from 0."""
-    number = whole(text)
-    if number < 0 or number > 2**31:
-        raise ValueError("must be a whole number from 0")
-    return number
+        return self.take(column, told, None) if self.text(column) else None
 
 
 @lru_cache(maxsize=4096)
@@ -97,8 +92,11 @@ def day(text: str) -> dt.date:
 def month(text: str) -> dt.date:
     """A month such as 2025-09, also written as its first day."""
     if _MONTH.fullmatch(text) is None:
-        raise ValueError("must be a month such as 2025-09")
-    return day(text[:7] + "-01")
+        raise ValueError(_NO_MONTH)
+    try:
+        return dt.date.fromisoformat(text[:7] + "-01")
+    except ValueError:
+        raise ValueError(_NO_MONTH) from None
 
 
 @lru_cache(maxsize=1024)
@@ -121,7 +119,7 @@ def code(kind: type[E], *, numbers: bool = True) -> Callable[[str], E]:
 
     def parse(text: str) -> E:
         try:
-            return members[text.lower().replace(" ", "_").replace("-", "_").lstrip("0")]
+            return members[(without_point(text) if numbers else text).lower().replace(" ", "_").replace("-", "_").lstrip("0")]
         except KeyError:
             names = ", ".join(member.name.lower() for member in kind if member)
             raise ValueError(f"must be one of {names}{', or its number' if numbers else ''}") from None
@@ -132,7 +130,7 @@ def code(kind: type[E], *, numbers: bool = True) -> Callable[[str], E]:
 def disposition(text: str) -> Disposition:
     """A month's disposition by the trade's code or by its name, in any letter case: "N" or "paid_as_agreed"."""
     try:
-        return disposition_from_code(text.upper())
+        return disposition_from_code(without_point(text).upper())
     except ValueError as error:
         try:
             return _named_disposition(text)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import datetime as dt
+import io
 import itertools
 import math
 import re
@@ -15,18 +15,21 @@ from types import ModuleType
 from typing import Any, Self
 
 from tallystick.client.exceptions import FileInvalid
+from tallystick.client.files.contents import PARQUET, SNIFFED, encoding_of, refuse_other_format
 from tallystick.client.files.tables import PARQUET_SUFFIXES, pyarrow_module, unquoted
 
 _BATCH = 8_192
 TEXT_COLUMNS = frozenset({"id_number", "id_type", "account_number", "applicant_id", "consent_reference"})
 """Leading zeros are part of these; a column of numbers has lost them."""
-NOT_TEXT = "must be text: as a number it has lost its leading zeros"
-_SNIFFED = 4096
-"""Bytes of a file's beginning that its encoding is told from."""
+NOT_TEXT = "must be text: as a number it may have lost leading zeros"
 
 _NOT_DECODED = re.compile("[\udc80-\udcff]")
 """What the error handler surrogateescape makes of bytes that are not of the encoding."""
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+
+_SHOWN = 20
+"""Columns that an error names at the most."""
+_DATA = re.compile(r"[-+]?[0-9][-+0-9.,:/ ]*|.*[0-9]{3}.*", re.DOTALL)
 
 Row = tuple[int, list[str]]
 """A row's number and its cells, in the order of the file's columns; "" is "not known". In a CSV file the header is row 1."""
@@ -52,6 +55,8 @@ class TableReader:
         In the columns of `exact` a number keeps its decimals, zeros too. `encoding` is CSV's; without it that is UTF-8, or UTF-16
         where the file's first bytes say so."""
         if path.suffix.lower() in PARQUET_SUFFIXES:
+            if encoding is not None:
+                raise FileInvalid(f"{path}: is Parquet, which --encoding says nothing of: leave it out")
             rows = _parquet_rows(path, frozenset(exact))
         else:
             rows = _csv_rows(path, encoding)
@@ -77,73 +82,99 @@ class TableReader:
 
     def _check_header(self, required: Collection[str], optional: Collection[str]) -> None:
         known = {*required, *optional}
+        if not known.intersection(self.columns) and any(map(_is_data, self.columns)):
+            raise FileInvalid(f"{self.path}: the first row looks like data; it must name the columns (see docs/files.md)")
         missing = [name for name in required if name not in self.columns]
-        unknown = [name for name in self.columns if name not in known]
-        if missing:
-            raise FileInvalid(f"{self.path}: columns are missing: {', '.join(missing)} (see docs/files.md)")
-        if unknown:
-            shown = ", ".join(name[:40] or "(no name)" for name in unknown[:5])
-            raise FileInvalid(f"{self.path}: unknown columns: {shown}; rename or remove them (see docs/files.md)")
-        if len(set(self.columns)) != len(self.columns):
-            raise FileInvalid(f"{self.path}: a column occurs twice")
+        unknown = [name[:40] or "(no name)" for name in self.columns if name not in known]
+        doubled = sorted({name[:40] for name in self.columns if name in known and self.columns.count(name) > 1})
+        told = [
+            f"{what}: {', '.join(names[:_SHOWN])}{' …' if names[_SHOWN:] else ''}"
+            for what, names in (
+                ("columns are missing", missing),
+                ("unknown columns", unknown),
+                ("a column occurs twice", doubled),
+            )
+            if names
+        ]
+        if told:
+            to_do = "; rename or remove them" if unknown else ""
+            raise FileInvalid(f"{self.path}: {'; '.join(told)}{to_do} (see docs/files.md)")
 
     def __iter__(self) -> Iterator[Row]:
         return self._rows
+
+
+def _is_data(name: str) -> bool:
+    return _DATA.fullmatch(name) is not None
 
 
 def _csv_rows(path: Path, encoding: str | None) -> Iterator[Row]:
     """The header as row 1, then the rows. A line that is empty, or has only commas, is no row, but counts as one; so does the line
     by which a spreadsheet says how its columns are separated."""
     width: int | None = None
-    number = 0
+    number, chosen = 0, encoding
     try:
-        chosen = encoding or _sniff_encoding(path)
-        with path.open(newline="", encoding=chosen, errors="surrogateescape") as file:
+        with path.open("rb") as raw:
+            begin = raw.peek(SNIFFED)
+            _refuse_parquet(path, begin)
+            refuse_other_format(path, begin)
+            chosen = encoding_of(path, begin, encoding)
+            file = io.TextIOWrapper(raw, newline="", encoding=chosen, errors="surrogateescape")
             lines = _decoded(path, file, chosen)
             first = next(lines, "")
-            named = _SEPARATOR_LINE.fullmatch(first.removeprefix("\ufeff").strip())
-            separator = named[1] if named else ","
+            named = _SEPARATOR_LINE.fullmatch(first.strip())
             if named is None:
                 lines = itertools.chain([first], lines)
-            rows = csv.reader(lines, delimiter=separator, strict=True)
-            for number, cells in enumerate(rows, 2 if named else 1):
+            number = before = 1 if named else 0
+            rows = csv.reader(lines, delimiter=named[1] if named else ",", strict=True)
+            for number, cells in enumerate(rows, before + 1):
                 if not any(cells):
                     continue
                 if width is None:
                     _check_separator(path, cells)
                     width = len(cells)
                 if len(cells) != width:
-                    raise FileInvalid(f"{path}: row {number} has {len(cells)} cells, the header {width}")
+                    raise FileInvalid(f"{path}: row {number} {_other_width(cells, width)}")
                 yield number, [unquoted(cell.strip()) for cell in cells]
     except csv.Error as error:
-        raise FileInvalid(f"{path}: row {number + 1}: not CSV: {error}") from None
+        raise FileInvalid(f"{path}: row {number + 1}: not CSV: {_not_csv(str(error))}") from None
     except UnicodeError:
-        raise FileInvalid(f"{path}: after row {number}: not {chosen}; save it as CSV in UTF-8, or give its --encoding") from None
+        where = f"after row {number}: " if number else ""
+        raise FileInvalid(f"{path}: {where}is not in {chosen}; save it as CSV in UTF-8, or give its --encoding") from None
     except LookupError:
         raise FileInvalid(f"{chosen} is no encoding: give one such as utf-8, gb18030 or big5") from None
     except OSError as error:
         raise FileInvalid(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _sniff_encoding(path: Path) -> str:
-    """UTF-8, or UTF-16 by its byte order mark or its zero bytes: what stands in a header is ASCII."""
-    if not path.is_file():
-        return "utf-8-sig"
-    with path.open("rb") as file:
-        begin = file.read(_SNIFFED)
-    if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    even, odd = begin[::2].count(0), begin[1::2].count(0)
-    if max(even, odd) > len(begin) // 4:
-        return "utf-16-le" if odd > even else "utf-16-be"
-    return "utf-8-sig"
+def _refuse_parquet(path: Path, begin: bytes) -> None:
+    if begin.startswith(PARQUET):
+        to_do = "give it a name that ends in .parquet" if path.is_file() else "it is read from a file whose name ends in .parquet"
+        raise FileInvalid(f"{path}: is Parquet: {to_do}")
+
+
+def _other_width(cells: list[str], width: int) -> str:
+    told = f"has {len(cells)} {'cell' if len(cells) == 1 else 'cells'}, the header {width}"
+    return f"{told}; a quotation mark in it may be left open" if any("\n" in cell for cell in cells) else told
+
+
+def _not_csv(error: str) -> str:
+    if "end of data" in error:
+        return "a quotation mark opens in this row and is never closed"
+    if "expected after" in error:
+        return "after a quotation mark that closes a cell there must be a comma; one may be left open in this row"
+    if "field limit" in error:
+        return f"a cell is longer than {csv.field_size_limit()} characters; a quotation mark may be left open in this row"
+    return error
 
 
 def _decoded(path: Path, lines: Iterable[str], encoding: str) -> Iterator[str]:
     """The lines, up to one that is not of the encoding. A strict decoder would complain when it fills its buffer: hundreds of rows
     early."""
-    name = "UTF-8" if encoding == "utf-8-sig" else encoding
+    name = "UTF-8" if encoding == "utf-8" else encoding
     for number, line in enumerate(lines, 1):
+        if number == 1:
+            line = line.lstrip("\ufeff")
         if not line.isascii() and _NOT_DECODED.search(line):
             raise FileInvalid(
                 f"{path}: line {number}: not {name}; save it as CSV in UTF-8, or give its --encoding (such as gb18030)"
@@ -161,6 +192,7 @@ def _check_separator(path: Path, header: list[str]) -> None:
 def _parquet_rows(path: Path, exact: frozenset[str]) -> Iterator[Row]:
     arrow = pyarrow_module()
     try:
+        _check_parquet(path)
         with arrow.parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
             for name in schema.names:
@@ -183,6 +215,14 @@ def _parquet_rows(path: Path, exact: frozenset[str]) -> Iterator[Row]:
     except (arrow.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise FileInvalid(f"{path}: cannot be read as Parquet: {reason}") from None
+
+
+def _check_parquet(path: Path) -> None:
+    with path.open("rb") as file:
+        begin = file.read(SNIFFED)
+    if not begin.startswith(PARQUET):
+        refuse_other_format(path, begin)
+        raise FileInvalid(f"{path}: is not Parquet: if it is CSV, give it a name that ends in .csv")
 
 
 def _is_text(arrow: ModuleType, kind: Any) -> bool:

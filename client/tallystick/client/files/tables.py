@@ -16,6 +16,9 @@ from tallystick.client.exceptions import FileInvalid
 from tallystick.client.files.places import is_written_in_place, open_in_place
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
+_OTHER_SUFFIXES = re.compile(
+    r"\.(xls[xmb]?|ods|json|jsonl|ndjson|tsv|pdf|docx?|html?|xml|zip|gz|bz2|xz|zst|7z|rar|feather|arrow|avro|orc|db|sqlite)"
+)
 _BATCH = 8_192
 
 _FORMULA = re.compile("'*[=+\\-@＝＋－＠]")
@@ -33,6 +36,8 @@ class TableWriter:
         """`numbers` names the columns of whole numbers, None being "not known". With `resume_at` the file that an earlier run left
         beside its place is gone on with, after so many bytes of it. Raises FileInvalid."""
         self._in_place = is_written_in_place(path)
+        if not self._in_place and _OTHER_SUFFIXES.fullmatch(path.suffix.lower()):
+            raise FileInvalid(f"{path}: {path.suffix} is not written: name it .csv, or .parquet for Parquet")
         self._place = path if self._in_place else Path(os.path.realpath(path))
         self._path = path if self._in_place else partial_of(path)
         self._columns = tuple(columns)
@@ -127,7 +132,8 @@ class TableWriter:
         if self._in_place:
             return
         if self._rows:
-            told = "what was written until then is" if self._resumed else f"the {self._rows} rows until then are"
+            rows = "the row until then is" if self._rows == 1 else f"the {self._rows} rows until then are"
+            told = "what was written until then is" if self._resumed else rows
             error.add_note(f"{told} in {self._path}")
         elif not self._relied_on:
             self._path.unlink(missing_ok=True)
