@@ -94,6 +94,11 @@ def list_entries(
         if out is not None:
             return _write(tool, out, listed, limit)
         entries, more = output.first(listed, limit or _LIMIT)
+    _print_list(tool, entries, more=more)
+    return 0
+
+
+def _print_list(tool: Tool, entries: Sequence[AuditEntry], *, more: bool) -> None:
     if tool.as_json:
         for entry in entries:
             output.write_json(entry)
@@ -101,7 +106,6 @@ def list_entries(
         _print_entries(tool, "Entries", entries)
         tool.results.print(_INDEX, soft_wrap=True)
     tool.end_list(more=more)
-    return 0
 
 
 def _refuse_subject_at_authority(authority: bool, number: str | None, token: str | None) -> None:
