@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,7 @@ class Told:
 
 
 @dataclass
-class Twin:
+class Twin(ABC):
     """The member at one of the two."""
 
     origin: str
@@ -64,9 +65,9 @@ class Twin:
         )
         return signed.metadata
 
+    @abstractmethod
     def send(self, method: str, data: bytes, metadata: Any) -> Told:
         """Sends what it is given."""
-        raise NotImplementedError
 
     def told(self, method: str, code: str, answer: bytes, status: bytes, receipt: object) -> Told:
         """A reply without what is each exchange's own."""

@@ -7,9 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+
+from tallystick.client import Purpose
+from tallystick.testing import InMemoryExchange, person
 
 ROOT = Path(__file__).parents[2]
 SUITE = ROOT / "examples" / "bank_tests"
@@ -67,3 +71,20 @@ def test_what_the_page_shows_runs(block: str, tmp_path: Path) -> None:
         (tmp_path / module.name).write_text(module.read_text("utf-8"), "utf-8")
     ran = run(tmp_path, tmp_path / "report.xml")
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_sdk_s_page_runs(
+    tallystick_exchange: InMemoryExchange, tallystick_profile: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its blocks in their order, as one script; the hooks that it makes are told of a query."""
+    page = (ROOT / "docs" / "sdk.md").read_text("utf-8")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "docs/sdk.md", "exec"), names)
+    assert names["result"].history.accounts == ()
+    tallystick_exchange.busy(times=1)
+    with tallystick_exchange.exchange(names["options"]) as exchange:
+        exchange.query(person(), Purpose.LOAN_APPROVAL, "C-1", request_id=names["request_id"])
+    told = capsys.readouterr().out
+    assert "again in" in told
+    assert "QueryCreditHistory 2" in told
