@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+from tests.client.test_exchange import account, resident
 
 from tallystick.client import (
     AnswerMalformed,
@@ -274,3 +275,17 @@ def test_an_erased_detail_stands_for_itself_by_its_hash(system: Any) -> None:
 def test_every_refusal_to_trust_is_one_family() -> None:
     for kind in (ReceiptMissing, ReceiptFalse, TokenProofFalse, DetailsFalse, EpochRolledBack, AnswerMalformed):
         assert issubclass(kind, NotTrusted)
+
+
+def test_no_submission_has_fewer_accepted_reports_than_none(system: Any) -> None:
+    with system.open() as exchange:
+        exchange.report(Report(resident(1), "1", account()))
+
+        def more(method: str, answer: Any) -> Any:
+            if method == "ListSubmissions":
+                answer.submissions[0].superseded_count = 2
+            return answer
+
+        system.exchange.tamper_answer = more
+        with pytest.raises(AnswerMalformed, match="superseded"):
+            list(exchange.list_submissions())

@@ -375,6 +375,8 @@ def _violation(message: errors_pb2.FieldViolation) -> Violation:
 
 
 def _submission(message: reporting_service_pb2.Submission) -> Submission:
+    if message.superseded_count > message.accepted_count:
+        raise AnswerMalformed("a submission has more superseded reports than accepted ones, of which they are some")
     try:
         return Submission(
             uuid.UUID(bytes=message.request_id),
