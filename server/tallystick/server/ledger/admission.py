@@ -15,21 +15,35 @@ from typing import Any
 from tallystick.contract.admission import Standing, authorise, request_id_reused
 from tallystick.contract.limits import MAX_AGE, MAX_AHEAD
 from tallystick.server.requests.operation import Caller, Request, Work
+from tallystick.server.storage.array_literals import booleans, integers
 from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.statements import Statement
 from tallystick.v1.membership_service_pb2 import MEMBER_STATE_ACTIVE
 
 # Each look-up is a lateral one with a limit, which leaves the planner nothing but the index: it knows nothing of a table that has
 # grown since it was last analysed, and would read all of it for every transaction.
-_ADMIT = """
+_ADMIT = Statement(
+    "admit",
+    {
+        "max_age": "integer",
+        "max_ahead": "integer",
+        "keyids": "bytea[]",
+        "nonces": "bytea[]",
+        "created": "bigint[]",
+        "expires": "bigint[]",
+        "spends": "boolean[]",
+        "request_ids": "bytea[]",
+    },
+    """
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS now
 ), asked AS MATERIALIZED (
   SELECT ordinal, keyid, nonce, created, spends, request_id,
-         created >= extract(epoch FROM now) - %s AND created <= extract(epoch FROM now) + %s
+         created >= extract(epoch FROM now) - %(max_age)s AND created <= extract(epoch FROM now) + %(max_ahead)s
            AND expires >= extract(epoch FROM now)
            AND created / 60 > (SELECT minute FROM replay_horizon WHERE singleton) AS fresh
-  FROM unnest(%s::int[], %s::bytea[], %s::bytea[], %s::bigint[], %s::bigint[], %s::boolean[], %s::bytea[])
-         AS row (ordinal, keyid, nonce, created, expires, spends, request_id), clock
+  FROM unnest(%(keyids)s, %(nonces)s, %(created)s, %(expires)s, %(spends)s, %(request_ids)s) WITH ORDINALITY
+         AS row (keyid, nonce, created, expires, spends, request_id, ordinal), clock
 ), spent AS (
   INSERT INTO nonce (minute, keyid, nonce)
   SELECT created / 60, keyid, nonce FROM asked WHERE fresh AND spends ORDER BY 1, 2, 3
@@ -51,7 +65,8 @@ LEFT JOIN LATERAL (
   SELECT method, digest, answer FROM request
   WHERE request.member = known.id AND request.request_id = asked.request_id LIMIT 1
 ) AS prior ON true
-"""
+""",
+)
 
 
 class RegistryError(Exception):
@@ -77,18 +92,17 @@ async def admit(connection: Connection, requests: Sequence[Request], request_sec
         spends.append(request.cursor is None and pair not in spending)
         spending.add(pair)
     signatures = [request.signature for request in requests]
-    rows = await connection.fetch(
-        "BEGIN;" + _ADMIT,
-        (
-            MAX_AGE,
-            MAX_AHEAD,
-            list(range(len(requests))),
-            [s.keyid for s in signatures],
-            [s.nonce for s in signatures],
-            [s.created for s in signatures],
-            [s.expires for s in signatures],
-            spends,
-            [request.request_id for request in requests],
+    rows = await connection.run(
+        "BEGIN",
+        _ADMIT(
+            max_age=MAX_AGE,
+            max_ahead=MAX_AHEAD,
+            keyids=[s.keyid for s in signatures],
+            nonces=[s.nonce for s in signatures],
+            created=integers(s.created for s in signatures),
+            expires=integers(s.expires for s in signatures),
+            spends=booleans(spends),
+            request_ids=[request.request_id for request in requests],
         ),
     )
     rows.sort(key=lambda row: int(row[0]))

@@ -21,7 +21,7 @@ from tallystick.server.ledger.transaction import Batch, Transactor
 from tallystick.server.log.append import Appended, CommitFailedError, is_committed
 from tallystick.server.requests.calls import Answer
 from tallystick.server.requests.operation import Request
-from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.connection import UNUSABLE_STATEMENT_STATES, Connection
 from tallystick.server.telemetry.metrics import BATCH_SIZE, RERUNS, UNCERTAIN_COMMITS
 from tallystick.v1 import errors_pb2
 
@@ -37,6 +37,7 @@ _RERUN_STATES = frozenset(
         errorcodes.UNIQUE_VIOLATION,  # the same request_id, or the same new account, at another server
         errorcodes.LOCK_NOT_AVAILABLE,
     }
+    | UNUSABLE_STATEMENT_STATES  # the connection prepares them anew
 )
 _UNABLE_STATES = ("53", "57P", "58", "25006")
 """Beginnings of the SQLSTATEs of a database that can do nothing for anybody now, whatever it is asked: resources that are used up

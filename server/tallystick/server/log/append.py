@@ -25,7 +25,9 @@ from tallystick.crypto import (
 from tallystick.server.errors import ConcurrentChangeError
 from tallystick.server.log.evidence import EvidenceBox, evidence_month
 from tallystick.server.requests.operation import Work
+from tallystick.server.storage.array_literals import integers
 from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.statements import Execution, Statement
 from tallystick.v1 import log_pb2, storage_pb2
 
 FORMAT_VERSION = 1
@@ -94,43 +96,93 @@ class Appended:
     leaf_hashes: Sequence[bytes]
 
 
-_LOCK_HEAD = """
-SELECT size, compact_range, greatest(last_time, clock_timestamp()), registry_version FROM log_head WHERE singleton FOR UPDATE
-"""
+_LOCK_HEAD = Statement(
+    "lock_head",
+    {},
+    "SELECT size, compact_range, greatest(last_time, clock_timestamp()), registry_version FROM log_head WHERE singleton FOR UPDATE",
+)
 
-_APPEND = """
+_ENTRIES = Statement(
+    "append_entries",
+    {
+        "time": "timestamptz",
+        "indices": "bigint[]",
+        "leaves": "bytea[]",
+        "leaf_hashes": "bytea[]",
+        "members": "bigint[]",
+        "methods": "text[]",
+        "outcomes": "smallint[]",
+    },
+    """
 INSERT INTO audit_entry (index, leaf, leaf_hash, create_time, member, method, outcome)
 SELECT index, leaf, leaf_hash, %(time)s, member, method, outcome
-FROM unnest(%(indices)s::bigint[], %(leaves)s::bytea[], %(leaf_hashes)s::bytea[], %(members)s::bigint[], %(methods)s::text[],
-            %(outcomes)s::smallint[]) AS row (index, leaf, leaf_hash, member, method, outcome);
-INSERT INTO evidence (month, entry_index, sealed)
-SELECT %(month)s, entry_index, sealed FROM unnest(%(indices)s::bigint[], %(sealed)s::bytea[]) AS row (entry_index, sealed);
-"""
+FROM unnest(%(indices)s, %(leaves)s, %(leaf_hashes)s, %(members)s, %(methods)s, %(outcomes)s)
+  AS row (index, leaf, leaf_hash, member, method, outcome)
+""",
+)
 
-_APPEND_SUBJECTS = """
+_EVIDENCE = Statement(
+    "append_evidence",
+    {"month": "date", "indices": "bigint[]", "sealed": "bytea[]"},
+    """
+INSERT INTO evidence (month, entry_index, sealed)
+SELECT %(month)s, entry_index, sealed FROM unnest(%(indices)s, %(sealed)s) AS row (entry_index, sealed)
+""",
+)
+
+_SUBJECTS = Statement(
+    "append_subjects",
+    {
+        "time": "timestamptz",
+        "subjects": "bytea[]",
+        "indices": "bigint[]",
+        "ordinals": "integer[]",
+        "members": "bigint[]",
+        "purposes": "smallint[]",
+        "consents": "text[]",
+        "footprints": "boolean[]",
+    },
+    """
 INSERT INTO audit_subject (subject, entry_index, ordinal, member, purpose, consent_reference, create_time, footprint)
 SELECT subject, entry_index, ordinal, member, purpose, consent_reference, %(time)s, footprint
-FROM unnest(%(subjects)s::bytea[], %(subject_indices)s::bigint[], %(ordinals)s::int[], %(subject_members)s::bigint[],
-            %(purposes)s::smallint[], %(consents)s::text[], %(footprints)s::boolean[])
-  AS row (subject, entry_index, ordinal, member, purpose, consent_reference, footprint);
-"""
+FROM unnest(%(subjects)s, %(indices)s, %(ordinals)s, %(members)s, %(purposes)s, %(consents)s, %(footprints)s)
+  AS row (subject, entry_index, ordinal, member, purpose, consent_reference, footprint)
+""",
+)
 
-_APPEND_CLAIMS = """
+_CLAIMS = Statement(
+    "append_claims",
+    {
+        "time": "timestamptz",
+        "members": "bigint[]",
+        "request_ids": "bytea[]",
+        "methods": "text[]",
+        "digests": "bytea[]",
+        "indices": "bigint[]",
+        "answers": "bytea[]",
+        "accepted": "integer[]",
+        "superseded": "integer[]",
+        "rejected": "integer[]",
+    },
+    """
 INSERT INTO request (member, request_id, method, digest, entry_index, create_time, answer, accepted_count,
                      superseded_count, rejected_count)
 SELECT member, request_id, method, digest, entry_index, %(time)s, answer, accepted, superseded, rejected
-FROM unnest(%(claim_members)s::bigint[], %(request_ids)s::bytea[], %(claim_methods)s::text[], %(digests)s::bytea[],
-            %(claim_indices)s::bigint[], %(answers)s::bytea[], %(accepted)s::int[], %(superseded)s::int[],
-            %(rejected)s::int[])
-  AS row (member, request_id, method, digest, entry_index, answer, accepted, superseded, rejected);
-"""
+FROM unnest(%(members)s, %(request_ids)s, %(methods)s, %(digests)s, %(indices)s, %(answers)s, %(accepted)s, %(superseded)s,
+            %(rejected)s)
+  AS row (member, request_id, method, digest, entry_index, answer, accepted, superseded, rejected)
+""",
+)
 
-_ADVANCE_AND_COMMIT = """
+_ADVANCE = Statement(
+    "advance_head",
+    {"size": "bigint", "compact_range": "bytea", "time": "timestamptz", "registry_version": "bigint"},
+    """
 UPDATE log_head
 SET size = %(size)s, compact_range = %(compact_range)s, last_time = %(time)s, registry_version = %(registry_version)s
-WHERE singleton;
-COMMIT
-"""
+WHERE singleton
+""",
+)
 
 
 class LogWriter:
@@ -170,7 +222,7 @@ class LogWriter:
         The receipts are signed while the database is writing. They leave this process only after COMMIT has come back.
         Raises ConcurrentChangeError when the registry has changed since the batch was admitted, and CommitFailedError once the
         append was sent, whatever went wrong."""
-        ((size, compact_range, time, registry_version),) = await connection.fetch(_LOCK_HEAD)
+        ((size, compact_range, time, registry_version),) = await connection.run(_LOCK_HEAD())
         if registry_version != registry.seen:
             # Nobody may be in the log as admitted after the entry that took the admission away.
             raise ConcurrentChangeError
@@ -188,10 +240,9 @@ class LogWriter:
         def sign() -> None:
             receipts.extend(self.receipts(batch, appended))
 
-        sql, parameters = _statement(batch, appended, time, month)
-        parameters |= {"size": tree.size, "compact_range": tree.to_bytes(), "registry_version": registry.after}
+        advance = _ADVANCE(size=tree.size, compact_range=tree.to_bytes(), time=time, registry_version=registry.after)
         try:
-            await connection.execute(sql + _ADVANCE_AND_COMMIT, parameters, meanwhile=sign)
+            await connection.run(*_inserts(batch, appended, time, month), advance, "COMMIT", meanwhile=sign)
         except Exception as error:
             raise CommitFailedError(appended) from error
         return receipts
@@ -251,33 +302,29 @@ def _leaf(prepared: Prepared, create_time: tuple[int, int]) -> bytes:
     return entry.SerializeToString(deterministic=True)
 
 
-def _statement(batch: Sequence[Prepared], appended: Appended, time: datetime, month: date) -> tuple[str, dict[str, object]]:
-    """All inserts of a batch as one string of statements, so that they cost one round trip under the head's lock."""
+def _inserts(batch: Sequence[Prepared], appended: Appended, time: datetime, month: date) -> Iterator[Execution]:
+    """All inserts of a batch; with the head's advance and the commit they cost one round trip under the head's lock."""
     outcomes = [prepared.outcome for prepared in batch]
     indices = list(range(appended.first_index, appended.first_index + len(batch)))
-    parameters: dict[str, object] = {
-        "time": time,
-        "month": month,
-        "indices": indices,
-        "leaves": list(appended.leaves),
-        "leaf_hashes": list(appended.leaf_hashes),
-        "members": [outcome.work.caller.member for outcome in outcomes],
-        "methods": [outcome.work.request.operation.method for outcome in outcomes],
-        "outcomes": [outcome.result for outcome in outcomes],
-        "sealed": [prepared.sealed for prepared in batch],
-    }
-    subjects = _columns(_SUBJECT_COLUMNS, (row for i, o in zip(indices, outcomes, strict=True) for row in _subject_rows(i, o.work)))
-    claims = _columns(_CLAIM_COLUMNS, (_claim_row(i, o) for i, o in zip(indices, outcomes, strict=True) if o.claim is not None))
-    sql = _APPEND + (_APPEND_SUBJECTS if subjects else "") + (_APPEND_CLAIMS if claims else "")
-    return sql, parameters | subjects | claims
+    yield _ENTRIES(
+        time=time,
+        indices=integers(indices),
+        leaves=list(appended.leaves),
+        leaf_hashes=list(appended.leaf_hashes),
+        members=integers(outcome.work.caller.member for outcome in outcomes),
+        methods=[outcome.work.request.operation.method for outcome in outcomes],
+        outcomes=integers(outcome.result for outcome in outcomes),
+    )
+    yield _EVIDENCE(month=month, indices=integers(indices), sealed=[prepared.sealed for prepared in batch])
+    if subjects := _columns(_SUBJECTS, (row for i, o in zip(indices, outcomes, strict=True) for row in _subject_rows(i, o.work))):
+        yield _SUBJECTS(time=time, **subjects)
+    if claims := _columns(_CLAIMS, (_claim_row(i, o) for i, o in zip(indices, outcomes, strict=True) if o.claim is not None)):
+        yield _CLAIMS(time=time, **claims)
 
 
-def _columns(names: Sequence[str], rows: Iterable[tuple[object, ...]]) -> dict[str, object]:
-    """Rows as one array a column; nothing if there is no row."""
-    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=False))
-
-
-_SUBJECT_COLUMNS = ("subjects", "subject_indices", "ordinals", "subject_members", "purposes", "consents", "footprints")
+def _columns(statement: Statement, rows: Iterable[tuple[object, ...]]) -> dict[str, object]:
+    """Rows as one array for each parameter after the time; nothing if there is no row."""
+    return dict(zip(list(statement.types)[1:], map(list, zip(*rows, strict=True)), strict=False))
 
 
 def _subject_rows(index: int, work: Work) -> Iterator[tuple[object, ...]]:
@@ -286,19 +333,6 @@ def _subject_rows(index: int, work: Work) -> Iterator[tuple[object, ...]]:
     for ordinal, (key, subject) in enumerate(zip(request.subject_keys, request.subjects, strict=True), start=1):
         if key:
             yield key, index, ordinal, member, *subject.searchable(), footprint
-
-
-_CLAIM_COLUMNS = (
-    "claim_members",
-    "request_ids",
-    "claim_methods",
-    "digests",
-    "claim_indices",
-    "answers",
-    "accepted",
-    "superseded",
-    "rejected",
-)
 
 
 def _claim_row(index: int, outcome: Outcome) -> tuple[object, ...]:

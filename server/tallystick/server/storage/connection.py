@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg2
-from psycopg2 import extensions
+from psycopg2 import errorcodes, extensions
+
+from tallystick.server.storage.statements import Execution, Statement
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
@@ -23,8 +25,15 @@ SESSION_SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
     "client_encoding": "utf8",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
 }
-"""A statement that runs away, a lock that is never given, or a worker that hangs inside a transaction must not stop the others."""
+"""A statement that runs away, a lock that is never given, or a worker that hangs inside a transaction must not stop the others.
+
+A prepared statement keeps the one plan that serves any values: a test looks at each. Compiled code would be made anew each time."""
+
+UNUSABLE_STATEMENT_STATES = frozenset({errorcodes.INVALID_SQL_STATEMENT_NAME, errorcodes.FEATURE_NOT_SUPPORTED})
+"""How PostgreSQL says that a prepared statement is gone, or that a migration has changed the types of what it returns."""
 
 STATEMENT_SECONDS = 20.0
 """Longest wait for a statement: the database should have ended it at its own timeout, so by now it hangs."""
@@ -36,6 +45,8 @@ class Connection:
     def __init__(self, raw: extensions.connection) -> None:
         self._raw = raw
         self._cursor = raw.cursor()
+        self._prepared: set[Statement] | None = set()
+        """None once a string failed that was to prepare some: it is not known which of them the session has."""
 
     @classmethod
     async def open(cls, dsn: str, *, within: float = 10.0) -> Connection:
@@ -65,12 +76,12 @@ class Connection:
             await connection.execute("SET synchronous_commit = on")
         return connection
 
-    async def execute(self, sql: str, parameters: Parameters = None, *, meanwhile: Callable[[], None] | None = None) -> None:
+    async def execute(
+        self, sql: str | bytes, parameters: Parameters = None, *, meanwhile: Callable[[], None] | None = None
+    ) -> None:
         """Runs a statement, or several joined by ";". `meanwhile` is called once they are sent, while the database is at work."""
         self._cursor.execute(sql, parameters)
-        if meanwhile is not None:
-            meanwhile()
-        await self._finish()
+        await self._finish(meanwhile)
 
     async def fetch(self, sql: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
         """Runs a statement (of several joined by ";" the last one counts) and returns its rows; bytea columns are memoryviews."""
@@ -78,16 +89,49 @@ class Connection:
         await self._finish()
         return self._cursor.fetchall()
 
-    async def _finish(self) -> None:
+    async def run(self, *steps: str | Execution, meanwhile: Callable[[], None] | None = None) -> list[tuple[Any, ...]]:
+        """Runs several statements in one round trip, and prepares those that this session does not have yet; returns the rows of
+        the last one, if it has any. `meanwhile` is called once they are sent."""
+        wanted = dict.fromkeys(step.statement for step in steps if isinstance(step, Execution))
+        known = self._prepared or set()
+        missing = [statement for statement in wanted if statement not in known]
+        texts = [statement.preparation.encode() for statement in missing]
+        if missing and self._prepared is None:
+            texts.insert(0, b"DEALLOCATE ALL")
+        texts.extend(map(self._text, steps))
+        if missing:
+            # What is prepared stays so whatever becomes of the transaction. A string that fails may not have come so far.
+            self._prepared = None
+        try:
+            await self.execute(b";".join(texts), meanwhile=meanwhile)
+        except psycopg2.Error as error:
+            if error.pgcode in UNUSABLE_STATEMENT_STATES:
+                self._prepared = None
+            raise
+        if missing:
+            self._prepared = known.union(missing)
+        return self._cursor.fetchall() if self._cursor.description else []
+
+    def _text(self, step: str | Execution) -> bytes:
+        if isinstance(step, str):
+            return step.encode()
+        text: bytes = self._cursor.mogrify(step.statement.execution, step.values)
+        return text
+
+    async def _finish(self, meanwhile: Callable[[], None] | None = None) -> None:
         """Waits for the statement's end. One that does not end, nor is ended by the database, or is left by its caller, takes the
         connection with it: what it would still answer must not meet the next statement."""
         try:
+            if meanwhile is not None:
+                meanwhile()
             async with asyncio.timeout(STATEMENT_SECONDS):
                 await _wait(self._raw)
         except TimeoutError:
             self._raw.close()
             raise psycopg2.OperationalError("the database does not answer") from None
-        except asyncio.CancelledError:
+        except psycopg2.Error:
+            raise
+        except BaseException:
             self._raw.close()
             raise
 

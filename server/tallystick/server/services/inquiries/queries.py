@@ -25,6 +25,7 @@ from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.inquiries.wire import submessage
 from tallystick.server.services.standing import OVERDUE
 from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.statements import Statement
 from tallystick.v1 import account_pb2, codes_pb2, errors_pb2, inquiry_service_pb2
 
 MAX_RECORD_BYTES = 32 * 1024 * 1024
@@ -39,40 +40,52 @@ SHARE = 20
 MAX_INSTITUTIONS = 1000
 
 # Fetch one row past the limit, to detect that the answer is cut.
-_ACCOUNTS = """
+_ACCOUNTS = Statement(
+    "accounts_of_subjects",
+    {"subjects": "bytea[]", "count": "bigint", "of_subject": "bigint", "budget": "bigint"},
+    """
 SELECT subject, member, record, standing, reported, total
 FROM (
   SELECT *, sum(octet_length(record)) OVER (ROWS UNBOUNDED PRECEDING) AS total
   FROM (
     SELECT asked.subject, account.*, count(*) OVER (PARTITION BY asked.subject) AS reported,
            sum(octet_length(record)) OVER (PARTITION BY asked.subject ORDER BY standing DESC ROWS UNBOUNDED PRECEDING) AS own
-    FROM unnest(%s::bytea[]) AS asked (subject)
+    FROM unnest(%(subjects)s) AS asked (subject)
     CROSS JOIN LATERAL (
       SELECT member, record, standing FROM account
-      WHERE account.subject = asked.subject AND standing > 0 ORDER BY standing DESC LIMIT %s
+      WHERE account.subject = asked.subject AND standing > 0 ORDER BY standing DESC LIMIT %(count)s
     ) AS account
   ) AS cut
-  WHERE own <= %s
+  WHERE own <= %(of_subject)s
 ) AS found
-WHERE total - octet_length(record) <= %s
-"""
+WHERE total - octet_length(record) <= %(budget)s
+""",
+)
 
 # Summed up here: a batch of subjects with hundreds of footprints each would be a lot to read. Listed are the newest of each
 # institution before the second newest of any.
+_SUMMED_UP = {
+    "subjects": "bytea[]",
+    "members": "bigint[]",
+    "month": "timestamptz",
+    "half_year": "timestamptz",
+    "oldest": "timestamptz",
+    "listed": "integer",
+}
 _SUM_UP = """
 SELECT asked.subject, asked.member, past.*
-FROM unnest(%s::bytea[], %s::bigint[]) AS asked (subject, member)
+FROM unnest(%(subjects)s, %(members)s) AS asked (subject, member)
 CROSS JOIN LATERAL (
   SELECT count(*),
-         count(*) FILTER (WHERE others AND create_time > %s),
-         count(*) FILTER (WHERE others AND create_time > %s),
-         count(DISTINCT member) FILTER (WHERE others AND create_time > %s),
-         (array_agg(entry_index ORDER BY place, entry_index DESC) FILTER (WHERE others))[:%s],
+         count(*) FILTER (WHERE others AND create_time > %(month)s),
+         count(*) FILTER (WHERE others AND create_time > %(half_year)s),
+         count(DISTINCT member) FILTER (WHERE others AND create_time > %(half_year)s),
+         (array_agg(entry_index ORDER BY place, entry_index DESC) FILTER (WHERE others))[:%(listed)s],
          (array_agg(to_char(create_time AT TIME ZONE 'UTC', 'YYYYMMDD')::int ORDER BY place, entry_index DESC)
-           FILTER (WHERE others))[:%s],
-         (array_agg(purpose::int ORDER BY place, entry_index DESC) FILTER (WHERE others))[:%s]
+           FILTER (WHERE others))[:%(listed)s],
+         (array_agg(purpose::int ORDER BY place, entry_index DESC) FILTER (WHERE others))[:%(listed)s]
   FROM (
-    SELECT entry_index, member, purpose, create_time, member <> asked.member AND create_time > %s AS others,
+    SELECT entry_index, member, purpose, create_time, member <> asked.member AND create_time > %(oldest)s AS others,
            row_number() OVER (PARTITION BY member ORDER BY entry_index DESC) AS place
     FROM ({found}) AS footprint
   ) AS ranked
@@ -80,15 +93,22 @@ CROSS JOIN LATERAL (
 ) AS past
 """
 
-_FOOTPRINTS = _SUM_UP.format(
-    found="""
+_FOOTPRINTS = Statement(
+    "inquiries_of_subjects",
+    _SUMMED_UP | {"count": "bigint"},
+    _SUM_UP.format(
+        found="""
       SELECT entry_index, member, purpose, create_time FROM audit_subject
-      WHERE audit_subject.subject = asked.subject AND footprint LIMIT %s"""
+      WHERE audit_subject.subject = asked.subject AND footprint LIMIT %(count)s"""
+    ),
 )
 
 # From one institution to the next by the index, however many inquiries lie between.
-_SHARES = _SUM_UP.format(
-    found="""
+_SHARES = Statement(
+    "inquiries_by_institution",
+    _SUMMED_UP | {"institutions": "bigint", "share": "bigint"},
+    _SUM_UP.format(
+        found="""
       WITH RECURSIVE institution (member) AS (
         (SELECT member FROM audit_subject
          WHERE audit_subject.subject = asked.subject AND footprint ORDER BY member LIMIT 1)
@@ -99,25 +119,30 @@ _SHARES = _SUM_UP.format(
           ORDER BY member LIMIT 1
         ) AS following
       )
-      SELECT newest.* FROM (SELECT member FROM institution LIMIT %s) AS institution
+      SELECT newest.* FROM (SELECT member FROM institution LIMIT %(institutions)s) AS institution
       CROSS JOIN LATERAL (
         SELECT entry_index, member, purpose, create_time FROM audit_subject
         WHERE audit_subject.subject = asked.subject AND footprint AND audit_subject.member = institution.member
-        ORDER BY entry_index DESC LIMIT %s
+        ORDER BY entry_index DESC LIMIT %(share)s
       ) AS newest"""
+    ),
 )
 
 # By the newest of a member's submissions: those that were rejected whole report nothing.
-_REPORTERS = """
-SELECT member FROM unnest(%s::bigint[]) AS asked (member)
+_REPORTERS = Statement(
+    "who_reported_since",
+    {"members": "bigint[]", "since": "timestamptz"},
+    """
+SELECT member FROM unnest(%(members)s) AS asked (member)
 WHERE EXISTS (
   SELECT FROM (
     SELECT accepted_count, create_time FROM request
     WHERE request.member = asked.member AND accepted_count IS NOT NULL ORDER BY entry_index DESC LIMIT 100
   ) AS newest
-  WHERE accepted_count > 0 AND create_time > %s
+  WHERE accepted_count > 0 AND create_time > %(since)s
 )
-"""
+""",
+)
 
 # What institution is which number must not be told by the order of the database's rows, nor be guessable.
 _random = random.SystemRandom()
@@ -163,7 +188,7 @@ class InquiryAnswers:
 
     async def _refuse_who_does_not_report(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         members = sorted({work.caller.member for work in works if work.refusal is None})
-        rows = await connection.fetch(_REPORTERS, (members, clock - self._reciprocity))
+        rows = await connection.run(_REPORTERS(members=members, since=clock - self._reciprocity))
         reporting = {member for (member,) in rows}
         for work in works:
             if work.refusal is None and work.caller.member not in reporting:
@@ -211,7 +236,9 @@ async def _read(connection: Connection, works: Sequence[Work], clock: datetime, 
     # What is more than that does not fit into so many answers, even if each subject is asked for by one work alone.
     budget = min(MAX_RECORD_BYTES, limit * len(works))
     # One subject over the limit is enough to know that it is over.
-    rows = await connection.fetch(_ACCOUNTS, (list(known), MAX_ACCOUNTS + 1, MAX_SUBJECT_BYTES, budget))
+    rows = await connection.run(
+        _ACCOUNTS(subjects=list(known), count=MAX_ACCOUNTS + 1, of_subject=MAX_SUBJECT_BYTES, budget=budget)
+    )
     if rows and max(total for *_, total in rows) > budget:
         return None
     rows.sort(key=lambda row: -int(row[3]))
@@ -228,21 +255,20 @@ async def _read_footprints(
     connection: Connection, pairs: Sequence[tuple[bytes, int]], known: Mapping[bytes, _Known], clock: datetime
 ) -> None:
     """Who else asked, for each subject and asking member."""
-    half_year = clock - SIX_MONTHS
-    windows = (clock - ONE_MONTH, half_year, half_year, *(MAX_LISTED_INQUIRIES,) * 3, clock - INQUIRY_AGE)
+    windows = {"month": clock - ONE_MONTH, "half_year": clock - SIX_MONTHS, "oldest": clock - INQUIRY_AGE}
 
-    async def fetch(statement: str, asked: Sequence[tuple[bytes, int]], *limits: int) -> list[tuple[Any, ...]]:
-        columns = ([key for key, _ in asked], [member for _, member in asked])
-        return await connection.fetch(statement, (*columns, *windows, *limits))
+    async def fetch(statement: Statement, asked: Sequence[tuple[bytes, int]], **limits: int) -> list[tuple[Any, ...]]:
+        subjects, members = [key for key, _ in asked], [member for _, member in asked]
+        return await connection.run(statement(subjects=subjects, members=members, listed=MAX_LISTED_INQUIRIES, **windows, **limits))
 
     crowded = []
-    for subject, asker, found, *summary in await fetch(_FOOTPRINTS, pairs, MAX_COUNTED_ALL + 1):
+    for subject, asker, found, *summary in await fetch(_FOOTPRINTS, pairs, count=MAX_COUNTED_ALL + 1):
         if found > MAX_COUNTED_ALL:
             crowded.append((bytes(subject), asker))
         else:
             known[bytes(subject)].inquiries[asker] = _inquiry_summary(*summary, truncated=False)
     if crowded:
-        for subject, asker, _, *summary in await fetch(_SHARES, crowded, MAX_INSTITUTIONS, SHARE):
+        for subject, asker, _, *summary in await fetch(_SHARES, crowded, institutions=MAX_INSTITUTIONS, share=SHARE):
             known[bytes(subject)].inquiries[asker] = _inquiry_summary(*summary, truncated=True)
 
 

@@ -19,36 +19,53 @@ from tallystick.server.services.reporting.account_limits import Pair, room_for_a
 from tallystick.server.services.standing import CLEAN, OVERDUE, WITHDRAWN
 from tallystick.server.storage.array_literals import integers, short_bytes
 from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.statements import Statement
 from tallystick.server.storage.upkeep import delete_in_steps
 from tallystick.v1 import account_pb2, storage_pb2
 
 Key = tuple[bytes, int, bytes]
 """Subject key, member, account reference."""
 
-_LOCK = """
+_KEYS = {"subjects": "bytea[]", "members": "bigint[]", "references": "bytea[]"}
+
+_LOCK = Statement(
+    "lock_accounts",
+    _KEYS,
+    """
 SELECT subject, member, account_reference, record, versions
 FROM account
-JOIN unnest(%s::bytea[], %s::bigint[], %s::bytea[]) AS asked (subject, member, account_reference)
+JOIN unnest(%(subjects)s, %(members)s, %(references)s) AS asked (subject, member, account_reference)
   USING (subject, member, account_reference)
 ORDER BY subject, member, account_reference
 FOR UPDATE OF account
-"""
+""",
+)
 
-_COLUMNS = """unnest(%s::bytea[], %s::bigint[], %s::bytea[], %s::bytea[], %s::bytea[], %s::smallint[])
+_ROWS = {"time": "timestamptz"} | _KEYS | {"records": "bytea[]", "versions": "bytea[]", "standings": "smallint[]"}
+_CHANGED = """unnest(%(subjects)s, %(members)s, %(references)s, %(records)s, %(versions)s, %(standings)s)
   AS changed (subject, member, account_reference, record, versions, standing)"""
 
-_UPDATE = f"""
-UPDATE account SET record = changed.record, versions = changed.versions, standing = changed.standing, update_time = %s
-FROM {_COLUMNS}
+_UPDATE = Statement(
+    "update_accounts",
+    _ROWS,
+    f"""
+UPDATE account
+SET record = changed.record, versions = changed.versions, standing = changed.standing, update_time = %(time)s
+FROM {_CHANGED}
 WHERE (account.subject, account.member, account.account_reference) = (changed.subject, changed.member, changed.account_reference)
-"""  # noqa: S608 - the inserted text is a constant of this module
+""",  # noqa: S608 - the inserted text is a constant of this module
+)
 
-_INSERT = f"""
+_INSERT = Statement(
+    "insert_accounts",
+    _ROWS,
+    f"""
 INSERT INTO account (subject, member, account_reference, record, versions, standing, update_time)
-SELECT changed.*, %s FROM {_COLUMNS} ORDER BY subject, member, account_reference
+SELECT changed.*, %(time)s FROM {_CHANGED} ORDER BY subject, member, account_reference
 ON CONFLICT DO NOTHING
 RETURNING 1
-"""  # noqa: S608 - the inserted text is a constant of this module
+""",  # noqa: S608 - the inserted text is a constant of this module
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +114,7 @@ async def _lock(connection: Connection, keys: Sequence[Key]) -> dict[Key, Accoun
     if not keys:
         return {}
     states = {}
-    for subject, member, reference, record, versions in await connection.fetch(_LOCK, _columns(keys)):
+    for subject, member, reference, record, versions in await connection.run(_LOCK(**_columns(keys))):
         states[bytes(subject), member, bytes(reference)] = AccountState(
             None if record is None else account_pb2.Account.FromString(record),
             storage_pb2.AccountVersions.FromString(versions),
@@ -109,21 +126,20 @@ async def _write(connection: Connection, states: dict[Key, AccountState], before
     updates = [key for key in sorted(states) if key in before and states[key] is not before[key]]
     inserts = [key for key in sorted(states) if key not in before]
     if updates:
-        await connection.execute(_UPDATE, (clock, *_rows(updates, states)))
+        await connection.run(_UPDATE(time=clock, **_rows(updates, states)))
     if inserts:
-        inserted = await connection.fetch(_INSERT, (clock, *_rows(inserts, states)))
+        inserted = await connection.run(_INSERT(time=clock, **_rows(inserts, states)))
         if len(inserted) < len(inserts):
             raise ConcurrentChangeError
 
 
-def _rows(keys: Sequence[Key], states: dict[Key, AccountState]) -> tuple[Sequence[object], ...]:
+def _rows(keys: Sequence[Key], states: dict[Key, AccountState]) -> dict[str, object]:
     chosen = [states[key] for key in keys]
-    return (
-        *_columns(keys),
-        [None if state.record is None else state.record.SerializeToString(deterministic=True) for state in chosen],
-        [state.versions.SerializeToString(deterministic=True) for state in chosen],
-        integers(map(standing_of, chosen)),
-    )
+    return _columns(keys) | {
+        "records": [None if state.record is None else state.record.SerializeToString(deterministic=True) for state in chosen],
+        "versions": [state.versions.SerializeToString(deterministic=True) for state in chosen],
+        "standings": integers(map(standing_of, chosen)),
+    }
 
 
 def standing_of(state: AccountState) -> int:
@@ -133,8 +149,12 @@ def standing_of(state: AccountState) -> int:
     return OVERDUE if has_overdue(state.record) else CLEAN
 
 
-def _columns(keys: Sequence[Key]) -> tuple[str, str, str]:
-    return short_bytes(key[0] for key in keys), integers(key[1] for key in keys), short_bytes(key[2] for key in keys)
+def _columns(keys: Sequence[Key]) -> dict[str, object]:
+    return {
+        "subjects": short_bytes(key[0] for key in keys),
+        "members": integers(key[1] for key in keys),
+        "references": short_bytes(key[2] for key in keys),
+    }
 
 
 def purge_withdrawn(connection: extensions.connection, *, days: int) -> int:

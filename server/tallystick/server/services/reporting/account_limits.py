@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from tallystick.contract.limits import MAX_OWN_ACCOUNTS
 from tallystick.server.storage.array_literals import booleans, integers, short_bytes
 from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.statements import Statement
 
 FREE = 10
 """Up to so many, accounts are added without waiting for the member's other transactions."""
@@ -23,24 +24,32 @@ Pair = tuple[bytes, int]
 
 _LOCK_CLASS = 0x74616C6C  # "tall": the number names the locks, and means nothing else
 
-# Three statements, so that the last one sees what was committed while the second one waited. The members are sorted: all take the
-# locks in one order.
-_LOCK_AND_COUNT = """
-SAVEPOINT unlocked;
-SELECT CASE WHEN exclusive THEN pg_advisory_xact_lock(%s, (member %% 2147483647)::int)
-                           ELSE pg_advisory_xact_lock_shared(%s, (member %% 2147483647)::int) END
-FROM unnest(%s::bigint[], %s::boolean[]) AS locks (member, exclusive);
+_LOCK = Statement(
+    "lock_members",
+    {"members": "bigint[]", "exclusive": "boolean[]"},
+    f"""
+SELECT CASE WHEN exclusive THEN pg_advisory_xact_lock({_LOCK_CLASS}, (member %% 2147483647)::int)
+                           ELSE pg_advisory_xact_lock_shared({_LOCK_CLASS}, (member %% 2147483647)::int) END
+FROM unnest(%(members)s, %(exclusive)s) AS locks (member, exclusive)
+""",  # noqa: S608 - the inserted number is a constant of this module
+)
+
+_COUNT = Statement(
+    "count_accounts",
+    {"subjects": "bytea[]", "members": "bigint[]", "wanted": "integer[]", "most": "bigint", "free": "bigint"},
+    """
 SELECT subject, member, live
-FROM unnest(%s::bytea[], %s::bigint[], %s::int[]) AS asked (subject, member, wanted)
+FROM unnest(%(subjects)s, %(members)s, %(wanted)s) AS asked (subject, member, wanted)
 CROSS JOIN LATERAL (
   SELECT count(*) AS live FROM (
     SELECT FROM account
     WHERE (account.subject, account.member) = (asked.subject, asked.member) AND standing IN (1, 2)
-    LIMIT %s
+    LIMIT %(most)s
   ) AS found
 ) AS counted
-WHERE live + wanted > %s
-"""
+WHERE live + wanted > %(free)s
+""",
+)
 
 
 async def room_for_accounts(connection: Connection, wanted: Mapping[Pair, int]) -> dict[Pair, int]:
@@ -48,16 +57,19 @@ async def room_for_accounts(connection: Connection, wanted: Mapping[Pair, int]) 
     if not wanted:
         return {}
     pairs = sorted(wanted)
-    asked = (
-        short_bytes(subject for subject, _ in pairs),
-        integers(member for _, member in pairs),
-        integers(wanted[pair] for pair in pairs),
+    count = _COUNT(
+        subjects=short_bytes(subject for subject, _ in pairs),
+        members=integers(member for _, member in pairs),
+        wanted=integers(wanted[pair] for pair in pairs),
+        most=MAX_OWN_ACCOUNTS,
+        free=FREE,
     )
     members = sorted({member for _, member in pairs})
     exclusive: set[int] = set()
     while True:
-        locks = (_LOCK_CLASS, _LOCK_CLASS, integers(members), booleans(member in exclusive for member in members))
-        crowded = await connection.fetch(_LOCK_AND_COUNT, (*locks, *asked, MAX_OWN_ACCOUNTS, FREE))
+        # The members are sorted: all take the locks in one order. The last statement sees what was committed while this one waited.
+        lock = _LOCK(members=integers(members), exclusive=booleans(member in exclusive for member in members))
+        crowded = await connection.run("SAVEPOINT unlocked", lock, count)
         found = {member for _, member, _ in crowded}
         if found <= exclusive:
             break

@@ -15,18 +15,28 @@ from tallystick.crypto import oprf
 from tallystick.server.errors import Refusal
 from tallystick.server.installation.key_folder import TokenPrivateKey
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
+from tallystick.server.storage.array_literals import integers
 from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.statements import Statement
 from tallystick.v1 import errors_pb2
 from tallystick.v1 import subject_token_service_pb2 as pb
 
-_USED = "SELECT member, evaluations FROM token_meter WHERE day = %s AND member = ANY(%s)"
+_USED = Statement(
+    "evaluations_of_members",
+    {"day": "date", "members": "bigint[]"},
+    "SELECT member, evaluations FROM token_meter WHERE day = %(day)s AND member = ANY(%(members)s)",
+)
 
-_METER = """
+_METER = Statement(
+    "meter_evaluations",
+    {"day": "date", "members": "bigint[]", "evaluations": "bigint[]"},
+    """
 INSERT INTO token_meter (member, day, evaluations)
-SELECT member, %s, evaluations FROM unnest(%s::bigint[], %s::bigint[]) AS used (member, evaluations) ORDER BY member
+SELECT member, %(day)s, evaluations FROM unnest(%(members)s, %(evaluations)s) AS used (member, evaluations) ORDER BY member
 ON CONFLICT (member, day) DO UPDATE SET evaluations = token_meter.evaluations + excluded.evaluations
 RETURNING member, evaluations
-"""
+""",
+)
 
 
 class EvaluateTokens(Operation):
@@ -55,7 +65,7 @@ class EvaluateTokens(Operation):
         limited = sorted({work.caller.member for work in works if work.caller.daily_evaluations})
         if not limited:
             return
-        used: dict[int, int] = defaultdict(int, await connection.fetch(_USED, (today, limited)))
+        used: dict[int, int] = defaultdict(int, await connection.run(_USED(day=today, members=limited)))
         for work in works:
             limit = work.caller.daily_evaluations
             if not limit or work.repeated:
@@ -80,7 +90,7 @@ async def _meter(connection: Connection, works: Sequence[Work], today: date) -> 
             limits[work.caller.member] = work.caller.daily_evaluations
     if not counts:
         return
-    for member, total in await connection.fetch(_METER, (today, list(counts), list(counts.values()))):
+    for member, total in await connection.run(_METER(day=today, members=integers(counts), evaluations=integers(counts.values()))):
         if limits[member] and total > limits[member]:
             # Another server counted in between. What is written must go: the ledger runs each request by itself.
             raise _over_quota(limits[member], total - counts[member])
