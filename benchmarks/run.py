@@ -18,7 +18,8 @@ from typing import Any
 
 import click
 import uvloop
-from benchmarks import parties, peer_data, traffic
+from benchmarks import parties, traffic
+from benchmarks.peers import orm as peer_data
 from rich.console import Console
 from rich.table import Table
 

@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.attacks.wire import Connection, Target, data_frame, header_block, headers_frame, message
+from benchmarks.attacks.wire import Connection, Target
+from benchmarks.traffic.frames import data_frame, header_block, headers_frame, message
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hyperframe.frame import ContinuationFrame, HeadersFrame, PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 

@@ -1,17 +1,12 @@
-"""Traffic: requests signed beforehand, sent by many callers at once, each on a connection of its own."""
+"""Requests: their messages, and their signatures, made before the clock starts."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
-
-import grpc
 
 from tallystick.client import Profile
 from tallystick.client.profile.profile import Endpoint
@@ -26,61 +21,6 @@ EVALUATE = "/tallystick.v1.SubjectTokenService/EvaluateTokens"
 TIMEOUT = 60.0
 
 Signed = tuple[bytes, Sequence[tuple[str, str]]]
-Send = Callable[[Any], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one stretch of traffic took."""
-
-    calls: int
-    seconds: float
-    latencies: Sequence[float]
-    """Seconds, ascending."""
-
-    def percentile(self, share: float) -> float:
-        """The latency, in seconds, that `share` of the calls did not exceed."""
-        return self.latencies[min(len(self.latencies) - 1, int(len(self.latencies) * share))]
-
-
-async def drive(senders: Sequence[Send], work: Sequence[Any]) -> Measured:
-    """Lets each sender take the next piece of work until none is left."""
-    pending: Iterator[Any] = iter(work)
-    latencies: list[float] = []
-
-    async def caller(send: Send) -> None:
-        for piece in pending:
-            began = time.perf_counter()
-            await send(piece)
-            latencies.append(time.perf_counter() - began)
-
-    began = time.perf_counter()
-    await asyncio.gather(*(caller(send) for send in senders))
-    return Measured(len(work), time.perf_counter() - began, sorted(latencies))
-
-
-async def send_signed(profile: Profile, endpoint: Endpoint, path: str, callers: int, work: Sequence[bytes]) -> Measured:
-    """Signs the messages and sends them from `callers` connections."""
-    signed = sign(profile, endpoint, path, work)
-    address = endpoint.address
-    credentials = address.credentials()
-    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", 8 << 20)]
-    channels = [grpc.aio.secure_channel(address.target, credentials, options=options) for _ in range(callers)]
-    try:
-        await asyncio.gather(*(channel.channel_ready() for channel in channels))
-        return await drive([_sender(channel, path) for channel in channels], signed)
-    finally:
-        await asyncio.gather(*(channel.close() for channel in channels))
-
-
-def _sender(channel: grpc.aio.Channel, path: str) -> Send:
-    call: Callable[..., Awaitable[bytes]] = channel.unary_unary(path)
-
-    async def send(signed: Signed) -> None:
-        message, metadata = signed
-        await call(message, metadata=tuple(metadata), timeout=TIMEOUT)
-
-    return send
 
 
 def sign(profile: Profile, endpoint: Endpoint, path: str, messages: Sequence[bytes]) -> list[Signed]:
@@ -93,37 +33,15 @@ def sign(profile: Profile, endpoint: Endpoint, path: str, messages: Sequence[byt
     ]
 
 
-async def send_plain(port: int, callers: int, work: Sequence[bytes]) -> Measured:
-    """Posts JSON bodies to the peer from `callers` kept-alive connections, with as little work on this side as can be."""
-    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(callers)]
-
-    def sender(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Send:
-        async def send(body: bytes) -> None:
-            head = f"POST /query HTTP/1.1\r\nHost: peer\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-            writer.write(head.encode() + body)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            if b" 200 " not in answer[:20]:
-                raise RuntimeError(f"the peer answered {answer[:40]!r}")
-            await reader.readexactly(int(answer.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
-
-        return send
-
-    try:
-        return await drive([sender(reader, writer) for reader, writer in connections], work)
-    finally:
-        for _, writer in connections:
-            writer.close()
-
-
 def random_tokens(count: int) -> list[bytes]:
     """Group elements such as tokens are: the exchange cannot tell them from any others."""
     return [oprf.blind(secrets.token_bytes(16)).element for _ in range(count)]
 
 
-def query(element: bytes, epoch_id: bytes) -> bytes:
-    """A query of one subject."""
+def query(element: bytes, epoch_id: bytes, *, consent: str = "benchmark-consent") -> bytes:
+    """A query of one subject; without a consent the exchange refuses it."""
     return inquiry_service_pb2.QueryCreditHistoryRequest(
-        request_id=secrets.token_bytes(16), inquiry=_inquiry(element, epoch_id)
+        request_id=secrets.token_bytes(16), inquiry=_inquiry(element, epoch_id, consent)
     ).SerializeToString()
 
 
@@ -134,11 +52,11 @@ def batch_query(elements: Sequence[bytes], epoch_id: bytes) -> bytes:
     ).SerializeToString()
 
 
-def _inquiry(element: bytes, epoch_id: bytes) -> inquiry_service_pb2.Inquiry:
+def _inquiry(element: bytes, epoch_id: bytes, consent: str = "benchmark-consent") -> inquiry_service_pb2.Inquiry:
     return inquiry_service_pb2.Inquiry(
         subject=subject_pb2.SubjectToken(element=element, epoch_id=epoch_id),
         purpose=codes_pb2.PURPOSE_LOAN_APPROVAL,
-        consent_reference="benchmark-consent",
+        consent_reference=consent,
     )
 
 

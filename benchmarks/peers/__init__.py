@@ -1,0 +1,1 @@
+"""Peers: what each figure stands beside. Each module says what its peer does, and what it does not do."""

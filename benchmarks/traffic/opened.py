@@ -1,0 +1,86 @@
+"""The open loop: requests fall due at random moments of a given rate, whether those before were answered or not.
+
+A latency begins when its request fell due, not when it was sent: a server that stalls, or a generator that lags, does not hide it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.traffic.lean import CallFailed, Connection, Prepared
+
+
+@dataclass(slots=True)
+class Fared:
+    """What became of the requests of one stretch."""
+
+    seconds: float
+    """From the first moment to the last that one could fall due."""
+    answers: list[tuple[float, float]] = field(default_factory=list)
+    """Of each success: when it came, counted from the beginning, and its latency."""
+    failures: Counter[str] = field(default_factory=Counter)
+    generator: float = 0.0
+
+    def percentile(self, share: float) -> float:
+        """The latency, in seconds, that `share` of the successes did not exceed."""
+        latencies = sorted(latency for _, latency in self.answers)
+        return latencies[min(len(latencies) - 1, int(len(latencies) * share))]
+
+    def goodput(self, within: float) -> float:
+        """Successes a second that came `within` so many seconds of being due, in the stretch but for its first third: the queue that
+        overload makes is full by then."""
+        begin = self.seconds / 3
+        good = sum(begin <= at < self.seconds and latency <= within for at, latency in self.answers)
+        return good / (self.seconds - begin)
+
+
+def moments(rate: float, count: int, seed: int) -> list[float]:
+    """When requests fall due: a Poisson process, the same for the same seed."""
+    source = random.Random(seed)
+    at, due = 0.0, []
+    for _ in range(count):
+        at += source.expovariate(rate)
+        due.append(at)
+    return due
+
+
+async def send_at_rate(opened: Sequence[Connection], work: Sequence[Prepared], rate: float, seed: int = 1) -> Fared:
+    """Sends each request when it is due, on one connection after the other; returns when all are answered."""
+    due = moments(rate, len(work), seed)
+    fared = Fared(due[-1])
+    began, spent = time.perf_counter(), time.process_time()
+    open_calls: set[asyncio.Future[None]] = set()
+
+    def note(call: asyncio.Future[None], at: float) -> None:
+        open_calls.discard(call)
+        error = call.exception()
+        if error is None:
+            now = time.perf_counter() - began
+            fared.answers.append((now, now - at))
+        else:
+            fared.failures[error.status if isinstance(error, CallFailed) else type(error).__name__] += 1
+
+    for number, (at, prepared) in enumerate(zip(due, work, strict=True)):
+        while (early := at - (time.perf_counter() - began)) > 0:
+            await asyncio.sleep(early)
+        try:
+            call = opened[number % len(opened)].call(prepared)
+        except ConnectionError:
+            fared.failures["ConnectionError"] += 1
+            continue
+        open_calls.add(call)
+        call.add_done_callback(lambda done, at=at: note(done, at))
+        if not number % 32:
+            # While it lags, answers are still read.
+            await asyncio.sleep(0)
+    if open_calls:
+        await asyncio.wait(open_calls)
+    # What is done calls back in the next turn of the loop.
+    await asyncio.sleep(0)
+    fared.generator = time.process_time() - spent
+    return fared
