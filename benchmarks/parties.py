@@ -64,7 +64,16 @@ def peer(folder: Path, workers: int) -> Iterator[tuple[Running, str]]:
     with embedded_postgresql(folder / "database") as url:
         driver_url = url.replace("postgresql://", "postgresql+psycopg2://")
         port = free_port()
-        command = [sys.executable, "-m", "uvicorn", "benchmarks.peer:app", "--port", str(port), "--workers", str(workers)]
+        command = [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "benchmarks.peers.fastapi_orm:app",
+            "--port",
+            str(port),
+            "--workers",
+            str(workers),
+        ]
         environment = {**os.environ, "PEER_DATABASE": driver_url}
         root = Path(__file__).resolve().parent.parent
         process = subprocess.Popen(

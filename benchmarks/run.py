@@ -120,7 +120,15 @@ class Bench:
         """Single queries, at the exchange and at the peer."""
         calls = int(CALLS[callers] * self.scale)
         work = [traffic.query(self.tokens[i % SUBJECTS], self.epoch_id) for i in range(calls)]
-        self.measure(f"exchange, {callers} callers", "queries", self.exchange, calls, self.send(traffic.QUERY, callers, work))
+        address = self.profile.exchange.address
+        signed = traffic.sign(self.profile, self.profile.exchange, traffic.QUERY, work)
+        self.measure(
+            f"exchange, {callers} callers",
+            "queries",
+            self.exchange,
+            calls,
+            lambda: traffic.send_lean(address, traffic.QUERY, callers, signed),
+        )
         calls //= PEER_SHARE
         plain = [traffic.plain_query(self.tokens[i % SUBJECTS]) for i in range(calls)]
         port = self.peer.port

@@ -24,7 +24,7 @@ class _Echo(grpc.GenericRpcHandler):
         async def handle(_message: bytes, _context: Any) -> bytes:
             return answer
 
-        self._handler = grpc.unary_unary_rpc_method_handler(handle)
+        self._handler: Any = grpc.unary_unary_rpc_method_handler(handle)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         return self._handler if handler_call_details.method == QUERY else None

@@ -3,7 +3,7 @@
 It signs nothing, verifies nothing, keeps no log that anybody could check, and speaks plain HTTP. It is what a competent team would
 write first: declarative models, a session for each request, pydantic answers, uvicorn with one process a core.
 
-    PEER_DATABASE=postgresql://… uvicorn benchmarks.peer:app --workers 2
+    PEER_DATABASE=postgresql://… uvicorn benchmarks.peers.fastapi_orm:app --workers 2
 """
 
 import os

@@ -1,7 +1,7 @@
-"""A synchronous grpcio service over the ORM's tables: mutual TLS, the request's signature checked, one audit row and a commit a call.
+"""A synchronous grpcio service over the ORM's tables: mutual TLS, signatures checked, one audit row and a commit a call.
 
-It takes the exchange's own requests and answers its messages, with 40 threads in each process. It looks at no nonce, so a request can
-be replayed; it keeps no log that anybody could check, writes no receipt, seals nothing, and knows one member.
+It takes the exchange's own requests and answers its messages, with 40 threads in each process. It looks at no nonce, so that
+a request can be replayed; it keeps no log that anybody could check, writes no receipt, seals nothing, and knows one member.
 
     PEER_DATABASE=postgresql+psycopg2://… PEER_KEY=<hex> python -m benchmarks.peers.grpcio_orm PORT EXCHANGE_FOLDER PROCESSES
 """
@@ -31,7 +31,7 @@ class _Service(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self._sessions = orm.make_sessions(os.environ["PEER_DATABASE"])
         self._key = bytes.fromhex(os.environ["PEER_KEY"])
-        self._handler = grpc.unary_unary_rpc_method_handler(self._query)
+        self._handler: Any = grpc.unary_unary_rpc_method_handler(self._query)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         return self._handler if handler_call_details.method == QUERY else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from benchmarks import peer
-from benchmarks.traffic import month_numbers
+from benchmarks.peers import fastapi_orm as peer
+from benchmarks.traffic.requests import month_numbers
 from sqlalchemy import insert
 
 

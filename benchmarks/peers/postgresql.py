@@ -1,7 +1,7 @@
 """PostgreSQL alone, with the exchange's own account table, its indices and rows of the same bytes.
 
-`look_ups` is pgbench over a Unix socket, one client, prepared statements: one subject's accounts a round trip. `copy` writes all rows
-anew with COPY in one transaction. Neither verifies, logs, merges or answers anybody.
+`look_ups` is pgbench over a Unix socket, one client, prepared statements: one subject's accounts a round trip. `copy` writes all
+rows anew with COPY in one transaction. Neither verifies, logs, merges or answers anybody.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class PostgreSQL:
         began = time.perf_counter()
         with self._connection, self._connection.cursor() as cursor:
             cursor.copy_expert(f"COPY account ({COLUMNS}) FROM STDIN", io.StringIO(self._rows))
-        rate = self.rows / (time.perf_counter() - began)
+        rate: float = int(self.rows) / (time.perf_counter() - began)
         with self._connection, self._connection.cursor() as cursor:
             cursor.execute("ANALYZE account")
         return rate

@@ -1,7 +1,7 @@
 """A lean gRPC client: it sends frames that were made beforehand, and looks at no more of an answer than its frames and its status.
 
-It is for measuring, on the cores that the server runs on as well: no message is parsed, no header is kept. The server is told to keep
-no header table, so that each answer's trailers can be read by themselves; those of success are the same bytes over and over, and are
+It is for measuring on the cores that the server runs on as well: no message is parsed, no header is kept. The server is told to
+keep no header table, so that each answer's trailers can be read alone; those of success are the same bytes over and over, and are
 decoded once. Messages are small: what the server's window does not take waits, whole.
 """
 
@@ -11,7 +11,7 @@ import asyncio
 import ssl
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import hpack
@@ -202,8 +202,8 @@ class Connection(asyncio.Protocol):
 
 def _status(block: bytes) -> str | None:
     """The gRPC status in trailers; None for success."""
-    headers: Sequence[tuple[bytes, bytes]] = hpack.Decoder().decode(block, raw=True)
-    status = dict(headers).get(b"grpc-status", b"missing")
+    headers = {bytes(name): bytes(value) for name, value in hpack.Decoder().decode(block, raw=True)}
+    status = headers.get(b"grpc-status", b"missing")
     if status != b"0":
         return status.decode("ascii", "replace")
     Connection._succeeded |= {block}

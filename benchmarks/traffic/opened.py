@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from benchmarks.traffic.lean import CallFailed, Connection, Prepared
 
@@ -32,8 +33,8 @@ class Fared:
         return latencies[min(len(latencies) - 1, int(len(latencies) * share))]
 
     def goodput(self, within: float) -> float:
-        """Successes a second that came `within` so many seconds of being due, in the stretch but for its first third: the queue that
-        overload makes is full by then."""
+        """Successes a second that came `within` so many seconds of being due, in the stretch but for its first third: by then
+        the queue that overload makes is full."""
         begin = self.seconds / 3
         good = sum(begin <= at < self.seconds and latency <= within for at, latency in self.answers)
         return good / (self.seconds - begin)
@@ -56,7 +57,7 @@ async def send_at_rate(opened: Sequence[Connection], work: Sequence[Prepared], r
     began, spent = time.perf_counter(), time.process_time()
     open_calls: set[asyncio.Future[None]] = set()
 
-    def note(call: asyncio.Future[None], at: float) -> None:
+    def note(at: float, call: asyncio.Future[None]) -> None:
         open_calls.discard(call)
         error = call.exception()
         if error is None:
@@ -66,7 +67,7 @@ async def send_at_rate(opened: Sequence[Connection], work: Sequence[Prepared], r
             fared.failures[error.status if isinstance(error, CallFailed) else type(error).__name__] += 1
 
     for number, (at, prepared) in enumerate(zip(due, work, strict=True)):
-        while (early := at - (time.perf_counter() - began)) > 0:
+        if (early := at - (time.perf_counter() - began)) > 0:
             await asyncio.sleep(early)
         try:
             call = opened[number % len(opened)].call(prepared)
@@ -74,7 +75,7 @@ async def send_at_rate(opened: Sequence[Connection], work: Sequence[Prepared], r
             fared.failures["ConnectionError"] += 1
             continue
         open_calls.add(call)
-        call.add_done_callback(lambda done, at=at: note(done, at))
+        call.add_done_callback(partial(note, at))
         if not number % 32:
             # While it lags, answers are still read.
             await asyncio.sleep(0)
