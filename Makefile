@@ -59,7 +59,7 @@ million: $(VENV)/.installed ## Report a million rows, ended four times in the mi
 
 .PHONY: bench
 bench: $(VENV)/.installed ## Measure, each figure beside its peer's
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick,--rounds 5)
 
 .PHONY: fairness
 fairness: $(VENV)/.installed ## Measure what one member at full load takes from another

@@ -13,6 +13,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import hpack
 from benchmarks.traffic.frames import (
@@ -110,8 +111,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Sends the preface: no header table, and windows that never close."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's are none of asyncio's classes.
+        self._transport = cast("asyncio.Transport", transport)
         settings = b"".join(
             name.to_bytes(2, "big") + value.to_bytes(4, "big")
             for name, value in ((HEADER_TABLE_SIZE, 0), (INITIAL_WINDOW_SIZE, WINDOW))
