@@ -51,6 +51,7 @@ class Figure:
     p99: list[float] = field(default_factory=list)
     server: list[float] = field(default_factory=list)
     database: list[float] = field(default_factory=list)
+    generator: list[float] = field(default_factory=list)
 
     def add(self, measured: traffic.Measured, units: int, server: float, database: float) -> None:
         """Takes one round's result."""
@@ -59,6 +60,7 @@ class Figure:
         self.p99.append(measured.percentile(0.99))
         self.server.append(server)
         self.database.append(database)
+        self.generator.append(measured.generator / units)
 
     def row(self) -> tuple[str, ...]:
         """The medians, as the table shows them."""
@@ -70,6 +72,7 @@ class Figure:
             f"{median(self.p99) * 1e3:.1f} ms",
             f"{median(self.server) * 1e6:,.0f} µs",
             f"{median(self.database) * 1e6:,.0f} µs",
+            f"{median(self.generator) * 1e6:,.0f} µs",
             f"{min(self.rates):,.0f} – {max(self.rates):,.0f}",
         )
 
@@ -161,7 +164,7 @@ def show(console: Console, figures: dict[str, Figure]) -> bool:
     """Prints the table and the ratios that are owed; whether each holds its floor."""
     whole = True
     table = Table(title="median of all rounds")
-    for heading in ("what", "rate", "p50", "p99", "server CPU", "PostgreSQL CPU", "slowest – fastest round"):
+    for heading in ("what", "rate", "p50", "p99", "server CPU", "PostgreSQL CPU", "generator CPU", "slowest – fastest round"):
         table.add_column(heading, justify="left" if heading == "what" else "right")
     for figure in figures.values():
         table.add_row(*figure.row())
