@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
             for name, value in ((HEADER_TABLE_SIZE, 0), (INITIAL_WINDOW_SIZE, WINDOW))
         )
         more = frame(WINDOW_UPDATE, 0, 0, (WINDOW - FIRST_WINDOW).to_bytes(4, "big"))
-        transport.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, settings) + more)
+        self._transport.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, settings) + more)
 
     def call(self, prepared: Prepared) -> asyncio.Future[None]:
         """Sends a request; the result comes with the answer. CallFailed when that is no success."""
