@@ -140,7 +140,7 @@ def waits_for_the_head(system: System) -> bool:
     """Whether a transaction of the exchange has come to its last step and waits there."""
     waiting = (
         "SELECT 1 FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%%log_head%%'"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%%lock_head%%'"
     )
     return bool(system.exchange.database_view.rows(waiting))
 
