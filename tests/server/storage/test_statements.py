@@ -53,6 +53,13 @@ async def test_what_is_prepared_in_a_transaction_outlives_its_rollback(connectio
     assert await connection.run(DOUBLE(number=2)) == [(4,)]
 
 
+async def test_what_goes_along_is_not_kept_with_a_statement(connection: Connection) -> None:
+    """PostgreSQL copies a prepared statement's text at each execution: that must not be the text of a whole transaction."""
+    await connection.run("BEGIN", f"SELECT '{'x' * 100_000}'", DOUBLE(number=1), CONSTANT(), "COMMIT")
+    texts = await connection.fetch("SELECT statement FROM pg_prepared_statements ORDER BY name")
+    assert texts == [(CONSTANT.preparation,), (DOUBLE.preparation,)]
+
+
 @pytest.mark.parametrize(
     "before",
     [
@@ -64,7 +71,7 @@ async def test_what_is_prepared_in_a_transaction_outlives_its_rollback(connectio
         ("BEGIN", DOUBLE(number=1), "COMMIT", "BEGIN", QUOTIENT(number=1, by=0)),
     ],
 )
-async def test_after_a_failure_nothing_is_taken_for_prepared(connection: Connection, before: tuple[Any, ...]) -> None:
+async def test_what_was_prepared_outlives_a_failure(connection: Connection, before: tuple[Any, ...]) -> None:
     await connection.run(CONSTANT())
     with pytest.raises(psycopg2.Error):
         await connection.run(*before)
@@ -72,6 +79,14 @@ async def test_after_a_failure_nothing_is_taken_for_prepared(connection: Connect
     assert await connection.run("BEGIN", CONSTANT(), DOUBLE(number=4), QUOTIENT(number=4, by=2)) == [(2,)]
     await connection.execute("ROLLBACK")
     assert set(await _held(connection)) == {"constant", "double", "quotient"}
+
+
+async def test_a_statement_that_cannot_be_prepared_is_no_hindrance_to_others(connection: Connection) -> None:
+    for _ in range(2):
+        with pytest.raises(errors.UndefinedTable):
+            await connection.run("BEGIN", DOUBLE(number=1), Statement("missing", {}, "SELECT 1 FROM nowhere")())
+    assert await connection.run(DOUBLE(number=1)) == [(2,)]
+    assert set(await _held(connection)) == {"double"}
 
 
 async def test_a_transaction_that_has_failed_prepares_nothing(connection: Connection) -> None:

@@ -7,7 +7,7 @@ second thread, and no hand-over between threads (docs/adr/ says why not a driver
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg2
@@ -46,7 +46,7 @@ class Connection:
         self._raw = raw
         self._cursor = raw.cursor()
         self._prepared: set[Statement] | None = set()
-        """None once a string failed that was to prepare some: it is not known which of them the session has."""
+        """None once the session turned out not to have, or not to be able to use, what it had prepared."""
 
     @classmethod
     async def open(cls, dsn: str, *, within: float = 10.0) -> Connection:
@@ -90,27 +90,28 @@ class Connection:
         return self._cursor.fetchall()
 
     async def run(self, *steps: str | Execution, meanwhile: Callable[[], None] | None = None) -> list[tuple[Any, ...]]:
-        """Runs several statements in one round trip, and prepares those that this session does not have yet; returns the rows of
-        the last one, if it has any. `meanwhile` is called once they are sent."""
-        wanted = dict.fromkeys(step.statement for step in steps if isinstance(step, Execution))
-        known = self._prepared or set()
-        missing = [statement for statement in wanted if statement not in known]
-        texts = [statement.preparation.encode() for statement in missing]
-        if missing and self._prepared is None:
-            texts.insert(0, b"DEALLOCATE ALL")
-        texts.extend(map(self._text, steps))
-        if missing:
-            # What is prepared stays so whatever becomes of the transaction. A string that fails may not have come so far.
-            self._prepared = None
+        """Runs several statements in one round trip, once this session has prepared those of them that it lacks; returns the rows
+        of the last one, if it has any. `meanwhile` is called once they are sent."""
+        await self._prepare(step.statement for step in steps if isinstance(step, Execution))
         try:
-            await self.execute(b";".join(texts), meanwhile=meanwhile)
+            await self.execute(b";".join(map(self._text, steps)), meanwhile=meanwhile)
         except psycopg2.Error as error:
             if error.pgcode in UNUSABLE_STATEMENT_STATES:
                 self._prepared = None
             raise
-        if missing:
-            self._prepared = known.union(missing)
         return self._cursor.fetchall() if self._cursor.description else []
+
+    async def _prepare(self, statements: Iterable[Statement]) -> None:
+        """Each by itself: PostgreSQL keeps the whole string that a statement was prepared in, and copies it at each execution.
+
+        What is prepared stays so whatever becomes of the transaction."""
+        if self._prepared is None:
+            await self.execute("DEALLOCATE ALL")
+            self._prepared = set()
+        for statement in statements:
+            if statement not in self._prepared:
+                await self.execute(statement.preparation)
+                self._prepared.add(statement)
 
     def _text(self, step: str | Execution) -> bytes:
         if isinstance(step, str):

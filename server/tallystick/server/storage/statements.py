@@ -1,7 +1,7 @@
 """Prepared statements: what every request asks of the database, parsed and planned once for each connection.
 
-They are PostgreSQL's own PREPARE and EXECUTE, in the text that goes to it: so they can be joined to others in one string, and cost
-no round trip of their own. `Connection.run` prepares what it executes.
+They are PostgreSQL's own PREPARE and EXECUTE, in text: so several are executed in one string, and one round trip. `Connection.run`
+prepares what it executes.
 """
 
 from __future__ import annotations
