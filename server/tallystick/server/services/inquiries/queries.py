@@ -40,17 +40,14 @@ SHARE = 20
 MAX_INSTITUTIONS = 1000
 
 # Fetch one row past the limit, to detect that the answer is cut.
-_ACCOUNTS = Statement(
-    "accounts_of_subjects",
-    {"subjects": "bytea[]", "count": "bigint", "of_subject": "bigint", "budget": "bigint"},
-    """
+_ACCOUNTS = """
 SELECT subject, member, record, standing, reported, total
 FROM (
   SELECT *, sum(octet_length(record)) OVER (ROWS UNBOUNDED PRECEDING) AS total
   FROM (
     SELECT asked.subject, account.*, count(*) OVER (PARTITION BY asked.subject) AS reported,
            sum(octet_length(record)) OVER (PARTITION BY asked.subject ORDER BY standing DESC ROWS UNBOUNDED PRECEDING) AS own
-    FROM unnest(%(subjects)s) AS asked (subject)
+    FROM unnest(%(accounts_of)s) AS asked (subject)
     CROSS JOIN LATERAL (
       SELECT member, record, standing FROM account
       WHERE account.subject = asked.subject AND standing > 0 ORDER BY standing DESC LIMIT %(count)s
@@ -59,8 +56,7 @@ FROM (
   WHERE own <= %(of_subject)s
 ) AS found
 WHERE total - octet_length(record) <= %(budget)s
-""",
-)
+"""
 
 # Summed up here: a batch of subjects with hundreds of footprints each would be a lot to read. Listed are the newest of each
 # institution before the second newest of any.
@@ -90,17 +86,25 @@ CROSS JOIN LATERAL (
     FROM ({found}) AS footprint
   ) AS ranked
   HAVING count(*) > 0
-) AS past
+) AS past (found, one_month, six_months, institutions, places, days, purposes)
 """
 
-_FOOTPRINTS = Statement(
-    "inquiries_of_subjects",
-    _SUMMED_UP | {"count": "bigint"},
-    _SUM_UP.format(
-        found="""
+_FOOTPRINTS = _SUM_UP.format(
+    found="""
       SELECT entry_index, member, purpose, create_time FROM audit_subject
-      WHERE audit_subject.subject = asked.subject AND footprint LIMIT %(count)s"""
-    ),
+      WHERE audit_subject.subject = asked.subject AND footprint LIMIT %(footprints)s"""
+)
+
+# Both in one read: accounts, with nulls for what is said of inquiries, and inquiries, with nulls for what is said of accounts.
+_KNOWN = Statement(
+    "known_of_subjects",
+    {"accounts_of": "bytea[]", "count": "bigint", "of_subject": "bigint", "budget": "bigint", "footprints": "bigint"} | _SUMMED_UP,
+    f"""
+SELECT account.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM ({_ACCOUNTS}) AS account
+UNION ALL
+SELECT subject, member, NULL, NULL, NULL, NULL, found, one_month, six_months, institutions, places, days, purposes
+FROM ({_FOOTPRINTS}) AS inquiry
+""",  # noqa: S608 - the inserted texts are constants of this module
 )
 
 # From one institution to the next by the index, however many inquiries lie between.
@@ -235,41 +239,50 @@ async def _read(connection: Connection, works: Sequence[Work], clock: datetime, 
         return known
     # What is more than that does not fit into so many answers, even if each subject is asked for by one work alone.
     budget = min(MAX_RECORD_BYTES, limit * len(works))
-    # One subject over the limit is enough to know that it is over.
-    rows = await connection.run(
-        _ACCOUNTS(subjects=list(known), count=MAX_ACCOUNTS + 1, of_subject=MAX_SUBJECT_BYTES, budget=budget)
-    )
-    if rows and max(total for *_, total in rows) > budget:
-        return None
-    rows.sort(key=lambda row: -int(row[3]))
-    for subject, member, record, standing, reported, _ in rows:
-        of_subject = known[bytes(subject)]
-        if len(of_subject.accounts) < MAX_ACCOUNTS:
-            of_subject.accounts.append((member, bytes(record), standing == OVERDUE))
-        of_subject.truncated = reported > len(of_subject.accounts)
-    await _read_footprints(connection, pairs, known, clock)
-    return known
-
-
-async def _read_footprints(
-    connection: Connection, pairs: Sequence[tuple[bytes, int]], known: Mapping[bytes, _Known], clock: datetime
-) -> None:
-    """Who else asked, for each subject and asking member."""
     windows = {"month": clock - ONE_MONTH, "half_year": clock - SIX_MONTHS, "oldest": clock - INQUIRY_AGE}
-
-    async def fetch(statement: Statement, asked: Sequence[tuple[bytes, int]], **limits: int) -> list[tuple[Any, ...]]:
-        subjects, members = [key for key, _ in asked], [member for _, member in asked]
-        return await connection.run(statement(subjects=subjects, members=members, listed=MAX_LISTED_INQUIRIES, **windows, **limits))
-
+    # One subject over the limit is enough to know that it is over.
+    read = _KNOWN(
+        accounts_of=list(known),
+        count=MAX_ACCOUNTS + 1,
+        of_subject=MAX_SUBJECT_BYTES,
+        budget=budget,
+        footprints=MAX_COUNTED_ALL + 1,
+        **_asked(pairs),
+        **windows,
+    )
+    rows = await connection.run(read)
+    accounts = [row for row in rows if row[2] is not None]
+    if accounts and max(row[5] for row in accounts) > budget:
+        return None
+    _take_accounts(accounts, known)
     crowded = []
-    for subject, asker, found, *summary in await fetch(_FOOTPRINTS, pairs, count=MAX_COUNTED_ALL + 1):
+    for subject, asker, _, _, _, _, found, *summary in rows:
+        if found is None:
+            continue
         if found > MAX_COUNTED_ALL:
             crowded.append((bytes(subject), asker))
         else:
             known[bytes(subject)].inquiries[asker] = _inquiry_summary(*summary, truncated=False)
     if crowded:
-        for subject, asker, _, *summary in await fetch(_SHARES, crowded, institutions=MAX_INSTITUTIONS, share=SHARE):
+        shares = _SHARES(institutions=MAX_INSTITUTIONS, share=SHARE, **_asked(crowded), **windows)
+        for subject, asker, _, *summary in await connection.run(shares):
             known[bytes(subject)].inquiries[asker] = _inquiry_summary(*summary, truncated=True)
+    return known
+
+
+def _asked(pairs: Sequence[tuple[bytes, int]]) -> dict[str, object]:
+    """Who asks about whom, as the statements take it."""
+    return {"subjects": [key for key, _ in pairs], "members": [member for _, member in pairs], "listed": MAX_LISTED_INQUIRIES}
+
+
+def _take_accounts(rows: list[tuple[Any, ...]], known: Mapping[bytes, _Known]) -> None:
+    """Those with overdue first."""
+    rows.sort(key=lambda row: -int(row[3]))
+    for subject, member, record, standing, reported, *_ in rows:
+        of_subject = known[bytes(subject)]
+        if len(of_subject.accounts) < MAX_ACCOUNTS:
+            of_subject.accounts.append((member, bytes(record), standing == OVERDUE))
+        of_subject.truncated = reported > len(of_subject.accounts)
 
 
 def _answer(works: Sequence[Work], known: dict[bytes, _Known], clock: datetime, limit: int) -> None:
