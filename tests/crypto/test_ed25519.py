@@ -1,5 +1,9 @@
 """Signatures prove who signed: keys under which anybody can sign, and signatures in a second form, are refused."""
 
+import hashlib
+
+import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +47,7 @@ def times(scalar: int, point: Point) -> Point:
 
 def test_every_point_of_small_order_is_refused() -> None:
     # The prime order's multiple of any point is one of the eight that are left.
-    small = {times(ORDER, point) for point in map(recovered, range(2, 60)) if point is not None}
+    small = small_points()
     assert len(small) == 8
     for x, y in small:
         for encoded_y in {y, y + P} if y + P < 2**255 else {y}:
@@ -58,6 +62,59 @@ def test_a_key_of_small_order_would_sign_anything() -> None:
     identity = bytes([1]) + bytes(31)
     Ed25519PublicKey.from_public_bytes(identity).verify(identity + bytes(32), b"never signed")
     assert not is_signed(identity, identity + bytes(32), b"never signed")
+
+
+def encoded(point: Point) -> bytes:
+    x, y = point
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+def small_points() -> list[Point]:
+    return sorted({times(ORDER, point) for point in map(recovered, range(2, 60)) if point is not None})
+
+
+def secret_scalar(seed: bytes) -> int:
+    """RFC 8032, section 5.1.5."""
+    half = int.from_bytes(hashlib.sha512(seed).digest()[:32], "little")
+    return half & ~7 & ((1 << 254) - 1) | 1 << 254
+
+
+def response(r: bytes, public: bytes, message: bytes, secret: int, nonce: int = 0) -> bytes:
+    """S of section 5.1.6, for an R that is chosen freely."""
+    challenge = int.from_bytes(hashlib.sha512(r + public + message).digest(), "little") % ORDER
+    return ((nonce + challenge * secret) % ORDER).to_bytes(32, "little")
+
+
+def openssl_takes(public: bytes, signature: bytes, message: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("r", [encoded(point) for point in small_points()], ids=lambda r: r.hex()[:8])
+def test_an_r_of_small_order_is_refused(r: bytes) -> None:
+    """Its signer chose it, and gave its secret key away; that the verifiers of others may take it is why it is refused here."""
+    seed, message = bytes(range(32)), b"signed without a nonce"
+    public = raw_public_key(Ed25519PrivateKey.from_private_bytes(seed))
+    signature = r + response(r, public, message, secret_scalar(seed))
+    assert not is_signed(public, signature, message)
+    # What proves that these are signatures: with R the identity the equation holds, and OpenSSL says so.
+    assert openssl_takes(public, signature, message) == (r == encoded((0, 1)))
+
+
+def test_what_differs_by_a_point_of_small_order_is_refused() -> None:
+    """With the cofactor such a signature would hold, and not without: two verifiers must not differ in it."""
+    seed, message, nonce = bytes(range(32)), b"signed beside the group", 12345
+    public = raw_public_key(Ed25519PrivateKey.from_private_bytes(seed))
+    base = recovered(int.from_bytes(bytes.fromhex("58" + "66" * 31), "little"))
+    assert base is not None
+    honest = times(nonce, base)
+    for point in small_points():
+        r = encoded(added(honest, point))
+        signature = r + response(r, public, message, secret_scalar(seed), nonce)
+        assert is_signed(public, signature, message) == openssl_takes(public, signature, message) == (point == (0, 1))
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=64))

@@ -140,7 +140,7 @@ async def test_only_so_many_messages_of_one_member_are_asked_for_at_once() -> No
     contexts = [FakeContext("mallory") for _ in range(MAX_CALLS)]
 
     async def call(context: Any) -> bytes:
-        async with arrivals.message(context) as message:
+        async with arrivals.message(context) as (_, message):
             return message
 
     calls = [asyncio.create_task(call(context)) for context in contexts]
@@ -187,5 +187,5 @@ async def test_a_right_call_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(arrivals.conduct, "fault", lambda *_: pytest.fail("a fault"))
     context: Any = FakeContext("bank-a", b"a message")
     context.come.set()
-    async with arrivals.message(context) as message:
+    async with arrivals.message(context) as (_, message):
         assert message == b"a message"

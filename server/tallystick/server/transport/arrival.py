@@ -61,8 +61,9 @@ class Arrivals:
             self._give_place_back(caller)
 
     @asynccontextmanager
-    async def message(self, context: Context, *, public: bool = False) -> AsyncIterator[bytes]:
-        """The message of a call, held for the time of its block. What is public, and asks for no signature, waits for its turn.
+    async def message(self, context: Context, *, public: bool = False) -> AsyncIterator[tuple[str, bytes]]:
+        """The member that the client certificate names, and the message of a call, held for the time of its block. What is public,
+        and asks for no signature, waits for its turn.
 
         Raises Refusal: QUEUE_FULL, DEADLINE_PASSED when it does not arrive in time, MESSAGE_MALFORMED when there is none."""
         # One context and no more: this is on the way of every call.
@@ -74,7 +75,7 @@ class Arrivals:
             if public:
                 await self.conduct.take_turn(caller)
             try:
-                yield message
+                yield caller, message
             except (Refusal, DecodeError) as error:
                 if is_fault(error):
                     self.conduct.fault(caller, context)
@@ -84,7 +85,7 @@ class Arrivals:
             self._give_place_back(caller)
 
     async def _take_place(self, context: Context) -> str:
-        caller = member_of_certificate(context.auth_context()) or ""
+        caller = member_of_certificate(context.auth_context())
         if self.conduct.is_barred(caller):
             await self.conduct.turn_away(caller, context)
         if self._calls[caller] >= MAX_CALLS:

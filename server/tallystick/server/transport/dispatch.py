@@ -21,7 +21,6 @@ from tallystick.server.service import PublicMethod, Service
 from tallystick.server.telemetry.metrics import CALL_SECONDS, CALLS, UNLOGGED
 from tallystick.server.transport.arrival import Arrivals, status_code
 from tallystick.server.transport.conduct import Context
-from tallystick.server.transport.tls import member_of_certificate
 from tallystick.v1 import errors_pb2, log_pb2
 
 Requests = AsyncIterator[bytes]
@@ -80,8 +79,8 @@ def _signed(service: Service, method: str, arrivals: Arrivals) -> Callable[[Requ
     async def handle(_: Requests, context: Context) -> bytes:
         with seconds.time():
             try:
-                async with arrivals.message(context) as message:
-                    answer = await service.handle(_call(method, message, context))
+                async with arrivals.message(context) as (caller, message):
+                    answer = await service.handle(_call(method, message, caller, context))
             except Refusal as refusal:
                 return await _abort_unlogged(context, method, refusal)
             if answer.refusal is not None:
@@ -96,8 +95,8 @@ def _signed(service: Service, method: str, arrivals: Arrivals) -> Callable[[Requ
 def _signed_stream(service: Service, method: str, arrivals: Arrivals) -> Callable[[Requests, Context], AsyncIterator[bytes]]:
     async def handle(_: Requests, context: Context) -> AsyncIterator[bytes]:
         try:
-            async with arrivals.message(context) as message:
-                async for answer in service.handle_stream(_call(method, message, context)):
+            async with arrivals.message(context) as (caller, message):
+                async for answer in service.handle_stream(_call(method, message, caller, context)):
                     if answer.refusal is not None:
                         await _abort(context, method, answer.refusal, answer)
                     yield _page(answer)
@@ -116,7 +115,7 @@ def _page(answer: Answer) -> bytes:
 def _public(public: PublicMethod, method: str, arrivals: Arrivals) -> Callable[[Requests, Context], Awaitable[bytes]]:
     async def handle(_: Requests, context: Context) -> bytes:
         try:
-            async with arrivals.message(context, public=True) as message:
+            async with arrivals.message(context, public=True) as (_member, message):
                 answer = await public(message)
         except DecodeError:
             refusal = Refusal(errors_pb2.ERROR_REASON_MESSAGE_MALFORMED, f"the bytes are no request of {method}")
@@ -129,13 +128,13 @@ def _public(public: PublicMethod, method: str, arrivals: Arrivals) -> Callable[[
     return handle
 
 
-def _call(method: str, message: bytes, context: Context) -> Call:
+def _call(method: str, message: bytes, caller: str, context: Context) -> Call:
     remaining = context.time_remaining()
     return Call(
         method=method,
         metadata=tuple(context.invocation_metadata() or ()),
         message=message,
-        certificate_member=member_of_certificate(context.auth_context()),
+        certificate_member=caller,
         deadline=None if remaining is None else asyncio.get_running_loop().time() + remaining,
     )
 

@@ -35,7 +35,7 @@ class Health:
 
     async def _check(self, _: AsyncIterator[bytes], context: Context) -> bytes:
         try:
-            async with self._arrivals.message(context, public=True) as message:
+            async with self._arrivals.message(context, public=True) as (_member, message):
                 service = health_pb2.HealthCheckRequest.FromString(message).service
         except Refusal as refusal:
             await context.abort(status_code(refusal), refusal.message)
