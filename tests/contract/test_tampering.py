@@ -23,6 +23,7 @@ from tallystick.client import DifferenceKind, EntryFilter, Exchange, NotTrusted,
 from tallystick.server.errors import Problem
 from tallystick.server.installation.identity import check_identity
 from tallystick.server.log.tiles import TILE_WIDTH, integrate
+from tallystick.server.storage import migration
 from tallystick.server.storage.tables import metadata
 from tallystick.v1 import audit_service_pb2, membership_service_pb2
 from tallystick.v1 import subject_token_service_pb2 as tokens
@@ -185,6 +186,18 @@ def test_an_entry_changed_with_its_hash_is_told_from_its_tile(populated: Populat
             report = auditor.audit_verify()
     assert f"audit_entry {index}: was changed together with its hash: tile (0, {tile}) and the head have another" in found
     assert [str(each) for each in report.differences if each.kind is not DifferenceKind.REWRITTEN] == [f"entry {index}: changed"]
+
+
+def test_accounts_as_an_earlier_release_wrote_them_are_what_was_reported(populated: Populated) -> None:
+    exchange = populated.system.exchange
+    count = "SELECT count(*), sum(length(versions)) FROM account"
+    ((accounts, before),) = exchange.database_view.rows(count)
+    url = exchange.installation.database
+    migration.downgrade(url, "0005")
+    migration.upgrade(url)
+    ((_, after),) = exchange.database_view.rows(count)
+    assert after > before > accounts
+    assert examine(exchange).found == []
 
 
 def test_what_is_written_down_exists_and_has_a_reason() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tallystick.credit.dates import month_before, month_of_seconds
 from tallystick.credit.merging import EMPTY, AccountState, Merged, merge_report, merge_withdrawal
+from tallystick.credit.versions import NEVER, Stamp, Versions, runs_of
 from tallystick.v1.account_pb2 import Account, AccountMonth
-from tallystick.v1.storage_pb2 import AccountVersions, MonthVersion
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,10 @@ def expected(history: Sequence[Event]) -> AccountState:
     """The rules as they are stated, over the whole set at once."""
     withdrawals = [event.as_of for event in history if event.account is None]
     newest = month_of_seconds(max(event.as_of for event in history))
-    versions = AccountVersions(newest_month=newest)
-    if withdrawals:
-        versions.withdrawn_as_of = max(withdrawals)
+    withdrawn = max(withdrawals, default=None)
     live = [(event, event.account) for event in history if event.account and event.as_of > max(withdrawals, default=0)]
     if not live:
-        return AccountState(None, versions)
+        return AccountState(None, Versions(withdrawn_as_of=withdrawn, newest_month=newest))
 
     def header_rank(item: tuple[Event, Account]) -> tuple[int, int, bytes]:
         header = Account.FromString(item[1].SerializeToString())
@@ -83,7 +81,7 @@ def expected(history: Sequence[Event]) -> AccountState:
     setter, header = max(live, key=header_rank)
     record = Account.FromString(header.SerializeToString())
     del record.months[:]
-    versions.state_as_of, versions.state_arrival = setter.as_of, setter.arrival
+    stamps: list[Stamp] = []
     candidates: dict[int, list[tuple[int, int, bytes]]] = {}
     for event, account in live:
         for month in account.months:
@@ -93,14 +91,14 @@ def expected(history: Sequence[Event]) -> AccountState:
         if number > month_before(newest, 60):
             as_of, arrival, value = max(candidates[number])
             record.months.append(AccountMonth.FromString(value))
-            versions.months.append(MonthVersion(as_of=as_of, arrival=arrival))
-    return AccountState(record, versions)
+            stamps.append((as_of, arrival))
+    versions = Versions((setter.as_of, setter.arrival), withdrawn, newest, runs_of(stamps))
+    return AccountState(record.SerializeToString(deterministic=True), versions)
 
 
 def stored(state: AccountState) -> tuple[bytes | None, bytes]:
     """A state as it is stored."""
-    record = None if state.record is None else state.record.SerializeToString(deterministic=True)
-    return record, state.versions.SerializeToString(deterministic=True)
+    return state.content, state.versions.to_bytes()
 
 
 def merged(history: Sequence[Event]) -> AccountState:
@@ -165,8 +163,8 @@ def test_the_same_content_arriving_later_changes_nothing_that_is_seen() -> None:
     content = report("2025-03-10T00:00:00Z", {20250301: 3})
     again = merge_report(merge_report(EMPTY, content, 1).state, content, 2)
     assert not again.changed
-    assert again.state.versions.state_arrival == 2
-    assert [version.arrival for version in again.state.versions.months] == [2]
+    assert again.state.versions.state[1] == 2
+    assert [arrival for _, arrival in again.state.versions.months] == [2]
 
 
 def test_of_two_reports_as_of_the_same_instant_the_later_arrival_wins() -> None:
@@ -198,7 +196,7 @@ def test_a_withdrawal_kills_what_came_before_and_after_it() -> None:
     assert gone.changed
     assert gone.state.record is None
     assert gone.state.versions.withdrawn_as_of == seconds("2025-03-10T00:00:00Z")
-    assert gone.state.versions.state_as_of == 0
+    assert gone.state.versions.state == NEVER
     retry = merge_report(gone.state, report("2025-03-10T00:00:00Z", {20250301: 3}), 3)
     assert not retry.changed
     assert retry.state is gone.state
@@ -257,7 +255,6 @@ def test_fields_that_nobody_checked_do_not_reach_the_record() -> None:
 def test_merging_again_from_what_was_stored_is_the_same() -> None:
     state = merge_report(EMPTY, report("2025-03-10T00:00:00Z", {20250301: 3, 20250201: 2}), 1).state
     record, versions = stored(state)
-    assert record is not None
-    read = AccountState(Account.FromString(record), AccountVersions.FromString(versions))
+    read = AccountState(record, Versions.from_bytes(versions))
     later = report("2025-04-10T00:00:00Z", {20250401: 4, 20250301: 1})
     assert stored(merge_report(read, later, 2).state) == stored(merge_report(state, later, 2).state)

@@ -12,36 +12,37 @@ Each of these takes a maximum over a set, so neither order nor repetition matter
 what is dropped at one step (killed, superseded or too old) would be dropped at every later step as well.
 """
 
-from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from operator import gt
+from typing import Final
 
 from tallystick.credit.dates import month_before, month_of_seconds
 from tallystick.credit.overdue import has_overdue
+from tallystick.credit.versions import MAX_MONTHS, Run, Stamp, Versions, runs_of
 from tallystick.v1.account_pb2 import Account, AccountMonth
-from tallystick.v1.storage_pb2 import AccountVersions, MonthVersion
 
 __all__ = ["EMPTY", "MAX_MONTHS", "AccountState", "Merged", "has_overdue", "merge_report", "merge_withdrawal"]
-
-MAX_MONTHS: Final = 60
-
-# Typed Any: the stubs of ClearField know each name as a literal, and a list of names is not a literal.
-_HEADER_FIELDS: Final[list[Any]] = [item.name for item in Account.DESCRIPTOR.fields if item.name != "months"]
 
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """What is stored of one account. Merging never changes a state that it is given."""
+    """What is stored of one account."""
 
-    record: Account | None = None
-    """What others are told, months newest first; None if nothing was reported yet or all of it was withdrawn."""
-    versions: AccountVersions = field(default_factory=AccountVersions)
-    """Which report set what; its months are parallel to the record's."""
+    content: bytes | None = None
+    """The record, serialised; None if nothing was reported yet or all of it was withdrawn."""
+    versions: Versions = field(default_factory=Versions)
+    """Which report set what."""
 
     @classmethod
     def empty(cls) -> "AccountState":
         """The state of an account of which nothing was ever heard."""
-        return cls()
+        return EMPTY
+
+    @property
+    def record(self) -> Account | None:
+        """What others are told, months newest first: parsed anew each time."""
+        return None if self.content is None else Account.FromString(self.content)
 
 
 EMPTY: Final = AccountState()
@@ -59,26 +60,23 @@ class Merged:
 
 def merge_report(state: AccountState, account: Account, arrival: int) -> Merged:
     """Merges a valid account (tallystick.credit.validation) that arrived at `arrival`, microseconds since 1970."""
-    as_of = account.as_of.seconds
-    if state.versions.HasField("withdrawn_as_of") and as_of <= state.versions.withdrawn_as_of:
+    versions = state.versions
+    stamp = account.as_of.seconds, arrival
+    if versions.withdrawn_as_of is not None and stamp[0] <= versions.withdrawn_as_of:
         return Merged(state, changed=False)
     reported = Account()
     reported.CopyFrom(account)
     # What we do not know, nobody checked: it must not reach others.
     reported.DiscardUnknownFields()
-    header_wins = _header_wins(state, reported, as_of, arrival)
-    record, versions = _copy_of(state)
-    versions.newest_month = max(versions.newest_month, month_of_seconds(as_of))
-    oldest = month_before(versions.newest_month, MAX_MONTHS - 1)
-    _drop_months_before(oldest, record, versions)
-    order = [-month.month for month in record.months]
-    for month in reported.months:
-        if month.month >= oldest:
-            _merge_month(month, MonthVersion(as_of=as_of, arrival=arrival), record, versions, order)
-    if header_wins:
-        _replace_header(record, reported)
-        versions.state_as_of, versions.state_arrival = as_of, arrival
-    return _merged(state, record, versions)
+    newest_month = max(versions.newest_month, month_of_seconds(stamp[0]))
+    oldest = month_before(newest_month, MAX_MONTHS - 1)
+    content = _bytes_of(reported)
+    # The first report of an account, and one that says the same again later: _together comes to the same, with more work.
+    if (state.content is None or (state.content == content and stamp > versions.state)) and _is_record(reported, oldest):
+        runs: tuple[Run, ...] = ((len(reported.months), stamp),) if reported.months else ()
+    else:
+        content, runs = _together(state, reported, stamp, oldest)
+    return _merged(state, content, Versions(max(stamp, versions.state), versions.withdrawn_as_of, newest_month, runs))
 
 
 def merge_withdrawal(state: AccountState, as_of_seconds: int, arrival: int) -> Merged:
@@ -88,46 +86,53 @@ def merge_withdrawal(state: AccountState, as_of_seconds: int, arrival: int) -> M
     only older months went.
     """
     del arrival
-    if state.versions.HasField("withdrawn_as_of") and as_of_seconds <= state.versions.withdrawn_as_of:
+    versions = state.versions
+    if versions.withdrawn_as_of is not None and as_of_seconds <= versions.withdrawn_as_of:
         return Merged(state, changed=False)
-    newest_month = max(state.versions.newest_month, month_of_seconds(as_of_seconds))
-    if state.record is None or state.versions.state_as_of <= as_of_seconds:
+    newest_month = max(versions.newest_month, month_of_seconds(as_of_seconds))
+    record = state.record
+    if record is None or versions.state[0] <= as_of_seconds:
         # The header's as_of is the greatest of all live reports: all months die with it.
-        versions = AccountVersions(withdrawn_as_of=as_of_seconds, newest_month=newest_month)
-        return Merged(AccountState(None, versions), changed=state.record is not None)
-    record, versions = _copy_of(state)
-    versions.withdrawn_as_of = as_of_seconds
-    versions.newest_month = newest_month
-    _drop_months_before(month_before(newest_month, MAX_MONTHS - 1), record, versions)
-    for index in reversed(range(len(versions.months))):
-        if versions.months[index].as_of <= as_of_seconds:
-            del record.months[index]
-            del versions.months[index]
-    return _merged(state, record, versions)
+        return _merged(state, None, Versions(withdrawn_as_of=as_of_seconds, newest_month=newest_month))
+    oldest = month_before(newest_month, MAX_MONTHS - 1)
+    stamped = zip(record.months, versions.months, strict=True)
+    live = [(month, stamp) for month, stamp in stamped if month.month >= oldest and stamp[0] > as_of_seconds]
+    content = _record_of(record, [month for month, _ in live])
+    return _merged(state, content, Versions(versions.state, as_of_seconds, newest_month, runs_of(stamp for _, stamp in live)))
 
 
-def _copy_of(state: AccountState) -> tuple[Account, AccountVersions]:
-    record, versions = Account(), AccountVersions()
-    if state.record is not None:
-        record.CopyFrom(state.record)
-    versions.CopyFrom(state.versions)
-    return record, versions
+def _together(state: AccountState, reported: Account, stamp: Stamp, oldest: int) -> tuple[bytes, tuple[Run, ...]]:
+    """The record and the runs of its months, of what was known and what is reported now."""
+    record = state.record
+    known = () if record is None else zip(record.months, state.versions.months, strict=True)
+    merged = {month.month: (month, set_by) for month, set_by in known}
+    for month in reported.months:
+        present = merged.get(month.month)
+        if present is None or _wins(stamp, month, present[1], present[0]):
+            merged[month.month] = month, stamp
+    order = [merged[number] for number in sorted(merged, reverse=True) if number >= oldest]
+    if record is None or _wins(stamp, reported, state.versions.state, record):
+        record = reported
+    return _record_of(record, [month for month, _ in order]), runs_of(set_by for _, set_by in order)
 
 
-def _header_wins(state: AccountState, reported: Account, as_of: int, arrival: int) -> bool:
-    if state.record is None:
-        return True
-    present = (state.versions.state_as_of, state.versions.state_arrival)
-    if (as_of, arrival) != present:
-        return (as_of, arrival) > present
-    return _bytes_of(_header_of(reported)) > _bytes_of(_header_of(state.record))
+def _wins(stamp: Stamp, content: Account | AccountMonth, present_stamp: Stamp, present: Account | AccountMonth) -> bool:
+    """Whether a month, or an account but for its months, takes the place of the present one."""
+    if stamp != present_stamp:
+        return stamp > present_stamp
+    return _without_months(content) > _without_months(present)
 
 
-def _replace_header(record: Account, reported: Account) -> None:
-    # Around the months, so that those that stay are copied as one.
-    for name in _HEADER_FIELDS:
-        record.ClearField(name)
-    record.MergeFrom(_header_of(reported))
+def _is_record(account: Account, oldest: int) -> bool:
+    """Whether its months are as they are in a record: newest first, each once, none too old."""
+    numbers = [month.month for month in account.months]
+    return not numbers or (numbers[-1] >= oldest and all(map(gt, numbers, numbers[1:])))
+
+
+def _record_of(header: Account, months: Sequence[AccountMonth]) -> bytes:
+    record = _header_of(header)
+    record.months.extend(months)
+    return _bytes_of(record)
 
 
 def _header_of(account: Account) -> Account:
@@ -137,33 +142,15 @@ def _header_of(account: Account) -> Account:
     return header
 
 
-def _drop_months_before(oldest: int, record: Account, versions: AccountVersions) -> None:
-    while record.months and record.months[-1].month < oldest:
-        del record.months[-1]
-        del versions.months[-1]
-
-
-def _merge_month(month: AccountMonth, version: MonthVersion, record: Account, versions: AccountVersions, order: list[int]) -> None:
-    """Puts one month in its place; `order` holds the record's months, negated so that they ascend."""
-    index = bisect_left(order, -month.month)
-    if index == len(order) or order[index] != -month.month:
-        order.insert(index, -month.month)
-        record.months.insert(index, month)
-        versions.months.insert(index, version)
-        return
-    stamps = (version.as_of, version.arrival)
-    present = (versions.months[index].as_of, versions.months[index].arrival)
-    if stamps > present or (stamps == present and _bytes_of(month) > _bytes_of(record.months[index])):
-        record.months[index].CopyFrom(month)
-        versions.months[index].CopyFrom(version)
+def _without_months(message: Account | AccountMonth) -> bytes:
+    return _bytes_of(_header_of(message) if isinstance(message, Account) else message)
 
 
 def _bytes_of(message: Account | AccountMonth) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def _merged(state: AccountState, record: Account, versions: AccountVersions) -> Merged:
-    changed = record != state.record
-    if not changed and versions == state.versions:
+def _merged(state: AccountState, content: bytes | None, versions: Versions) -> Merged:
+    if content == state.content and versions == state.versions:
         return Merged(state, changed=False)
-    return Merged(AccountState(record, versions), changed)
+    return Merged(AccountState(content, versions), changed=content != state.content)

@@ -31,6 +31,9 @@ class AccountVersions(_message.Message):
     WITHDRAWN_AS_OF_FIELD_NUMBER: _builtins.int
     NEWEST_MONTH_FIELD_NUMBER: _builtins.int
     MONTHS_FIELD_NUMBER: _builtins.int
+    RUN_MONTHS_FIELD_NUMBER: _builtins.int
+    RUN_AS_OF_DELTAS_FIELD_NUMBER: _builtins.int
+    RUN_LATENESS_DELTAS_FIELD_NUMBER: _builtins.int
     state_as_of: _builtins.int
     """as_of of the report that set all fields but the months; seconds since 1970. 0 when no live report did."""
     state_arrival: _builtins.int
@@ -41,7 +44,23 @@ class AccountVersions(_message.Message):
     """The month of the greatest as_of ever seen, withdrawals included: months 60 or more before it are dropped for good."""
     @_builtins.property
     def months(self) -> _containers.RepeatedCompositeFieldContainer[Global___MonthVersion]:
-        """What set each month of the record, in the record's order."""
+        """What set each month of the record, in the record's order: how it was written before runs were. Read where there are no runs, as
+        runs of one month; not written any more.
+        """
+
+    @_builtins.property
+    def run_months(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The record's months in its order are runs of months that one report set: how many months each run has."""
+
+    @_builtins.property
+    def run_as_of_deltas(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """For each run, the as_of of its report less that of the run before; of the first run, less state_as_of. Seconds."""
+
+    @_builtins.property
+    def run_lateness_deltas(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """For each run, the lateness of its report less that of the run before; of the first run, less that of the state's. Lateness is
+        arrival less as_of, in microseconds; it differs little where reports come at the same hour of every month.
+        """
 
     def __init__(
         self,
@@ -51,10 +70,13 @@ class AccountVersions(_message.Message):
         withdrawn_as_of: _builtins.int | None = ...,
         newest_month: _builtins.int = ...,
         months: _abc.Iterable[Global___MonthVersion] | None = ...,
+        run_months: _abc.Iterable[_builtins.int] | None = ...,
+        run_as_of_deltas: _abc.Iterable[_builtins.int] | None = ...,
+        run_lateness_deltas: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_withdrawn_as_of", b"_withdrawn_as_of", "withdrawn_as_of", b"withdrawn_as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_withdrawn_as_of", b"_withdrawn_as_of", "months", b"months", "newest_month", b"newest_month", "state_arrival", b"state_arrival", "state_as_of", b"state_as_of", "withdrawn_as_of", b"withdrawn_as_of"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_withdrawn_as_of", b"_withdrawn_as_of", "months", b"months", "newest_month", b"newest_month", "run_as_of_deltas", b"run_as_of_deltas", "run_lateness_deltas", b"run_lateness_deltas", "run_months", b"run_months", "state_arrival", b"state_arrival", "state_as_of", b"state_as_of", "withdrawn_as_of", b"withdrawn_as_of"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__withdrawn_as_of: _TypeAlias = _typing.Literal["withdrawn_as_of"]  # noqa: Y015
     _WhichOneofArgType__withdrawn_as_of: _TypeAlias = _typing.Literal["_withdrawn_as_of", b"_withdrawn_as_of"]  # noqa: Y015
@@ -64,7 +86,7 @@ Global___AccountVersions: _TypeAlias = AccountVersions  # noqa: Y015
 
 @_typing.final
 class MonthVersion(_message.Message):
-    """Which report set a month."""
+    """Which report set a month, as it was written before runs were."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

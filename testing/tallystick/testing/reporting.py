@@ -61,16 +61,16 @@ class Accounts:
     def live(self, element: bytes) -> Iterator[tuple[str, account_pb2.Account]]:
         """The accounts of a subject that are told, each with its institution."""
         for (institution, _), state in self.states.get(element, {}).items():
-            if state.record is not None:
-                yield institution, state.record
+            if (record := state.record) is not None:
+                yield institution, record
 
     def merge(self, element: bytes, key: Key, account: account_pb2.Account, arrival: int) -> bool | None:
         """Merges a valid account; whether anything changed, None for one account too many."""
         known = self.states.setdefault(element, {})
         state = known.get(key, AccountState.empty())
         merged = merge_report(state, account, arrival)
-        own = sum(whose == key[0] and each.record is not None for (whose, _), each in known.items())
-        if state.record is None and merged.state.record is not None and own >= MAX_OWN_ACCOUNTS:
+        own = sum(whose == key[0] and each.content is not None for (whose, _), each in known.items())
+        if state.content is None and merged.state.content is not None and own >= MAX_OWN_ACCOUNTS:
             return None
         known[key] = merged.state
         return merged.changed
@@ -110,7 +110,7 @@ class Accounts:
             return pb.WithdrawAccountResponse(withdrawn=False)
         merged = merge_withdrawal(known[key], message.as_of.seconds, microseconds(request.now))
         known[key] = merged.state
-        return pb.WithdrawAccountResponse(withdrawn=merged.changed and merged.state.record is None)
+        return pb.WithdrawAccountResponse(withdrawn=merged.changed and merged.state.content is None)
 
     def _get(self, request: Request) -> Message:
         found = self.submissions.get(request.message.submission_request_id)

@@ -9,10 +9,12 @@ import psycopg2
 import pytest
 from sqlalchemy import create_engine, make_url
 
+from tallystick.credit.versions import Versions, runs_of
 from tallystick.server.storage import migration
 from tallystick.server.storage.partitions import MONTHS_AHEAD, evidence_months
 from tallystick.server.storage.tables import metadata
 from tallystick.v1 import reporting_service_pb2 as pb
+from tallystick.v1.storage_pb2 import AccountVersions, MonthVersion
 
 CATALOGUE = {
     "columns": """
@@ -81,6 +83,34 @@ def test_superseded_reports_of_earlier_submissions_are_counted(empty_database: s
     connection.close()
     migration.upgrade(empty_database)
     assert _rows(empty_database, "SELECT superseded_count FROM request ORDER BY entry_index") == [(2,), (None,)]
+
+
+def test_accounts_with_runs_of_months_are_written_by_month_again(empty_database: str) -> None:
+    state = (1_750_000_000, 1_750_000_007_000_000)
+    stamps = [state, state, (1_740_000_000, 1_740_000_001_000_000), state]
+    kept = [Versions(state, None, 20250601, runs_of(stamps)), Versions(withdrawn_as_of=7, newest_month=20250601)]
+    by_month = [
+        AccountVersions(
+            state_as_of=state[0],
+            state_arrival=state[1],
+            newest_month=20250601,
+            months=[MonthVersion(as_of=as_of, arrival=arrival) for as_of, arrival in stamps],
+        ),
+        AccountVersions(withdrawn_as_of=7, newest_month=20250601),
+    ]
+    migration.upgrade(empty_database)
+    connection = psycopg2.connect(empty_database)
+    with connection, connection.cursor() as cursor:
+        for number in range(2500):
+            versions = kept[number == 1700].to_bytes()
+            cursor.execute("INSERT INTO account VALUES (%s, 1, '', NULL, %s, now(), 1)", (number.to_bytes(4, "big"), versions))
+    connection.close()
+    migration.downgrade(empty_database, "0005")
+    rows = [bytes(versions) for (versions,) in _rows(empty_database, "SELECT versions FROM account ORDER BY subject")]
+    assert rows == [by_month[number == 1700].SerializeToString(deterministic=True) for number in range(2500)]
+    # And as they are then, they are read after the next upgrade.
+    migration.upgrade(empty_database)
+    assert [Versions.from_bytes(row) for row in rows] == [kept[number == 1700] for number in range(2500)]
 
 
 def test_alembic_sees_no_drift(fresh_database: str) -> None:

@@ -15,6 +15,7 @@ from tallystick.contract.limits import MAX_OWN_ACCOUNTS
 from tallystick.contract.methods import SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.contract.subjects import of_token
 from tallystick.credit.merging import AccountState, merge_report, merge_withdrawal
+from tallystick.credit.versions import Versions
 from tallystick.server.examination.anomalies import Anomalies
 from tallystick.server.examination.examined import Examined
 from tallystick.server.examination.scratch import Scratch
@@ -210,7 +211,7 @@ def _merged(reports: Sequence[_Report], *, forgetting: int | None) -> _Expected:
     state: AccountState | None = None
     changed = 0
     for arrival, report in enumerate(reports):
-        if state is not None and state.record is None and forgetting is not None and report.time - changed > forgetting:
+        if state is not None and state.content is None and forgetting is not None and report.time - changed > forgetting:
             state = None
         if report.account is not None:
             merged = merge_report(state or AccountState.empty(), report.account, arrival).state
@@ -228,12 +229,11 @@ def _differing(expected: _Expected, row: Sequence[Any] | None, forgotten: int) -
     """The columns that are not as expected; one that was withdrawn before `forgotten` need not be there."""
     state = expected.state
     if row is None or state is None:
-        gone = state is None or (state.record is None and expected.changed < forgotten)
+        gone = state is None or (state.content is None and expected.changed < forgotten)
         return [] if row is None and gone else ["whole row"]
     record, versions, standing, update_time = row
-    merged = None if state.record is None else state.record.SerializeToString(deterministic=True)
     same = {
-        "record": record == merged,
+        "record": record == state.content,
         "versions": _same_versions(versions, state.versions, expected.times),
         "standing": standing == standing_of(state),
         "update_time": _is_about(microseconds(update_time), min(expected.times), max(expected.times)),
@@ -241,24 +241,32 @@ def _differing(expected: _Expected, row: Sequence[Any] | None, forgotten: int) -
     return [name for name, equal in same.items() if not equal]
 
 
-def _same_versions(stored: bytes, expected: storage_pb2.AccountVersions, times: Sequence[int]) -> bool:
+def _same_versions(stored: bytes, expected: Versions, times: Sequence[int]) -> bool:
     """Arrivals are expected as the numbers of reports, and stored as their time, which is a little before that of their entry."""
     try:
-        versions = storage_pb2.AccountVersions.FromString(stored)
-    except DecodeError:
+        versions = Versions.from_bytes(stored)
+        spelled = stored in (versions.to_bytes(), _before_runs(versions))
+    except (DecodeError, ValueError):
+        # ValueError: numbers of which a sum or a difference is too large to be written.
         return False
-    if len(versions.months) != len(expected.months):
+    if not spelled:
         return False
-    stamped = [(versions.state_arrival, expected.state_arrival, expected.state_as_of)] if expected.state_as_of else []
-    stamped += [(mine.arrival, other.arrival, other.as_of) for mine, other in zip(versions.months, expected.months, strict=True)]
-    if not all(_is_about(arrival, times[place], times[place]) for arrival, place, _ in stamped):
+    if (versions.withdrawn_as_of, versions.newest_month) != (expected.withdrawn_as_of, expected.newest_month):
         return False
-    masked = storage_pb2.AccountVersions()
-    masked.CopyFrom(expected)
-    masked.state_arrival = versions.state_arrival
-    for mine, other in zip(versions.months, masked.months, strict=True):
-        other.arrival = mine.arrival
-    return masked.SerializeToString(deterministic=True) == stored
+    stamps, others = [versions.state, *versions.months], [expected.state, *expected.months]
+    return len(stamps) == len(others) and all(
+        as_of == other and (_is_about(arrival, times[place], times[place]) if other else arrival == 0)
+        for (as_of, arrival), (other, place) in zip(stamps, others, strict=True)
+    )
+
+
+def _before_runs(versions: Versions) -> bytes:
+    """As a server wrote them that knew no runs."""
+    (as_of, arrival), withdrawn = versions.state, versions.withdrawn_as_of
+    months = [storage_pb2.MonthVersion(as_of=as_of, arrival=arrival) for as_of, arrival in versions.months]
+    return storage_pb2.AccountVersions(
+        state_as_of=as_of, state_arrival=arrival, withdrawn_as_of=withdrawn, newest_month=versions.newest_month, months=months
+    ).SerializeToString(deterministic=True)
 
 
 def _is_about(time: int, earliest: int, latest: int) -> bool:

@@ -14,6 +14,7 @@ from datetime import datetime
 from psycopg2 import extensions
 
 from tallystick.credit.merging import AccountState, Merged, has_overdue
+from tallystick.credit.versions import Versions
 from tallystick.server.errors import ConcurrentChangeError
 from tallystick.server.services.reporting.account_limits import Pair, room_for_accounts
 from tallystick.server.services.standing import CLEAN, OVERDUE, WITHDRAWN
@@ -21,7 +22,6 @@ from tallystick.server.storage.array_literals import integers, short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Statement
 from tallystick.server.storage.upkeep import delete_in_steps
-from tallystick.v1 import account_pb2, storage_pb2
 
 Key = tuple[bytes, int, bytes]
 """Subject key, member, account reference."""
@@ -93,7 +93,7 @@ async def apply_changes(connection: Connection, changes: Sequence[Change], clock
             continue
         merged = change.merge(state)
         pair = change.key[:2]
-        if pair in room and state.record is None and merged.state.record is not None:
+        if pair in room and state.content is None and merged.state.content is not None:
             if room[pair] <= 0:
                 results.append(None)
                 continue
@@ -107,7 +107,7 @@ async def apply_changes(connection: Connection, changes: Sequence[Change], clock
 def _not_live(changes: Sequence[Change], before: Mapping[Key, AccountState]) -> dict[Pair, int]:
     """How many accounts of each subject and member are named that are new or withdrawn."""
     keys = {change.key for change in changes}
-    return Counter(key[:2] for key in keys if key not in before or before[key].record is None)
+    return Counter(key[:2] for key in keys if key not in before or before[key].content is None)
 
 
 async def _lock(connection: Connection, keys: Sequence[Key]) -> dict[Key, AccountState]:
@@ -116,8 +116,7 @@ async def _lock(connection: Connection, keys: Sequence[Key]) -> dict[Key, Accoun
     states = {}
     for subject, member, reference, record, versions in await connection.run(_LOCK(**_columns(keys))):
         states[bytes(subject), member, bytes(reference)] = AccountState(
-            None if record is None else account_pb2.Account.FromString(record),
-            storage_pb2.AccountVersions.FromString(versions),
+            None if record is None else bytes(record), Versions.from_bytes(bytes(versions))
         )
     return states
 
@@ -136,17 +135,18 @@ async def _write(connection: Connection, states: dict[Key, AccountState], before
 def _rows(keys: Sequence[Key], states: dict[Key, AccountState]) -> dict[str, object]:
     chosen = [states[key] for key in keys]
     return _columns(keys) | {
-        "records": [None if state.record is None else state.record.SerializeToString(deterministic=True) for state in chosen],
-        "versions": [state.versions.SerializeToString(deterministic=True) for state in chosen],
+        "records": [state.content for state in chosen],
+        "versions": [state.versions.to_bytes() for state in chosen],
         "standings": integers(map(standing_of, chosen)),
     }
 
 
 def standing_of(state: AccountState) -> int:
     """How an account of a state stands."""
-    if state.record is None:
+    record = state.record
+    if record is None:
         return WITHDRAWN
-    return OVERDUE if has_overdue(state.record) else CLEAN
+    return OVERDUE if has_overdue(record) else CLEAN
 
 
 def _columns(keys: Sequence[Key]) -> dict[str, object]:

@@ -63,7 +63,7 @@ class WithdrawAccount(Operation):
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         changes = [_withdrawal_change(work, microseconds(clock) + position) for position, work in enumerate(works)]
         for work, merged in zip(works, await apply_changes(connection, changes, clock, adding=False), strict=True):
-            gone = merged is not None and merged.changed and merged.state.record is None
+            gone = merged is not None and merged.changed and merged.state.content is None
             work.answer = pb.WithdrawAccountResponse(withdrawn=gone).SerializeToString()
             work.keep_answer = True
 
