@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from tallystick.credit.dates import month_before, month_of_seconds
 from tallystick.credit.merging import EMPTY, AccountState, merge_report, merge_withdrawal
+from tallystick.credit.overdue import has_overdue
 from tallystick.credit.versions import NEVER, Stamp
 from tallystick.v1.account_pb2 import Account
+from tallystick.v1.codes_pb2 import DISPOSITION_OVERDUE_1, DISPOSITION_UNSPECIFIED
 
 Stamped = tuple[Stamp, bytes]
 
@@ -86,6 +88,7 @@ def accounts(draw: st.DrawFn, as_of: int) -> Account:
         account.months.add(month=number, billed_amount=7)
     for month in account.months[: draw(st.sampled_from([0, 0, 1, 3]))]:
         month.billed_amount = draw(st.integers(5, 9))
+        month.disposition = draw(st.sampled_from([DISPOSITION_UNSPECIFIED, DISPOSITION_OVERDUE_1]))
     return account
 
 
@@ -126,4 +129,6 @@ def test_each_step_is_the_model_s(history: list[Event]) -> None:
         assert _stored(merged.state) == (after.record, stamps, stamp, after.withdrawn, after.newest)
         assert merged.changed == (after.record != model.record)
         assert (merged.state is state) == (after == model)
+        record = merged.state.record
+        assert merged.state.overdue == (record is not None and has_overdue(record))
         state, model = merged.state, after

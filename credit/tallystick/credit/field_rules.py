@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -31,8 +32,9 @@ class Horizon(NamedTuple):
     """The same day, counted from the year 1."""
 
 
+@lru_cache(256)
 def horizon_at(seconds: int) -> Horizon:
-    """The horizon of an instant given as seconds since 1970."""
+    """The horizon of an instant given as seconds since 1970. The accounts of one book are reported as of one instant."""
     epoch_day = (seconds + _EASTERNMOST) // 86_400
     return Horizon(month_of_seconds(seconds), number_of_epoch_day(epoch_day), _ORDINAL_OF_1970 + epoch_day)
 

@@ -33,6 +33,8 @@ class AccountState:
     """The record, serialised; None if nothing was reported yet or all of it was withdrawn."""
     versions: Versions = field(default_factory=Versions)
     """Which report set what."""
+    overdue: bool = field(default=False, compare=False)
+    """Whether the record holds any overdue (has_overdue), so that nobody need parse it again to know."""
 
     @classmethod
     def empty(cls) -> "AccountState":
@@ -71,12 +73,15 @@ def merge_report(state: AccountState, account: Account, arrival: int) -> Merged:
     newest_month = max(versions.newest_month, month_of_seconds(stamp[0]))
     oldest = month_before(newest_month, MAX_MONTHS - 1)
     content = _bytes_of(reported)
+    # Held until the end: protobuf makes an object of each month whenever nobody has it.
+    months = list(reported.months)
     # The first report of an account, and one that says the same again later: _together comes to the same, with more work.
-    if (state.content is None or (state.content == content and stamp > versions.state)) and _is_record(reported, oldest):
-        runs: tuple[Run, ...] = ((len(reported.months), stamp),) if reported.months else ()
+    if (state.content is None or (state.content == content and stamp > versions.state)) and _is_record(months, oldest):
+        runs: tuple[Run, ...] = ((len(months), stamp),) if months else ()
     else:
-        content, runs = _together(state, reported, stamp, oldest)
-    return _merged(state, content, Versions(max(stamp, versions.state), versions.withdrawn_as_of, newest_month, runs))
+        reported, runs = _together(state, reported, stamp, oldest)
+        content = _bytes_of(reported)
+    return _merged(state, reported, content, Versions(max(stamp, versions.state), versions.withdrawn_as_of, newest_month, runs))
 
 
 def merge_withdrawal(state: AccountState, as_of_seconds: int, arrival: int) -> Merged:
@@ -93,15 +98,16 @@ def merge_withdrawal(state: AccountState, as_of_seconds: int, arrival: int) -> M
     record = state.record
     if record is None or versions.state[0] <= as_of_seconds:
         # The header's as_of is the greatest of all live reports: all months die with it.
-        return _merged(state, None, Versions(withdrawn_as_of=as_of_seconds, newest_month=newest_month))
+        return _merged(state, None, None, Versions(withdrawn_as_of=as_of_seconds, newest_month=newest_month))
     oldest = month_before(newest_month, MAX_MONTHS - 1)
     stamped = zip(record.months, versions.months, strict=True)
     live = [(month, stamp) for month, stamp in stamped if month.month >= oldest and stamp[0] > as_of_seconds]
-    content = _record_of(record, [month for month, _ in live])
-    return _merged(state, content, Versions(versions.state, as_of_seconds, newest_month, runs_of(stamp for _, stamp in live)))
+    record = _record_of(record, [month for month, _ in live])
+    left = Versions(versions.state, as_of_seconds, newest_month, runs_of(stamp for _, stamp in live))
+    return _merged(state, record, _bytes_of(record), left)
 
 
-def _together(state: AccountState, reported: Account, stamp: Stamp, oldest: int) -> tuple[bytes, tuple[Run, ...]]:
+def _together(state: AccountState, reported: Account, stamp: Stamp, oldest: int) -> tuple[Account, tuple[Run, ...]]:
     """The record and the runs of its months, of what was known and what is reported now."""
     record = state.record
     known = () if record is None else zip(record.months, state.versions.months, strict=True)
@@ -123,16 +129,16 @@ def _wins(stamp: Stamp, content: Account | AccountMonth, present_stamp: Stamp, p
     return _without_months(content) > _without_months(present)
 
 
-def _is_record(account: Account, oldest: int) -> bool:
-    """Whether its months are as they are in a record: newest first, each once, none too old."""
-    numbers = [month.month for month in account.months]
+def _is_record(months: Sequence[AccountMonth], oldest: int) -> bool:
+    """Whether months are as they are in a record: newest first, each once, none too old."""
+    numbers = [month.month for month in months]
     return not numbers or (numbers[-1] >= oldest and all(map(gt, numbers, numbers[1:])))
 
 
-def _record_of(header: Account, months: Sequence[AccountMonth]) -> bytes:
+def _record_of(header: Account, months: Sequence[AccountMonth]) -> Account:
     record = _header_of(header)
     record.months.extend(months)
-    return _bytes_of(record)
+    return record
 
 
 def _header_of(account: Account) -> Account:
@@ -150,7 +156,9 @@ def _bytes_of(message: Account | AccountMonth) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def _merged(state: AccountState, content: bytes | None, versions: Versions) -> Merged:
+def _merged(state: AccountState, record: Account | None, content: bytes | None, versions: Versions) -> Merged:
+    """`content` is the record, serialised."""
     if content == state.content and versions == state.versions:
         return Merged(state, changed=False)
-    return Merged(AccountState(content, versions), changed=content != state.content)
+    overdue = record is not None and has_overdue(record)
+    return Merged(AccountState(content, versions, overdue), changed=content != state.content)

@@ -30,7 +30,7 @@ def is_overdue(disposition: int) -> bool:
 
 def has_overdue(account: Account) -> bool:
     """Whether a summary over this account could show anything but zeros, at any date."""
-    return account.HasField("running_overdue") or any(month.disposition in _RANKS for month in account.months)
+    return account.HasField("running_overdue") or not _RANKS.keys().isdisjoint([month.disposition for month in account.months])
 
 
 def summarise(accounts: Iterable[Account], as_of: date) -> OverdueSummary:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from psycopg2 import extensions
 
-from tallystick.credit.merging import AccountState, Merged, has_overdue
+from tallystick.credit.merging import AccountState, Merged
 from tallystick.credit.versions import Versions
 from tallystick.server.errors import ConcurrentChangeError
 from tallystick.server.services.reporting.account_limits import Pair, room_for_accounts
@@ -32,7 +32,7 @@ _LOCK = Statement(
     "lock_accounts",
     _KEYS,
     """
-SELECT subject, member, account_reference, record, versions
+SELECT subject, member, account_reference, record, versions, standing
 FROM account
 JOIN unnest(%(subjects)s, %(members)s, %(references)s) AS asked (subject, member, account_reference)
   USING (subject, member, account_reference)
@@ -114,9 +114,9 @@ async def _lock(connection: Connection, keys: Sequence[Key]) -> dict[Key, Accoun
     if not keys:
         return {}
     states = {}
-    for subject, member, reference, record, versions in await connection.run(_LOCK(**_columns(keys))):
+    for subject, member, reference, record, versions, standing in await connection.run(_LOCK(**_columns(keys))):
         states[bytes(subject), member, bytes(reference)] = AccountState(
-            None if record is None else bytes(record), Versions.from_bytes(bytes(versions))
+            None if record is None else bytes(record), Versions.from_bytes(bytes(versions)), standing == OVERDUE
         )
     return states
 
@@ -143,10 +143,9 @@ def _rows(keys: Sequence[Key], states: dict[Key, AccountState]) -> dict[str, obj
 
 def standing_of(state: AccountState) -> int:
     """How an account of a state stands."""
-    record = state.record
-    if record is None:
+    if state.content is None:
         return WITHDRAWN
-    return OVERDUE if has_overdue(record) else CLEAN
+    return OVERDUE if state.overdue else CLEAN
 
 
 def _columns(keys: Sequence[Key]) -> dict[str, object]:
