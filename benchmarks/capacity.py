@@ -5,6 +5,7 @@ Nothing here was run at that size. Each line says from which measured figure it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -59,7 +60,8 @@ PAGE = 8192.0
 """PostgreSQL writes a whole page to the WAL when it is changed for the first time after a checkpoint; in a table this large each
 update meets another page."""
 LARGEST = TERABYTE
-"""Bytes of tables that one PostgreSQL still vacuums, backs up and restores within a night, at some hundreds of megabytes a second."""
+"""Bytes of accounts that one PostgreSQL still vacuums, backs up and restores within a night, at some hundreds of megabytes a
+second."""
 
 Row = tuple[str, str, str]
 
@@ -102,7 +104,7 @@ def rows(bureau: Bureau, measured: Measured) -> Iterator[Row]:
     )
     yield (
         "databases, by subject",
-        f"{max(round(accounts / LARGEST + 0.5), 1)}",
+        f"{math.ceil(accounts / LARGEST)}",
         "one for each terabyte of accounts: what a night suffices to vacuum, copy and restore",
     )
 
