@@ -16,13 +16,14 @@ from google.protobuf.message import Message
 from psycopg2.extras import execute_values
 from sqlalchemy import make_url
 
+from tallystick.contract.steps import at_once
 from tallystick.contract.subjects import Subject
 from tallystick.crypto import CompactRange, details_commitment, keyid, leaf_hash, new_seed, subject_key
 from tallystick.server.installation.key_folder import EvidenceKeys
 from tallystick.server.log.evidence import EvidenceBox, evidence_month
 from tallystick.server.requests.calls import Call, Cursor
 from tallystick.server.requests.operation import Caller, Work
-from tallystick.server.requests.reading import read_request
+from tallystick.server.requests.reading import read_in_steps
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.tables import metadata
 from tallystick.v1 import log_pb2, membership_service_pb2, storage_pb2
@@ -143,7 +144,9 @@ class WrittenLog:
         unsigned: Any = None
         call = Call(operation.method, (), message.SerializeToString(), None)
         secret = self.subject_secret
-        request = read_request(call, operation, unsigned, caller.member_id, subject_secret=secret, epoch_id=b"", now=START)
+        request = at_once(
+            read_in_steps(call, operation, unsigned, caller.member_id, subject_secret=secret, epoch_id=b"", now=START)
+        )
         if request.invalid:
             raise request.invalid
         return Work(replace(request, cursor=cursor), caller)

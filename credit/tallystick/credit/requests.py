@@ -5,7 +5,7 @@ A server refuses by these, and so does the in-memory one of tallystick.testing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,13 @@ def check_submission(
     message: reporting_service_pb2.SubmitReportsRequest, now: datetime, *, epoch_id: bytes
 ) -> list[list[Violation]]:
     """What is wrong with each report of a batch. Raises Refusal for what is wrong with the batch."""
+    return list(checked_reports(message, now, epoch_id=epoch_id))
+
+
+def checked_reports(
+    message: reporting_service_pb2.SubmitReportsRequest, now: datetime, *, epoch_id: bytes
+) -> Iterator[list[Violation]]:
+    """As `check_submission`, one report after the other: a batch takes long."""
     if not message.reports:
         raise Refusal.of_field(errors_pb2.ERROR_REASON_FIELD_REQUIRED, "reports", "give at least one")
     if len(message.reports) > MAX_REPORTS:
@@ -29,7 +36,6 @@ def check_submission(
             errors_pb2.ERROR_REASON_BATCH_TOO_LARGE, "reports", f"at most {MAX_REPORTS} at once; split the batch"
         )
     seen: set[tuple[bytes, bytes, bytes, int]] = set()
-    violations = []
     for i, report in enumerate(message.reports):
         found = validate_report(report, now, f"reports[{i}]", epoch_id=epoch_id)
         reference = report.account_reference
@@ -43,8 +49,7 @@ def check_submission(
                 )
             )
         seen.add(what)
-        violations.append(found)
-    return violations
+        yield found
 
 
 def rejection(violations: Sequence[Violation]) -> reporting_service_pb2.ReportVerdict:

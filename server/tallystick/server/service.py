@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from tallystick.contract.steps import Steps, at_once
 from tallystick.crypto import RequestSignature
 from tallystick.server.errors import Refusal
 from tallystick.server.ledger.authentication import Authenticator, RegisteredKey
@@ -14,10 +16,14 @@ from tallystick.server.ledger.ledger import Ledger
 from tallystick.server.ledger.quotas import Quotas
 from tallystick.server.requests.calls import Answer, Call
 from tallystick.server.requests.operation import Operation, Request
-from tallystick.server.requests.reading import read_request
+from tallystick.server.requests.reading import read_in_steps
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.reader import Reader
 
+LARGE = 16 * 1024
+"""Bytes from which on a message is read in turns with what else there is to do: below, that takes a millisecond."""
+TURN_SECONDS = 0.005
+"""How long one call's reading keeps all others waiting; longer only where a single step, such as parsing, takes longer."""
 REFUSAL_SECONDS = 1.0
 """How long a call beyond its member's quota waits for its refusal."""
 
@@ -40,6 +46,7 @@ class Service:
     epoch_id: bytes
     """The key epoch whose tokens are good here; empty at a token authority, where there are none."""
     quotas: Quotas
+    _large: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def handle(self, call: Call) -> Answer:
         """Carries one call out; raises Refusal for what is not logged."""
@@ -63,9 +70,7 @@ class Service:
 
     async def _authenticated(self, call: Call) -> Request:
         signature, key = await self.authenticator.authenticate(call)
-        # Parsed, a message takes many times the room of its bytes: not before there is a place for it.
-        self.ledger.require_room(len(call.message))
-        request = self.request(call, signature, key.member_id)
+        request = await self._read(call, signature, key.member_id)
         try:
             self.quotas.charge(request)
         except Refusal:
@@ -74,13 +79,27 @@ class Service:
             raise
         return request
 
+    async def _read(self, call: Call, signature: RequestSignature, member_id: str) -> Request:
+        reading = self._reading(call, signature, member_id)
+        # Parsed, a message takes many times the room of its bytes: not before there is a place for it.
+        if len(call.message) < LARGE:
+            self.ledger.require_room(len(call.message))
+            return at_once(reading)
+        async with self._large:
+            # And only one at a time.
+            self.ledger.require_room(len(call.message))
+            return await in_turns(reading)
+
     async def settle_quotas(self) -> None:
         """Brings what this process counted and what all counted together; raises Refusal when the database is away."""
         await self.reader.read(self.quotas.settle)
 
     def request(self, call: Call, signature: RequestSignature, member_id: str) -> Request:
         """An authenticated call as the ledger takes it."""
-        return read_request(
+        return at_once(self._reading(call, signature, member_id))
+
+    def _reading(self, call: Call, signature: RequestSignature, member_id: str) -> Steps[Request]:
+        return read_in_steps(
             call,
             self.operations[call.method],
             signature,
@@ -89,6 +108,20 @@ class Service:
             epoch_id=self.epoch_id,
             now=datetime.now(UTC),
         )
+
+
+async def in_turns(reading: Steps[Request]) -> Request:
+    """The request; whoever else waits for this process has a turn whenever TURN_SECONDS are over."""
+    until = time.perf_counter() + TURN_SECONDS
+    while True:
+        try:
+            next(reading)
+        except StopIteration as done:
+            request: Request = done.value
+            return request
+        if time.perf_counter() >= until:
+            await asyncio.sleep(0)
+            until = time.perf_counter() + TURN_SECONDS
 
 
 async def find_key(connection: Connection, keyid: bytes) -> RegisteredKey | None:

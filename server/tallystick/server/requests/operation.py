@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from tallystick.contract.limits import MAX_MESSAGE
 from tallystick.contract.methods import Method
+from tallystick.contract.steps import Steps
 from tallystick.contract.subjects import Subject
 from tallystick.crypto import RequestSignature, framed
 from tallystick.server.errors import Refusal
@@ -148,6 +149,11 @@ class Operation(Protocol):
 
         It runs before anything is known of the caller, so it may be costly only in proportion to the message."""
         ...
+
+    def validate_in_steps(self, message: Any, now: datetime) -> Steps[object]:
+        """`validate`, with a stop after each item of what takes long: others may be served meanwhile."""
+        return self.validate(message, now)
+        yield
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         """Carries the requests out with set-based statements on sorted keys, and encodes their answers.

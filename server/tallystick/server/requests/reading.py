@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tallystick.contract.messages import parse_request
+from tallystick.contract.messages import parse_in_steps
+from tallystick.contract.steps import Steps
 from tallystick.crypto import CryptoError, RequestSignature, subject_key
 from tallystick.server.errors import Refusal
 from tallystick.server.requests.calls import Call
 from tallystick.server.requests.operation import Operation, Request
 
 
-def read_request(
+def read_in_steps(
     call: Call,
     operation: Operation,
     signature: RequestSignature,
@@ -20,16 +21,16 @@ def read_request(
     subject_secret: bytes,
     epoch_id: bytes,
     now: datetime,
-) -> Request:
+) -> Steps[Request]:
     """Parses and validates a call. It does not raise: what is wrong is kept, to be told (and logged) in the transaction.
 
     `epoch_id` is the key epoch in force, empty where there is none."""
-    parsed = parse_request(operation.contract, call.message)
+    parsed = yield from parse_in_steps(operation.contract, call.message)
     prepared: object = None
     invalid = parsed.invalid
     if invalid is None:
         try:
-            prepared = operation.validate(parsed.message, now)
+            prepared = yield from operation.validate_in_steps(parsed.message, now)
         except Refusal as refusal:
             invalid = refusal
     message, subjects = parsed.message, parsed.subjects

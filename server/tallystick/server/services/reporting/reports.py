@@ -9,9 +9,10 @@ from typing import Any
 
 from tallystick.contract.instants import microseconds
 from tallystick.contract.methods import SUBMIT_REPORTS, WITHDRAW_ACCOUNT
+from tallystick.contract.steps import Steps
 from tallystick.contract.violations import Violation
 from tallystick.credit.merging import Merged, merge_report, merge_withdrawal
-from tallystick.credit.requests import check_submission, check_withdrawal, one_account_too_many, rejection
+from tallystick.credit.requests import check_submission, check_withdrawal, checked_reports, one_account_too_many, rejection
 from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.services.reporting.account_changes import Change, Key, apply_changes
 from tallystick.server.storage.connection import Connection
@@ -30,6 +31,13 @@ class SubmitReports(Operation):
     def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
         """What is wrong with each report."""
         return check_submission(message, now, epoch_id=self._epoch_id)
+
+    def validate_in_steps(self, message: Any, now: datetime) -> Steps[object]:
+        found = []
+        for violations in checked_reports(message, now, epoch_id=self._epoch_id):
+            found.append(violations)
+            yield
+        return found
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         # Each request of a batch adds its position to the time of arrival: no two arrive at once.

@@ -1,0 +1,144 @@
+"""What one message costs at the edge of a server, stage by stage: hostile ones, and the largest honest ones.
+
+python -m benchmarks.holds
+
+All of it is done by a worker's one event loop before anything is known of the caller but its signature. Validation stops after each
+item, and parsing between its steps; what every other caller of that worker waits for is the longest step.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.traffic import account, random_tokens
+from rich.console import Console
+from rich.table import Table
+
+from tallystick.contract.limits import MAX_INQUIRIES, MAX_REPORTS
+from tallystick.contract.messages import parse_request
+from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, SUBMIT_REPORTS, Method
+from tallystick.credit.requests import check_batch_query, check_submission
+from tallystick.crypto import subject_key
+from tallystick.server.errors import Refusal
+from tallystick.v1 import codes_pb2, inquiry_service_pb2, reporting_service_pb2
+
+SIZE = 4 << 20
+EPOCH = bytes(20)
+Check = Callable[[Any], object]
+
+
+def _submission(message: Any) -> object:
+    return check_submission(message, datetime.now(UTC), epoch_id=EPOCH)
+
+
+def _batch_query(message: Any) -> object:
+    check_batch_query(message, epoch_id=EPOCH)
+    return None
+
+
+def report(token: bytes, number: int, months: int) -> reporting_service_pb2.AccountReport:
+    """A valid report."""
+    found = reporting_service_pb2.AccountReport()
+    found.subject.epoch_id, found.subject.element = EPOCH, token
+    found.account_reference.secret_id, found.account_reference.digest = bytes(8), number.to_bytes(32, "big")
+    found.account.CopyFrom(account(months))
+    return found
+
+
+def family() -> Iterator[tuple[str, Method[Any, Any], Check, bytes]]:
+    """Names, and what is sent."""
+    tokens = random_tokens(MAX_REPORTS)
+
+    def submission(reports: list[reporting_service_pb2.AccountReport]) -> bytes:
+        return reporting_service_pb2.SubmitReportsRequest(request_id=bytes(16), reports=reports).SerializeToString()
+
+    def filled(piece: bytes, number: int) -> bytes:
+        """As many of a repeated field as there is room for."""
+        one = bytes((number << 3 | 2, len(piece))) + piece
+        return submission([]) + one * (SIZE // len(one))
+
+    def valid(months: int) -> list[reporting_service_pb2.AccountReport]:
+        return [report(token, i, months) for i, token in enumerate(tokens)]
+
+    for months in (24, 60):
+        yield f"{MAX_REPORTS:,} reports of {months} months", SUBMIT_REPORTS, _submission, submission(valid(months))
+    wrong = valid(60)
+    for each in wrong:
+        for month in each.account.months:
+            month.disposition = codes_pb2.Disposition.ValueType(99)
+    yield "each month wrong", SUBMIT_REPORTS, _submission, submission(wrong)
+    crowded = valid(0)
+    for each in crowded:
+        for _ in range(100):
+            each.account.special_transactions.add(type=1, date=20200101, amount=1)
+        for _ in range(50):
+            each.account.related_obligors.add(role=2, kind=1)
+        each.account.annotations.extend(map(codes_pb2.AnnotationType.ValueType, range(1, 11)))
+    yield "most parts that an account may have", SUBMIT_REPORTS, _submission, submission(crowded)
+    parts = valid(0)
+    months = SIZE // MAX_REPORTS // 10
+    for each in parts:
+        for _ in range(months):
+            each.account.months.add(month=20200101)
+    yield "hundreds of months each", SUBMIT_REPORTS, _submission, submission(parts)
+    yield "empty reports", SUBMIT_REPORTS, _submission, filled(b"", 2)
+    yield "unknown fields", SUBMIT_REPORTS, _submission, submission([]) + b"\x9a\x06\x00" * (SIZE // 3)
+    yield "unknown varints", SUBMIT_REPORTS, _submission, submission([]) + b"\x98\x06\x00" * (SIZE // 3)
+    yield "a field repeated", SUBMIT_REPORTS, _submission, (b"\x0a\x10" + bytes(16)) * (SIZE // 18)
+    one = report(tokens[0], 0, 0)
+    one.account.annotations.extend([codes_pb2.AnnotationType.ValueType(1)] * (SIZE - 1000))
+    yield "one account with millions of annotations", SUBMIT_REPORTS, _submission, submission([one])
+    inquiry = inquiry_service_pb2.Inquiry(purpose=codes_pb2.Purpose.ValueType(1), consent_reference="c")
+    inquiry.subject.epoch_id = EPOCH
+    inquiries = []
+    for token in tokens[:MAX_INQUIRIES]:
+        one_more = inquiry_service_pb2.Inquiry()
+        one_more.CopyFrom(inquiry)
+        one_more.subject.element = token
+        inquiries.append(one_more)
+    batch = inquiry_service_pb2.BatchQueryCreditHistoriesRequest(request_id=bytes(16), inquiries=inquiries).SerializeToString()
+    yield f"{MAX_INQUIRIES} inquiries", BATCH_QUERY_CREDIT_HISTORIES, _batch_query, batch
+    yield "empty inquiries", BATCH_QUERY_CREDIT_HISTORIES, _batch_query, b"\x12\x00" * (SIZE // 2)
+    yield "noise", SUBMIT_REPORTS, _submission, secrets.token_bytes(SIZE)
+
+
+def stages(method: Method[Any, Any], check: Check, data: bytes) -> tuple[float, float, float, str]:
+    """Processor seconds of parsing, validating and finding subjects; and what came of it."""
+    began = time.process_time()
+    parsed = parse_request(method, data)
+    read = time.process_time()
+    verdict = "taken"
+    if parsed.invalid is None:
+        try:
+            found = check(parsed.message)
+            verdict = f"{sum(map(bool, found))} rejected" if isinstance(found, list) else verdict
+        except Refusal as refusal:
+            verdict = refusal.reason_name
+    else:
+        verdict = parsed.invalid.reason_name
+    checked = time.process_time()
+    for subject in parsed.subjects or ():
+        if len(subject.element) == 32:
+            subject_key(bytes(32), EPOCH, subject.element)
+    return read - began, checked - read, time.process_time() - checked, verdict
+
+
+def main() -> None:
+    """Prints what each costs."""
+    console = Console() if sys.stdout.isatty() else Console(width=130)
+    table = Table(title="processor milliseconds of one message")
+    for heading in ("message", "bytes", "parsed", "validated", "subjects", "which is"):
+        table.add_column(heading, justify="left" if heading in ("message", "which is") else "right")
+    for name, method, check, data in family():
+        *spent, verdict = min((stages(method, check, data) for _ in range(3)), key=lambda each: sum(each[:3]))
+        table.add_row(name, f"{len(data):,}", *(f"{seconds * 1e3:.1f}" for seconds in spent), verdict)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
