@@ -48,8 +48,8 @@ class Figure:
         return (
             self.name,
             f"{statistics.median(self.rates):,.0f} {self.unit}/s",
-            *(_median(column, 1e3, "ms", 1) for column in (self.p50, self.p99)),
-            *(_median(column, 1e6, "µs", 0) for column in (self.server, self.database, self.generator)),
+            *(_median(column, 1e3, "ms") for column in (self.p50, self.p99)),
+            *(_median(column, 1e6, "µs") for column in (self.server, self.database, self.generator)),
             f"{min(self.rates):,.0f} – {max(self.rates):,.0f}",
         )
 
@@ -64,8 +64,11 @@ def figure(name: str, stored: Mapping[str, Any]) -> Figure:
     return Figure(name, str(stored["unit"]), **columns)
 
 
-def _median(column: Sequence[float], scale: float, unit: str, digits: int) -> str:
-    return f"{statistics.median(column) * scale:,.{digits}f} {unit}" if column else ""
+def _median(column: Sequence[float], scale: float, unit: str) -> str:
+    if not column:
+        return ""
+    value = statistics.median(column) * scale
+    return f"{value:,.{0 if value >= 100 else 1}f} {unit}"
 
 
 HEADINGS = ("what", "rate", "p50", "p99", "server CPU", "PostgreSQL CPU", "generator CPU", "slowest – fastest round")
@@ -89,5 +92,5 @@ def ratios_table(ratios: Mapping[str, Ratio]) -> Table:
     for name, ratio in ratios.items():
         owed = OWED[name]
         rounds = f"{ratio.low:.2f} – {ratio.high:.2f}"
-        table.add_row(name, f"{ratio.value:.2f}", rounds, owed.bound(), f"{owed.aim:g}", "yes" if owed.holds(ratio.value) else "NO")
+        table.add_row(name, f"{ratio.value:.2f}", rounds, owed.bound(), owed.aimed(), "yes" if owed.holds(ratio.value) else "NO")
     return table

@@ -29,6 +29,10 @@ class Running:
     postmaster: psutil.Process | None
     port: int
 
+    def processes(self) -> list[psutil.Process]:
+        """The server's process, and PostgreSQL's."""
+        return [self.process] if self.postmaster is None else [self.process, self.postmaster]
+
     def processor_seconds(self) -> tuple[float, float]:
         """Seconds of processor time so far: of the server's processes, and of PostgreSQL's."""
         return tree_seconds(self.process), 0.0 if self.postmaster is None else tree_seconds(self.postmaster)

@@ -13,7 +13,7 @@ class Owed:
 
     name: str
     owed: float
-    aim: float
+    aim: float | None = None
     less_is_better: bool = False
 
     def holds(self, ratio: float) -> bool:
@@ -27,6 +27,10 @@ class Owed:
     def attained(self, ratio: float) -> float:
         """How good a ratio is, measured by what is owed: 1 is just that, more is better."""
         return self.owed / ratio if self.less_is_better else ratio / self.owed
+
+    def aimed(self) -> str:
+        """What is aimed at, as tables show it."""
+        return "" if self.aim is None else f"{self.aim:g}"
 
     def bound(self) -> str:
         """What is owed, as tables show it."""
@@ -57,14 +61,18 @@ def to_fastapi(callers: int) -> str:
     return f"queries, {callers} {'caller' if callers == 1 else 'callers'} ÷ FastAPI and ORM"
 
 
+def growth(callers: int) -> str:
+    """The name of the ratio of what a query takes among many accounts to what it takes among few."""
+    return f"p50 with many accounts ÷ with 30,000, callers: {callers}"
+
+
 TO_GRPCIO = "queries, 64 callers ÷ synchronous grpcio and ORM"
 TO_ECHO = "processor time of a bare echo ÷ a query's"
 TO_PGBENCH = "batched subjects ÷ pgbench's look-ups"
 TO_LIBSODIUM = "processor time of a multiplication ÷ a proved token's"
-GROWTH = "p50 at many accounts ÷ at few"
-GOODPUT = "goodput at twice the load ÷ peak"
-TAIL = "p99 ÷ p50 at 70 % of the peak"
-MEMORY = "memory at the end ÷ at the beginning"
+GOODPUT = "answers in time at twice the peak ÷ peak"
+EVENNESS = "p99 ÷ p50 at 70 % of the peak"
+MEMORY = "workers' memory after all calls ÷ after a tenth"
 REPORTED = "reported records, new ÷ before"
 BYTES = "bytes an account ÷ before"
 
@@ -78,9 +86,9 @@ OWED: dict[str, Owed] = {
         Owed(TO_ECHO, 0.28, 0.4),
         Owed(TO_PGBENCH, 1.7, 2.2),
         Owed(TO_LIBSODIUM, 0.40, 0.45),
-        Owed(GROWTH, 1.3, 1.1, less_is_better=True),
+        *(Owed(growth(callers), 1.3, 1.1, less_is_better=True) for callers in (1, 16)),
         Owed(GOODPUT, 0.90, 0.97),
-        Owed(TAIL, 4, 2.5, less_is_better=True),
+        Owed(EVENNESS, 4, 2.5, less_is_better=True),
         Owed(MEMORY, 1.05, 1.02, less_is_better=True),
         Owed(REPORTED, 1.6, 2.5),
         Owed(BYTES, 0.65, 0.5, less_is_better=True),

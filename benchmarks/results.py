@@ -1,4 +1,7 @@
-"""build/bench.json: what a run found, on which machine, of which commit. Other measurements are merged into it."""
+"""build/bench.json: what a run found, on which machine, of which commit. Other measurements are merged into it:
+
+python -m benchmarks.results FILE…
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,22 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import click
 import psutil
-from benchmarks.figures import Figure
 from benchmarks.ratios import OWED, Ratio
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = ROOT / "build/bench.json"
 
 Results = dict[str, Any]
+Stored = Mapping[str, Any]
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 def results(rounds: int, postgresql: str, *, quick: bool) -> Results:
@@ -52,33 +58,25 @@ def machine(postgresql: str) -> dict[str, Any]:
     }
 
 
-def merge(path: Path, *, figures: Iterable[Figure] = (), ratios: Mapping[str, Ratio] | None = None) -> Results:
+def merge(path: Path, *, figures: Mapping[str, Stored | float] = _NONE, ratios: Mapping[str, Stored] = _NONE) -> Results:
     """Merges results into the file at `path`, which is there; of the same name, the new ones stand. Returns the whole.
 
-    A ratio must be one that is owed: KeyError otherwise.
+    A figure is as the file has it, or one number; a ratio has value, low and high. ValueError for a ratio that is not owed.
     """
     whole: Results = json.loads(path.read_text("utf-8"))
-    add(whole, figures=figures, ratios=ratios)
+    for name, figure in figures.items():
+        whole["figures"][name] = {"value": figure} if isinstance(figure, int | float) else figure
+    for name, ratio in ratios.items():
+        whole["ratios"][name] = judged(name, Ratio(float(ratio["value"]), float(ratio["low"]), float(ratio["high"])))
     write(path, whole)
     return whole
 
 
-def add(whole: Results, *, figures: Iterable[Figure] = (), ratios: Mapping[str, Ratio] | None = None) -> None:
-    """Puts figures and ratios into results."""
-    whole["figures"].update({figure.name: figure.as_json() for figure in figures})
-    whole["ratios"].update({name: _ratio(name, ratio) for name, ratio in (ratios or {}).items()})
-
-
-def write(path: Path, whole: Results) -> None:
-    """Writes results whole or not at all: a crash leaves the file of before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    new.write_text(json.dumps(whole, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    new.replace(path)
-
-
-def _ratio(name: str, ratio: Ratio) -> dict[str, Any]:
-    owed = OWED[name]
+def judged(name: str, ratio: Ratio) -> dict[str, Any]:
+    """A ratio beside what is owed, as the file has it. Raises ValueError when nothing is."""
+    owed = OWED.get(name)
+    if owed is None:
+        raise ValueError(f"no ratio is owed that is named {name!r}: add it to benchmarks/ratios.py")
     return {
         "value": ratio.value,
         "low": ratio.low,
@@ -87,6 +85,14 @@ def _ratio(name: str, ratio: Ratio) -> dict[str, Any]:
         "aim": owed.aim,
         "held": owed.holds(ratio.value),
     }
+
+
+def write(path: Path, whole: Results) -> None:
+    """Writes results whole or not at all: a crash leaves the file of before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps(whole, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    new.replace(path)
 
 
 def _cpu() -> str:
@@ -104,3 +110,20 @@ def _printed(*command: str) -> str:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--into", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=PATH, show_default=True)
+def main(files: tuple[Path, ...], into: Path) -> None:
+    """Merges the figures and the ratios of FILES."""
+    for file in files:
+        found = json.loads(file.read_text("utf-8"))
+        try:
+            merge(into, figures=found["figures"], ratios=found["ratios"])
+        except ValueError as error:
+            raise click.ClickException(f"{file}: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -35,7 +35,8 @@ def main(rounds: int, *, quick: bool, out: Path) -> None:
             console.print(f"round {number + 1} of {rounds} …")
             bench.round()
     ratios = ratios_of(bench.figures)
-    results.add(whole, figures=bench.figures.values(), ratios=ratios)
+    whole["figures"] = {figure.name: figure.as_json() for figure in bench.figures.values()}
+    whole["ratios"] = {name: results.judged(name, ratio) for name, ratio in ratios.items()}
     results.write(out, whole)
     console.print(figures_table(bench.figures.values()), ratios_table(ratios), f"written to {out}")
     below = [name for name, ratio in ratios.items() if not OWED[name].holds_floor(ratio.value)]
