@@ -74,7 +74,8 @@ def measured_on(whole: results.Results) -> str:
         f"Measured on {whole['date'][:10]}, {kind}{rounds} {'round' if rounds == 1 else 'rounds'} of commit "
         f"{whole['commit'][:12] or 'unknown'}{' with changes' if whole['commit'].endswith('+') else ''}, on {machine['cpu']}, "
         f"{machine['cores']} cores, {machine['memory'] / 2**30:.0f} GiB, {machine['kernel']}, Python {machine['python']}, "
-        f"PostgreSQL {machine['postgresql']}. Processor times are those of one unit."
+        f"PostgreSQL {machine['postgresql']}; load average before it began {machine['load']:g}. "
+        "Processor times are those of one unit."
     )
 
 

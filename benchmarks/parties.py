@@ -79,7 +79,7 @@ def grpcio_orm(url: str, database: Path, key: bytes, exchange: Path, workers: in
     port, log = free_port(), database.parent / "grpcio.log"
     command = ("benchmarks.peers.grpcio_orm", str(port), str(exchange), str(workers))
     with _peer(command, {"PEER_DATABASE": url, "PEER_KEY": key.hex()}, log) as process:
-        _wait_for_processes(log, workers)
+        _wait_for_processes(process, log, workers)
         yield Running(process, _postmaster(database), port)
 
 
@@ -89,7 +89,7 @@ def echo(folder: Path, answer_bytes: int, exchange: Path, workers: int) -> Itera
     port, log = free_port(), folder / "echo.log"
     command = ("benchmarks.peers.echo", str(port), str(exchange), str(workers))
     with _peer(command, {"PEER_BYTES": str(answer_bytes)}, log) as process:
-        _wait_for_processes(log, workers)
+        _wait_for_processes(process, log, workers)
         yield Running(process, None, port)
 
 
@@ -154,8 +154,11 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     _poll(up, f"port {port}")
 
 
-def _wait_for_processes(log: Path, count: int) -> None:
+def _wait_for_processes(process: psutil.Process, log: Path, count: int) -> None:
     def up() -> bool:
+        # One of several processes may fail and the others go on: it shows in what they print.
+        if b"Traceback" in log.read_bytes() or process.status() == psutil.STATUS_ZOMBIE:
+            raise RuntimeError(f"the peer ended: {log.read_text()[-500:]}")
         return log.read_bytes().count(SERVING) >= count
 
     _poll(up, str(log))

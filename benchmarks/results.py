@@ -27,11 +27,11 @@ Stored = Mapping[str, Any]
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
-def results(rounds: int, postgresql: str, *, quick: bool) -> Results:
-    """Results without any figure yet."""
+def results(rounds: int, on: Stored, *, quick: bool) -> Results:
+    """Results without any figure yet, of this machine."""
     return {
         "commit": commit(),
-        "machine": machine(postgresql),
+        "machine": dict(on),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "rounds": rounds,
         "quick": quick,
@@ -46,15 +46,16 @@ def commit() -> str:
     return described + ("+" if described and _printed("git", "-C", str(ROOT), "status", "--porcelain") else "")
 
 
-def machine(postgresql: str) -> dict[str, Any]:
-    """What the figures were measured on."""
+def machine() -> dict[str, Any]:
+    """What is measured on, before anything is started."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "memory": psutil.virtual_memory().total,
+        # What ran beside: above a tenth or so of the cores, figures are lower and ratios less sure.
+        "load": round(os.getloadavg()[0], 2),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "postgresql": postgresql,
     }
 
 

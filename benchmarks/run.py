@@ -28,9 +28,12 @@ def main(rounds: int, *, quick: bool, out: Path) -> None:
     """Measures the exchange, the token authority and their peers."""
     console = Console() if sys.stdout.isatty() else Console(width=170)
     with tempfile.TemporaryDirectory(prefix="tallystick-bench-") as name, ExitStack() as stack:
+        machine = results.machine()
+        if machine["load"] > machine["cores"] / 4:
+            console.print(f"load average {machine['load']}: what runs beside makes figures lower and ratios less sure")
         console.print("starting the exchange, the token authority and their peers …")
         bench = Bench(stack, Path(name), 0.1 if quick else 1.0)
-        whole = results.results(rounds, bench.postgresql.version, quick=quick)
+        whole = results.results(rounds, machine | {"postgresql": bench.postgresql.version}, quick=quick)
         for number in range(rounds):
             console.print(f"round {number + 1} of {rounds} …")
             bench.round()

@@ -10,6 +10,7 @@ from benchmarks.figures import figure
 from benchmarks.ratios import MEMORY, OWED, by_round, growth, to_fastapi
 from click.testing import CliRunner
 
+MACHINE = {"cpu": "X", "cores": 2, "memory": 2**33, "load": 0.1, "kernel": "Linux 6", "python": "3.11", "postgresql": "18.4"}
 FIGURE = {"unit": "queries", "rates": [1000.0, 3000.0, 2000.0], "p50": [0.01], "p99": [0.02], "server": [4e-7], "database": []}
 
 
@@ -17,7 +18,15 @@ FIGURE = {"unit": "queries", "rates": [1000.0, 3000.0, 2000.0], "p50": [0.01], "
 def file(tmp_path: Path) -> Path:
     whole: dict[str, Any] = {
         "commit": "a" * 40 + "+",
-        "machine": {"cpu": "X", "cores": 2, "memory": 2**33, "kernel": "Linux 6", "python": "3.11", "postgresql": "18.4"},
+        "machine": {
+            "cpu": "X",
+            "cores": 2,
+            "memory": 2**33,
+            "load": 0.1,
+            "kernel": "Linux 6",
+            "python": "3.11",
+            "postgresql": "18.4",
+        },
         "date": "2026-01-02T03:04:05+00:00",
         "rounds": 3,
         "quick": False,
