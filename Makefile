@@ -58,8 +58,12 @@ million: $(VENV)/.installed ## Report a million rows, ended four times in the mi
 	TALLYSTICK_TEST_ROWS=1000000 $(BIN)/python -m pytest -m slow -s tests/load/test_interrupted_runs.py
 
 .PHONY: bench
-bench: $(VENV)/.installed ## Measure, each figure beside its peer's
+bench: $(VENV)/.installed ## Measure, each figure beside its peer's; with QUICK=1 in a few minutes, against loose floors
 	$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick,--rounds 5)
+
+.PHONY: bench-page
+bench-page: $(VENV)/.installed ## Write docs/performance.md and its plots from what was measured
+	$(BIN)/python -m benchmarks.page
 
 .PHONY: fairness
 fairness: $(VENV)/.installed ## Measure what one member at full load takes from another

@@ -9,14 +9,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-
-from tallystick.server.installation.embedded import embedded_postgresql
+from benchmarks.peers.processes import SERVING
 
 START_SECONDS = 60.0
 DAEMON = (sys.executable, "-m", "tallystick.server.cli")
@@ -24,15 +23,19 @@ DAEMON = (sys.executable, "-m", "tallystick.server.cli")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server process with its workers, and the PostgreSQL under it."""
+    """A server process with its workers, and the PostgreSQL under it, if any."""
 
     process: psutil.Process
-    postmaster: psutil.Process
+    postmaster: psutil.Process | None
     port: int
+
+    def processes(self) -> list[psutil.Process]:
+        """The server's process, and PostgreSQL's."""
+        return [self.process] if self.postmaster is None else [self.process, self.postmaster]
 
     def processor_seconds(self) -> tuple[float, float]:
         """Seconds of processor time so far: of the server's processes, and of PostgreSQL's."""
-        return tree_seconds(self.process), tree_seconds(self.postmaster)
+        return tree_seconds(self.process), 0.0 if self.postmaster is None else tree_seconds(self.postmaster)
 
 
 @contextmanager
@@ -59,29 +62,46 @@ def member(folder: Path, member_id: str, roles: str, profile: Path) -> None:
 
 
 @contextmanager
-def peer(folder: Path, workers: int) -> Iterator[tuple[Running, str]]:
-    """Runs the peer over a PostgreSQL of its own, set as the exchange's; yields it and its database's URL."""
-    with embedded_postgresql(folder / "database") as url:
-        driver_url = url.replace("postgresql://", "postgresql+psycopg2://")
-        port = free_port()
-        command = [
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "benchmarks.peers.fastapi_orm:app",
-            "--port",
-            str(port),
-            "--workers",
-            str(workers),
-        ]
-        environment = {**os.environ, "PEER_DATABASE": driver_url}
-        root = Path(__file__).resolve().parent.parent
+def fastapi_orm(url: str, database: Path, workers: int) -> Iterator[Running]:
+    """Runs the peer of `peers/fastapi_orm.py` over the PostgreSQL at `url`, whose data is in `database`."""
+    port = free_port()
+    command: tuple[str, ...] = ("uvicorn", "benchmarks.peers.fastapi_orm:app", "--port", str(port), "--workers", str(workers))
+    with _peer(
+        (*command, "--no-access-log", "--log-level", "warning"), {"PEER_DATABASE": url}, database.parent / "http.log"
+    ) as process:
+        _wait_for_http(port)
+        yield Running(process, _postmaster(database), port)
+
+
+@contextmanager
+def grpcio_orm(url: str, database: Path, key: bytes, exchange: Path, workers: int) -> Iterator[Running]:
+    """Runs the peer of `peers/grpcio_orm.py` over the same; it takes requests that `key` signed."""
+    port, log = free_port(), database.parent / "grpcio.log"
+    command = ("benchmarks.peers.grpcio_orm", str(port), str(exchange), str(workers))
+    with _peer(command, {"PEER_DATABASE": url, "PEER_KEY": key.hex()}, log) as process:
+        _wait_for_processes(process, log, workers)
+        yield Running(process, _postmaster(database), port)
+
+
+@contextmanager
+def echo(folder: Path, answer_bytes: int, exchange: Path, workers: int) -> Iterator[Running]:
+    """Runs the peer of `peers/echo.py`, which answers so many bytes. There is no PostgreSQL under it."""
+    port, log = free_port(), folder / "echo.log"
+    command = ("benchmarks.peers.echo", str(port), str(exchange), str(workers))
+    with _peer(command, {"PEER_BYTES": str(answer_bytes)}, log) as process:
+        _wait_for_processes(process, log, workers)
+        yield Running(process, None, port)
+
+
+@contextmanager
+def _peer(module: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[psutil.Process]:
+    root = Path(__file__).resolve().parent.parent
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "--no-access-log", "--log-level", "warning"], cwd=root, env=environment, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", *module], cwd=root, env={**os.environ, **environment}, stdout=output, stderr=output
         )
         try:
-            _wait_for_http(port)
-            yield Running(psutil.Process(process.pid), _postmaster(folder / "database"), port), driver_url
+            yield psutil.Process(process.pid)
         finally:
             process.terminate()
             process.wait(60)
@@ -132,6 +152,16 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         return b"serving on" in log.read_bytes()
 
     _poll(up, f"port {port}")
+
+
+def _wait_for_processes(process: psutil.Process, log: Path, count: int) -> None:
+    def up() -> bool:
+        # One of several processes may fail and the others go on: it shows in what they print.
+        if b"Traceback" in log.read_bytes() or process.status() == psutil.STATUS_ZOMBIE:
+            raise RuntimeError(f"the peer ended: {log.read_text()[-500:]}")
+        return log.read_bytes().count(SERVING) >= count
+
+    _poll(up, str(log))
 
 
 def _wait_for_http(port: int) -> None:

@@ -99,7 +99,7 @@ class Siege:
         self._folder = folder
         self._member = member
         self.workers = parties.workers(running.process)
-        self._sampler = Sampler([running.process, running.postmaster, psutil.Process()])
+        self._sampler = Sampler([*running.processes(), psutil.Process()])
 
     async def quiet(self) -> tuple[Fared, int]:
         """The honest member by itself; the most memory of a worker."""

@@ -34,6 +34,7 @@ async def _serve(port: int, folder: str) -> None:
     server = grpc.aio.server(handlers=[_Echo()])
     server.add_secure_port(f"127.0.0.1:{port}", processes.credentials(folder))
     await server.start()
+    processes.announce()
     await server.wait_for_termination()
 
 

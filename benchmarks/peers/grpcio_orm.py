@@ -91,6 +91,7 @@ def serve(port: int, folder: str) -> None:
     server = grpc.server(ThreadPoolExecutor(THREADS), handlers=[_Service()])
     server.add_secure_port(f"127.0.0.1:{port}", processes.credentials(folder))
     server.start()
+    processes.announce()
     server.wait_for_termination()
 
 

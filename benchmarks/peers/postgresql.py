@@ -30,6 +30,7 @@ class PostgreSQL:
         self._socket = parse_qs(urlsplit(url).query)["host"][0]
         self._script = folder / "look_up.sql"
         self._connection = psycopg2.connect(url)
+        self.version = str(self._connection.info.parameter_status("server_version"))
         with psycopg2.connect(exchange_url) as source, source.cursor() as cursor:
             cursor.execute("SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'account'::regclass")
             indices = [definition for (definition,) in cursor.fetchall()]

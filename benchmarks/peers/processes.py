@@ -10,6 +10,9 @@ from pathlib import Path
 
 import grpc
 
+SERVING = b"serving"
+"""What each process prints once it listens: traffic that comes before would all be the first one's."""
+
 
 def run(serve: Callable[[int, str], None], port: int, folder: str, count: int) -> None:
     """Runs `serve(port, folder)` in `count` processes until SIGTERM."""
@@ -26,6 +29,11 @@ def run(serve: Callable[[int, str], None], port: int, folder: str, count: int) -
     signal.signal(signal.SIGTERM, stop)
     for process in processes:
         process.join()
+
+
+def announce() -> None:
+    """Says that this process listens."""
+    print(SERVING.decode(), flush=True)
 
 
 def credentials(folder: str) -> grpc.ServerCredentials:

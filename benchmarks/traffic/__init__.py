@@ -4,7 +4,7 @@ requests makes messages; closed has callers that wait for each answer; opened se
 HTTP/2 connection under both. Bulky messages go through grpc.aio: there are few of them.
 """
 
-from benchmarks.traffic.closed import Measured, drive, send_lean, send_plain, send_signed
+from benchmarks.traffic.closed import Measured, ask, drive, send_lean, send_plain, send_signed
 from benchmarks.traffic.requests import (
     BATCH_QUERY,
     EVALUATE,
@@ -30,6 +30,7 @@ __all__ = [
     "TIMEOUT",
     "Measured",
     "account",
+    "ask",
     "batch_query",
     "drive",
     "evaluation",

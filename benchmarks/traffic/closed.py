@@ -70,6 +70,14 @@ async def send_lean(address: Address, path: str, callers: int, signed: Sequence[
             connection.close()
 
 
+async def ask(address: Address, path: str, signed: Signed) -> bytes:
+    """Sends one signed request; returns the answer's bytes."""
+    message, metadata = signed
+    async with grpc.aio.secure_channel(address.target, address.credentials()) as channel:
+        call: Callable[..., Awaitable[bytes]] = channel.unary_unary(path)
+        return await call(message, metadata=tuple(metadata), timeout=TIMEOUT)
+
+
 async def send_signed(profile: Profile, endpoint: Endpoint, path: str, callers: int, work: Sequence[bytes]) -> Measured:
     """Signs messages of any size and sends them from `callers` connections, by grpc.aio."""
     signed = sign(profile, endpoint, path, work)
