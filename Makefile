@@ -61,6 +61,15 @@ million: $(VENV)/.installed ## Report a million rows, ended four times in the mi
 bench: $(VENV)/.installed ## Measure, each figure beside its peer's
 	$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick,--rounds 5)
 
+.PHONY: bench-endurance
+bench-endurance: $(VENV)/.installed ## Measure twice the load it can take, 200,000 calls, and millions of accounts
+	$(BIN)/python -m benchmarks.endurance $(if $(QUICK),--quick)
+
+# Some 20 GB of disk, and an hour.
+.PHONY: bench-growth
+bench-growth: $(VENV)/.installed ## Measure queries among twenty million accounts
+	$(BIN)/python -m benchmarks.endurance --only growth --accounts 20000000
+
 .PHONY: fairness
 fairness: $(VENV)/.installed ## Measure what one member at full load takes from another
 	$(BIN)/python -m benchmarks.fairness

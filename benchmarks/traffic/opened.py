@@ -26,6 +26,19 @@ class Fared:
     """Of each success: when it came, counted from the beginning, and its latency."""
     failures: Counter[str] = field(default_factory=Counter)
     generator: float = 0.0
+    """Processor seconds of this side."""
+    took: float = 0.0
+    """Seconds until all was answered."""
+
+    @property
+    def failed(self) -> int:
+        """How many were no success."""
+        return self.failures.total()
+
+    @property
+    def sent(self) -> int:
+        """How many there were."""
+        return len(self.answers) + self.failed
 
     def percentile(self, share: float) -> float:
         """The latency, in seconds, that `share` of the successes did not exceed."""
@@ -50,8 +63,21 @@ def moments(rate: float, count: int, seed: int) -> list[float]:
     return due
 
 
-async def send_at_rate(opened: Sequence[Connection], work: Sequence[Prepared], rate: float, seed: int = 1) -> Fared:
-    """Sends each request when it is due, on one connection after the other; returns when all are answered."""
+async def send_at_rate(
+    lines: Sequence[Sequence[Connection]],
+    work: Sequence[Prepared],
+    rate: float,
+    *,
+    seed: int = 1,
+    places: int = 64,
+    patience: float = 60.0,
+) -> Fared:
+    """Sends each request when it is due; returns when all are answered, or `patience` seconds after the last one was due.
+
+    A line is one member's connections: request n goes to line n modulo their number, there to the connection with the fewest open
+    calls. One that has `places` of them takes no more, as a client that heeds the server's limits does: a request that finds all
+    taken has failed.
+    """
     due = moments(rate, len(work), seed)
     fared = Fared(due[-1])
     began, spent = time.perf_counter(), time.process_time()
@@ -59,6 +85,8 @@ async def send_at_rate(opened: Sequence[Connection], work: Sequence[Prepared], r
 
     def note(at: float, call: asyncio.Future[None]) -> None:
         open_calls.discard(call)
+        if call.cancelled():
+            return
         error = call.exception()
         if error is None:
             now = time.perf_counter() - began
@@ -69,19 +97,30 @@ async def send_at_rate(opened: Sequence[Connection], work: Sequence[Prepared], r
     for number, (at, prepared) in enumerate(zip(due, work, strict=True)):
         if (early := at - (time.perf_counter() - began)) > 0:
             await asyncio.sleep(early)
+        elif not number % 32:
+            # While it lags, answers are still read.
+            await asyncio.sleep(0)
+        connection = min(lines[number % len(lines)], key=_open_calls)
+        if connection.open_calls >= places:
+            fared.failures["no place"] += 1
+            continue
         try:
-            call = opened[number % len(opened)].call(prepared)
+            call = connection.call(prepared)
         except ConnectionError:
             fared.failures["ConnectionError"] += 1
             continue
         open_calls.add(call)
         call.add_done_callback(partial(note, at))
-        if not number % 32:
-            # While it lags, answers are still read.
-            await asyncio.sleep(0)
     if open_calls:
-        await asyncio.wait(open_calls)
+        _, unanswered = await asyncio.wait(open_calls, timeout=patience)
+        fared.failures.update({"unanswered": len(unanswered)} if unanswered else {})
+        for call in unanswered:
+            call.cancel()
     # What is done calls back in the next turn of the loop.
     await asyncio.sleep(0)
-    fared.generator = time.process_time() - spent
+    fared.generator, fared.took = time.process_time() - spent, time.perf_counter() - began
     return fared
+
+
+def _open_calls(connection: Connection) -> int:
+    return connection.open_calls
