@@ -79,47 +79,65 @@ async def send_at_rate(
     taken has failed.
     """
     due = moments(rate, len(work), seed)
-    fared = Fared(due[-1])
-    began, spent = time.perf_counter(), time.process_time()
-    open_calls: set[asyncio.Future[None]] = set()
-
-    def note(at: float, call: asyncio.Future[None]) -> None:
-        open_calls.discard(call)
-        if call.cancelled():
-            return
-        error = call.exception()
-        if error is None:
-            now = time.perf_counter() - began
-            fared.answers.append((now, now - at))
-        else:
-            fared.failures[error.status if isinstance(error, CallFailed) else type(error).__name__] += 1
-
+    fared, spent = Fared(due[-1]), time.process_time()
+    stretch = _Stretch(fared, places, time.perf_counter())
     for number, (at, prepared) in enumerate(zip(due, work, strict=True)):
-        if (early := at - (time.perf_counter() - began)) > 0:
+        if (early := at - stretch.now()) > 0:
             await asyncio.sleep(early)
         elif not number % 32:
             # While it lags, answers are still read.
             await asyncio.sleep(0)
-        connection = min(lines[number % len(lines)], key=_open_calls)
-        if connection.open_calls >= places:
-            fared.failures["no place"] += 1
-            continue
+        stretch.send(lines[number % len(lines)], at, prepared)
+    await stretch.end(patience)
+    fared.generator, fared.took = time.process_time() - spent, stretch.now()
+    return fared
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Requests on their way."""
+
+    fared: Fared
+    places: int
+    began: float
+    open_calls: set[asyncio.Future[None]] = field(default_factory=set)
+
+    def now(self) -> float:
+        return time.perf_counter() - self.began
+
+    def send(self, line: Sequence[Connection], at: float, prepared: Prepared) -> None:
+        connection = min(line, key=_open_calls)
+        if connection.open_calls >= self.places:
+            self.fared.failures["no place"] += 1
+            return
         try:
             call = connection.call(prepared)
         except ConnectionError:
-            fared.failures["ConnectionError"] += 1
-            continue
-        open_calls.add(call)
-        call.add_done_callback(partial(note, at))
-    if open_calls:
-        _, unanswered = await asyncio.wait(open_calls, timeout=patience)
-        fared.failures.update({"unanswered": len(unanswered)} if unanswered else {})
-        for call in unanswered:
-            call.cancel()
-    # What is done calls back in the next turn of the loop.
-    await asyncio.sleep(0)
-    fared.generator, fared.took = time.process_time() - spent, time.perf_counter() - began
-    return fared
+            self.fared.failures["ConnectionError"] += 1
+            return
+        self.open_calls.add(call)
+        call.add_done_callback(partial(self._note, at))
+
+    def _note(self, at: float, call: asyncio.Future[None]) -> None:
+        self.open_calls.discard(call)
+        if call.cancelled():
+            return
+        error = call.exception()
+        if error is None:
+            now = self.now()
+            self.fared.answers.append((now, now - at))
+        else:
+            self.fared.failures[error.status if isinstance(error, CallFailed) else type(error).__name__] += 1
+
+    async def end(self, patience: float) -> None:
+        """Waits for what is open; what is not answered then has failed."""
+        if self.open_calls:
+            _, unanswered = await asyncio.wait(self.open_calls, timeout=patience)
+            self.fared.failures.update(["unanswered"] * len(unanswered))
+            for call in unanswered:
+                call.cancel()
+        # What is done calls back in the next turn of the loop.
+        await asyncio.sleep(0)
 
 
 def _open_calls(connection: Connection) -> int:
