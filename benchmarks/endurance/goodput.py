@@ -45,6 +45,17 @@ GOODPUT = Owed("answers in time at twice the peak ÷ peak", 0.90)
 EVENNESS = Owed("p99 ÷ p50 at 70 % of the peak", 4.0, less_is_better=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """An open loop's stretch, and what it cost: processor seconds."""
+
+    fared: Fared
+    server: float
+    """Of server and PostgreSQL."""
+    busy: float
+    """Of the whole machine."""
+
+
 class Crowd:
     """Members who query subjects at random."""
 
@@ -88,18 +99,20 @@ class Crowd:
         _close(lines)
         return answered / took
 
-    def at_rate(self, rate: float, seconds: float, seed: int, *, timeout: float) -> Fared:
+    def at_rate(self, rate: float, seconds: float, seed: int, *, timeout: float) -> Stretch:
         """The open loop."""
         work = self.requests(int(rate * seconds), timeout=f"{int(timeout)}S")
         return uvloop.run(self._opened(rate, work, seed, timeout))
 
-    async def _opened(self, rate: float, work: list[list[Prepared]], seed: int, timeout: float) -> Fared:
+    async def _opened(self, rate: float, work: list[list[Prepared]], seed: int, timeout: float) -> Stretch:
         lines = await self._lines(LINE)
-        # What was not answered a second after its deadline is not waited for.
         turns = [prepared for turn in zip(*work, strict=True) for prepared in turn]
+        server, busy = sum(self._place.running.processor_seconds()), _busy()
+        # What was not answered a second after its deadline is not waited for.
         fared = await send_at_rate(lines, turns, rate, seed=seed, places=PLACES, patience=timeout + 1)
+        stretch = Stretch(fared, sum(self._place.running.processor_seconds()) - server, _busy() - busy)
         _close(lines)
-        return fared
+        return stretch
 
     async def _lines(self, each: int) -> list[list[Connection]]:
         return [await connections(address, each) for address in self._place.addresses]
@@ -117,34 +130,36 @@ class Rounds:
 
     peaks: list[float] = field(default_factory=list)
     goodputs: list[float] = field(default_factory=list)
-    overloads: list[Fared] = field(default_factory=list)
-    servers: list[float] = field(default_factory=list)
-    """Processor seconds of server and PostgreSQL, of each overload."""
-    unders: list[Fared] = field(default_factory=list)
+    overloads: list[Stretch] = field(default_factory=list)
+    unders: list[Stretch] = field(default_factory=list)
 
     def found(self, by_callers: dict[int, float]) -> Found:
         """The figures and ratios of all rounds."""
-        cores = psutil.cpu_count() or 1
         found = Found("goodput: eight members, two workers")
         for callers, peak in by_callers.items():
             found.figure(f"answers/s to {callers} callers", [peak])
         found.figure("peak, answers/s", self.peaks)
         found.figure("answers in time at twice the peak, /s", self.goodputs)
-        found.figure("share that failed at twice the peak", [each.failed / each.sent for each in self.overloads])
-        found.figure("p50 at twice the peak, ms", [each.percentile(0.5) * 1e3 for each in self.overloads])
+        found.figure("share that failed at twice the peak", [each.fared.failed / each.fared.sent for each in self.overloads])
+        found.figure("p50 at twice the peak, ms", [each.fared.percentile(0.5) * 1e3 for each in self.overloads])
+        # The rest is what else the machine did: where that is much, the ratios say little.
         found.figure(
-            "generator's part of all processors at twice the peak", [each.generator / each.took / cores for each in self.overloads]
+            "generator's part of the processor time at twice the peak",
+            [each.fared.generator / each.busy for each in self.overloads],
         )
-        found.figure(
-            "server's and PostgreSQL's part of them",
-            [spent / each.took / cores for spent, each in zip(self.servers, self.overloads, strict=True)],
-        )
-        p50s, p99s = ([each.percentile(share) for each in self.unders] for share in (0.5, 0.99))
+        found.figure("server's and PostgreSQL's part of it", [each.server / each.busy for each in self.overloads])
+        p50s, p99s = ([each.fared.percentile(share) for each in self.unders] for share in (0.5, 0.99))
         found.figure("p50 at 70 % of the peak, ms", [each * 1e3 for each in p50s])
         found.figure("p99 at 70 % of the peak, ms", [each * 1e3 for each in p99s])
         found.ratio(GOODPUT, [good / peak for good, peak in zip(self.goodputs, self.peaks, strict=True)])
         found.ratio(EVENNESS, [slow / half for slow, half in zip(p99s, p50s, strict=True)])
         return found
+
+
+def _busy() -> float:
+    """Processor seconds that the machine spent so far, on anything."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
 
 
 def measure(folder: Path, console: Console, *, quick: bool) -> Found:
@@ -161,20 +176,18 @@ def measure(folder: Path, console: Console, *, quick: bool) -> Found:
         callers = max(by_callers, key=by_callers.__getitem__)
         before = by_callers[callers]
         for number in range(ROUNDS):
-            spent = sum(place.running.processor_seconds())
             over = crowd.at_rate(before * OVERLOAD, seconds, 2 * number + 1, timeout=DEADLINE)
-            rounds.servers.append(sum(place.running.processor_seconds()) - spent)
             after = crowd.peak(callers, seconds, before)
             rounds.peaks.append((before + after) / 2)
             rounds.overloads.append(over)
-            rounds.goodputs.append(over.goodput(DEADLINE))
+            rounds.goodputs.append(over.fared.goodput(DEADLINE))
             under = crowd.at_rate(rounds.peaks[-1] * UNDER, seconds, 2 * number + 2, timeout=60.0)
-            if under.failures:
-                raise RuntimeError(f"at 70 % of the peak there were failures: {dict(under.failures)}")
+            if under.fared.failures:
+                raise RuntimeError(f"at 70 % of the peak there were failures: {dict(under.fared.failures)}")
             rounds.unders.append(under)
             console.print(
                 f"round {number + 1}: {rounds.goodputs[-1]:,.0f}/s in time, of {rounds.peaks[-1]:,.0f}/s;"
-                f" failed, by gRPC status: {dict(over.failures)}"
+                f" failed, by gRPC status: {dict(over.fared.failures)}"
             )
             before = after
     return rounds.found(by_callers)
