@@ -37,37 +37,36 @@ STEPS = 10
 """Stretches of calls; memory is read after each, and the first is what the others are held against."""
 FAILING = 10
 """One call in so many fails."""
+KINDS = ("wrong signature", "expired", "unknown purpose", "no consent", "malformed")
+EXPIRED_SECONDS = 300
 UNKNOWN_PURPOSE = 9999
 SETTLED_SECONDS = 2.0
 
 MEMORY = Owed("workers' memory after all calls ÷ after a tenth", 1.05, less_is_better=True)
 
 
-def failing(profile: Profile, kind: int, good: bytes, other: Signed) -> Signed:
-    """A request that must fail, of one of the KINDS; `other` is one that was signed."""
+def failing(profile: Profile, kind: str, good: bytes, other: Signed) -> Signed:
+    """A request that must fail, of such a kind; `other` is one that was signed."""
     now = int(time.time())
     message, created = good, now
-    if kind == 1:
-        created = now - 300
-    elif kind == 2:
+    if kind == "expired":
+        created = now - EXPIRED_SECONDS
+    elif kind == "unknown purpose":
         request = inquiry_service_pb2.QueryCreditHistoryRequest.FromString(good)
         request.inquiry.purpose = UNKNOWN_PURPOSE  # type: ignore[assignment]
         message = request.SerializeToString()
-    elif kind == 3:
+    elif kind == "no consent":
         request = inquiry_service_pb2.QueryCreditHistoryRequest.FromString(good)
         request.inquiry.consent_reference = ""
         message = request.SerializeToString()
-    elif kind == 4:
+    elif kind == "malformed":
         message = b"\xff" * 40
     audience = profile.exchange.counterpart.origin
     signed = sign_request(profile.signer.key, path=traffic.QUERY, message=message, audience=audience, created=created)
     metadata = list(signed.metadata)
-    if kind == 0:
+    if kind == "wrong signature":
         metadata[-1] = (metadata[-1][0], dict(other[1])[metadata[-1][0]])
     return message, metadata
-
-
-KINDS = ("wrong signature", "expired", "unknown purpose", "no consent", "malformed")
 
 
 def requests(place: Place, profile: Profile, tokens: Sequence[bytes], count: int, source: random.Random) -> list[Signed]:
@@ -75,7 +74,7 @@ def requests(place: Place, profile: Profile, tokens: Sequence[bytes], count: int
     messages = [traffic.query(source.choice(tokens), place.epoch_id) for _ in range(count)]
     signed = traffic.sign(profile, profile.exchange, traffic.QUERY, messages)
     for number, at in enumerate(range(FAILING - 1, count, FAILING)):
-        signed[at] = failing(profile, number % len(KINDS), messages[at], signed[at - 1])
+        signed[at] = failing(profile, KINDS[number % len(KINDS)], messages[at], signed[at - 1])
     return signed
 
 
