@@ -122,6 +122,11 @@ class Connection(asyncio.Protocol):
         more = frame(WINDOW_UPDATE, 0, 0, (WINDOW - FIRST_WINDOW).to_bytes(4, "big"))
         self._transport.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, settings) + more)
 
+    @property
+    def open_calls(self) -> int:
+        """How many wait for their answers."""
+        return len(self._calls)
+
     def call(self, prepared: Prepared) -> asyncio.Future[None]:
         """Sends a request; the result comes with the answer. CallFailed when that is no success."""
         if self._transport.is_closing():
