@@ -64,6 +64,7 @@ bench: $(VENV)/.installed ## Measure, each figure beside its peer's; with QUICK=
 .PHONY: bench-page
 bench-page: $(VENV)/.installed ## Write docs/performance.md and its plots from what was measured
 	$(BIN)/python -m benchmarks.page
+
 .PHONY: bench-endurance
 bench-endurance: $(VENV)/.installed ## Measure twice the load it can take, 200,000 calls, and millions of accounts
 	$(BIN)/python -m benchmarks.endurance $(if $(QUICK),--quick)

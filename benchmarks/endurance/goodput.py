@@ -17,10 +17,9 @@ from pathlib import Path
 
 import psutil
 import uvloop
-from benchmarks import traffic
+from benchmarks import ratios, traffic
 from benchmarks.endurance.found import Found
 from benchmarks.endurance.place import Place, exchange
-from benchmarks.ratios import Owed
 from benchmarks.traffic.closed import connections
 from benchmarks.traffic.lean import Connection, Prepared, prepare
 from benchmarks.traffic.opened import Fared, send_at_rate
@@ -41,8 +40,8 @@ PLACES = 64
 FIRST_GUESS = 4000
 """Calls a second for which requests are made before the first peak is known."""
 
-GOODPUT = Owed("answers in time at twice the peak ÷ peak", 0.90)
-EVENNESS = Owed("p99 ÷ p50 at 70 % of the peak", 4.0, less_is_better=True)
+GOODPUT = ratios.OWED[ratios.GOODPUT]
+EVENNESS = ratios.OWED[ratios.EVENNESS]
 
 
 @dataclass(frozen=True, slots=True)

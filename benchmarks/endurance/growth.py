@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvloop
-from benchmarks import parties, traffic
+from benchmarks import parties, ratios, traffic
 from benchmarks.endurance.filling import Sizes, fill
 from benchmarks.endurance.found import Found
 from benchmarks.endurance.place import ACCOUNTS_EACH, Place, exchange
-from benchmarks.ratios import Owed
 from rich.console import Console
 
 SMALL = 30_000
@@ -36,7 +35,7 @@ WARMING = 5000
 TURNS = 10
 """Of each exchange in a round."""
 
-GROWTH = {callers: Owed(f"p50 with many accounts ÷ with 30,000, callers: {callers}", 1.3, less_is_better=True) for callers in CALLS}
+GROWTH = {callers: ratios.OWED[ratios.growth(callers)] for callers in CALLS}
 
 
 @dataclass(frozen=True, slots=True)

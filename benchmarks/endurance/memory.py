@@ -16,10 +16,9 @@ from pathlib import Path
 
 import psutil
 import uvloop
-from benchmarks import parties, traffic
+from benchmarks import parties, ratios, traffic
 from benchmarks.endurance.found import Found
 from benchmarks.endurance.place import Place, exchange
-from benchmarks.ratios import Owed
 from benchmarks.traffic.closed import connections
 from benchmarks.traffic.lean import CallFailed, Connection, Prepared, prepare
 from benchmarks.traffic.requests import Signed
@@ -42,7 +41,7 @@ EXPIRED_SECONDS = 300
 UNKNOWN_PURPOSE = 9999
 SETTLED_SECONDS = 2.0
 
-MEMORY = Owed("workers' memory after all calls ÷ after a tenth", 1.05, less_is_better=True)
+MEMORY = ratios.OWED[ratios.MEMORY]
 
 
 def failing(profile: Profile, kind: str, good: bytes, other: Signed) -> Signed:
