@@ -86,12 +86,14 @@ def _growth(lines: Mapping[str, Growth]) -> Drawing:
     for name, points in lines.items():
         axes.plot([accounts for accounts, _ in points], [p50 for _, p50 in points], marker="o", label=name)
     axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
+    ticks = sorted({accounts for points in lines.values() for accounts, _ in points})
+    axes.set_xticks(ticks, [f"{accounts:,}" for accounts in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(0, 1.2 * max(p50 for points in lines.values() for _, p50 in points))
     axes.set_xlabel("accounts in the table")
     axes.set_ylabel("p50 of a query, ms")
     axes.grid(axis="y", alpha=0.3)
-    if any(lines):
-        axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower right")
     return drawing
 
 

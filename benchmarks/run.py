@@ -6,6 +6,7 @@ python -m benchmarks.run [--rounds N] [--quick] [--out FILE]
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -26,6 +27,8 @@ from rich.console import Console
 @click.option("--out", type=click.Path(path_type=Path), default=results.PATH, show_default=True, help="Where the results go.")
 def main(rounds: int, *, quick: bool, out: Path) -> None:
     """Measures the exchange, the token authority and their peers."""
+    # Ended from outside, it stops what it started all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console() if sys.stdout.isatty() else Console(width=170)
     with tempfile.TemporaryDirectory(prefix="tallystick-bench-") as name, ExitStack() as stack:
         machine = results.machine()
