@@ -37,7 +37,7 @@ UNDER = 0.7
 LINE = 4
 PLACES = 64
 """A member's connections, and open calls of each: together no more than it may have at one worker, wherever they land."""
-FIRST_GUESS = 4000
+FIRST_GUESS = 3000
 """Calls a second for which requests are made before the first peak is known."""
 
 GOODPUT = ratios.OWED[ratios.GOODPUT]
