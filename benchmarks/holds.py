@@ -50,61 +50,75 @@ def report(token: bytes, number: int, months: int) -> reporting_service_pb2.Acco
     return found
 
 
-def family() -> Iterator[tuple[str, Method[Any, Any], Check, bytes]]:
-    """Names, and what is sent."""
+Message = tuple[str, Method[Any, Any], Check, bytes]
+"""Its name, whose request it is, and how that is validated."""
+
+
+def family() -> Iterator[Message]:
+    """The largest honest messages first."""
     tokens = random_tokens(MAX_REPORTS)
+    for name, data in (*_full(tokens), *_made_up(tokens[0])):
+        yield name, SUBMIT_REPORTS, _submission, data
+    for name, data in _batches(tokens):
+        yield name, BATCH_QUERY_CREDIT_HISTORIES, _batch_query, data
 
-    def submission(reports: list[reporting_service_pb2.AccountReport]) -> bytes:
-        return reporting_service_pb2.SubmitReportsRequest(request_id=bytes(16), reports=reports).SerializeToString()
 
-    def filled(piece: bytes, number: int) -> bytes:
-        """As many of a repeated field as there is room for."""
-        one = bytes((number << 3 | 2, len(piece))) + piece
-        return submission([]) + one * (SIZE // len(one))
+def _of(reports: list[reporting_service_pb2.AccountReport]) -> bytes:
+    return reporting_service_pb2.SubmitReportsRequest(request_id=bytes(16), reports=reports).SerializeToString()
+
+
+def _full(tokens: list[bytes]) -> Iterator[tuple[str, bytes]]:
+    """As many reports as one message may hold."""
 
     def valid(months: int) -> list[reporting_service_pb2.AccountReport]:
         return [report(token, i, months) for i, token in enumerate(tokens)]
 
     for months in (24, 60):
-        yield f"{MAX_REPORTS:,} reports of {months} months", SUBMIT_REPORTS, _submission, submission(valid(months))
+        yield f"{MAX_REPORTS:,} reports of {months} months", _of(valid(months))
     wrong = valid(60)
     for each in wrong:
         for month in each.account.months:
             month.disposition = codes_pb2.Disposition.ValueType(99)
-    yield "each month wrong", SUBMIT_REPORTS, _submission, submission(wrong)
+    yield "each month wrong", _of(wrong)
     crowded = valid(0)
     for each in crowded:
         for _ in range(100):
-            each.account.special_transactions.add(type=1, date=20200101, amount=1)
+            each.account.special_transactions.add(type=codes_pb2.SpecialTransactionType.ValueType(1), date=20200101, amount=1)
         for _ in range(50):
-            each.account.related_obligors.add(role=2, kind=1)
+            each.account.related_obligors.add(role=codes_pb2.ObligorRole.ValueType(2))
         each.account.annotations.extend(map(codes_pb2.AnnotationType.ValueType, range(1, 11)))
-    yield "most parts that an account may have", SUBMIT_REPORTS, _submission, submission(crowded)
+    yield "most parts that an account may have", _of(crowded)
     parts = valid(0)
-    months = SIZE // MAX_REPORTS // 10
     for each in parts:
-        for _ in range(months):
+        for _ in range(SIZE // MAX_REPORTS // 10):
             each.account.months.add(month=20200101)
-    yield "hundreds of months each", SUBMIT_REPORTS, _submission, submission(parts)
-    yield "empty reports", SUBMIT_REPORTS, _submission, filled(b"", 2)
-    yield "unknown fields", SUBMIT_REPORTS, _submission, submission([]) + b"\x9a\x06\x00" * (SIZE // 3)
-    yield "unknown varints", SUBMIT_REPORTS, _submission, submission([]) + b"\x98\x06\x00" * (SIZE // 3)
-    yield "a field repeated", SUBMIT_REPORTS, _submission, (b"\x0a\x10" + bytes(16)) * (SIZE // 18)
-    one = report(tokens[0], 0, 0)
+    yield "hundreds of months each", _of(parts)
+
+
+def _made_up(token: bytes) -> Iterator[tuple[str, bytes]]:
+    """As many bytes as one message may have, of whatever is short."""
+    yield "empty reports", b"\x12\x00" * (SIZE // 2)
+    yield "unknown fields", b"\x9a\x06\x00" * (SIZE // 3)
+    yield "unknown varints", b"\x98\x06\x00" * (SIZE // 3)
+    yield "a field repeated", (b"\x0a\x10" + bytes(16)) * (SIZE // 18)
+    one = report(token, 0, 0)
     one.account.annotations.extend([codes_pb2.AnnotationType.ValueType(1)] * (SIZE - 1000))
-    yield "one account with millions of annotations", SUBMIT_REPORTS, _submission, submission([one])
-    inquiry = inquiry_service_pb2.Inquiry(purpose=codes_pb2.Purpose.ValueType(1), consent_reference="c")
-    inquiry.subject.epoch_id = EPOCH
+    yield "one account with millions of annotations", _of([one])
+    one = report(token, 0, 0)
+    for _ in range(SIZE // 2 - 1000):
+        one.account.months.add()
+    yield "one account with millions of empty months", _of([one])
+    yield "noise", secrets.token_bytes(SIZE)
+
+
+def _batches(tokens: list[bytes]) -> Iterator[tuple[str, bytes]]:
     inquiries = []
     for token in tokens[:MAX_INQUIRIES]:
-        one_more = inquiry_service_pb2.Inquiry()
-        one_more.CopyFrom(inquiry)
-        one_more.subject.element = token
-        inquiries.append(one_more)
-    batch = inquiry_service_pb2.BatchQueryCreditHistoriesRequest(request_id=bytes(16), inquiries=inquiries).SerializeToString()
-    yield f"{MAX_INQUIRIES} inquiries", BATCH_QUERY_CREDIT_HISTORIES, _batch_query, batch
-    yield "empty inquiries", BATCH_QUERY_CREDIT_HISTORIES, _batch_query, b"\x12\x00" * (SIZE // 2)
-    yield "noise", SUBMIT_REPORTS, _submission, secrets.token_bytes(SIZE)
+        inquiry = inquiry_service_pb2.Inquiry(purpose=codes_pb2.Purpose.ValueType(1), consent_reference="c")
+        inquiry.subject.epoch_id, inquiry.subject.element = EPOCH, token
+        inquiries.append(inquiry)
+    batch = inquiry_service_pb2.BatchQueryCreditHistoriesRequest(request_id=bytes(16), inquiries=inquiries)
+    yield f"{MAX_INQUIRIES} inquiries", batch.SerializeToString()
 
 
 def stages(method: Method[Any, Any], check: Check, data: bytes) -> tuple[float, float, float, str]:
