@@ -61,6 +61,11 @@ million: $(VENV)/.installed ## Report a million rows, ended four times in the mi
 bench: $(VENV)/.installed ## Measure, each figure beside its peer's; with QUICK=1 in a few minutes, against loose floors
 	$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick,--rounds 5)
 
+# make bench-before BEFORE=path: of an earlier checkout with its environment.
+.PHONY: bench-before
+bench-before: $(VENV)/.installed ## Measure this checkout beside another one, in turns
+	$(BIN)/python -m benchmarks.before $(BEFORE)
+
 .PHONY: bench-page
 bench-page: $(VENV)/.installed ## Write docs/performance.md and its plots from what was measured
 	$(BIN)/python -m benchmarks.page
@@ -68,6 +73,7 @@ bench-page: $(VENV)/.installed ## Write docs/performance.md and its plots from w
 .PHONY: bench-endurance
 bench-endurance: $(VENV)/.installed ## Measure twice the load it can take, 200,000 calls, and millions of accounts
 	$(BIN)/python -m benchmarks.endurance $(if $(QUICK),--quick)
+	$(BIN)/python -m benchmarks.results build/bench-endurance.json
 
 # Some 20 GB of disk, and an hour.
 .PHONY: bench-growth

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from benchmarks import results
+from benchmarks import bench, results
+from benchmarks.capacity import Bureau, Measured, markdown
 from benchmarks.figures import HEADINGS, Figure, figure
 from benchmarks.plots import draw
 from benchmarks.ratios import OWED
@@ -42,6 +44,11 @@ median of its rounds, and a ratio the median of the rounds' ratios.
 
 <!-- growth -->
 <!-- /growth -->
+
+## Capacity
+
+<!-- capacity -->
+<!-- /capacity -->
 """
 
 
@@ -53,7 +60,21 @@ def render(page: str, whole: results.Results) -> str:
     if numbers:
         tables.append(_table(("what", "median"), [(name, _number(value)) for name, value in numbers.items()]))
     page = _region(page, "figures", "\n\n".join(tables))
-    return _region(page, "growth", "![p50 by accounts in the table](performance/growth.svg)" if growth(numbers) else "")
+    page = _region(page, "growth", "![p50 by accounts in the table](performance/growth.svg)" if growth(numbers) else "")
+    return _region(page, "capacity", _capacity(whole))
+
+
+def _capacity(whole: results.Results) -> str:
+    """What a national bureau would need; empty where a run did not measure all that it follows from."""
+    costs = {each.name: statistics.median(each.cost()) for each in figures_of(whole) if each.server}
+    sizes = {name: value for name, value in numbers_of(whole).items() if "bytes an account" in name or "indices an account" in name}
+    most = max((int(match[1].replace(",", "")) for name in sizes if (match := re.search(r"([\d,]+) accounts$", name))), default=0)
+    account_bytes = sum(value for name, value in sizes.items() if name.endswith(f", {most:,} accounts"))
+    names = (bench.exchange_queries(64), bench.exchange_queries(1), bench.NEW, bench.TOKENS)
+    if not account_bytes or not all(name in costs for name in names):
+        return ""
+    query, lone_query, record, token = (costs[name] for name in names)
+    return markdown(Bureau(), Measured(query, lone_query, record, token, account_bytes))
 
 
 def figures_of(whole: results.Results) -> list[Figure]:

@@ -51,6 +51,19 @@ def test_tables_show_medians_and_what_is_owed(file: Path, tmp_path: Path) -> Non
     assert "3 rounds of commit aaaaaaaaaaaa with changes, on X, 2 cores, 8 GiB" in text
 
 
+def test_capacity_follows_where_all_of_it_was_measured(file: Path, tmp_path: Path) -> None:
+    assert "disk for accounts" not in make(file, tmp_path)
+    whole = json.loads(file.read_text("utf-8"))
+    whole["figures"] |= dict.fromkeys(("reported records, new", "tokens, batches of 1,000, 4 callers"), FIGURE)
+    whole["figures"] |= {
+        "heap bytes an account, 30,000 accounts": {"value": 1.0},
+        "heap bytes an account, 3,000,000 accounts": {"value": 600.0},
+        "bytes of indices an account, 3,000,000 accounts": {"value": 200.0},
+    }
+    results.write(file, whole)
+    assert "| disk for accounts | 4.0 TB | 5,000,000,000 × 800 bytes |" in make(file, tmp_path)
+
+
 def test_the_same_results_give_the_same_bytes_and_leave_other_text_alone(file: Path, tmp_path: Path) -> None:
     make(file, tmp_path)
     written = tmp_path / "performance.md"
