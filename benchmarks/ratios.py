@@ -20,9 +20,10 @@ class Owed:
         """Whether a ratio is what is owed."""
         return ratio <= self.owed if self.less_is_better else ratio >= self.owed
 
-    def holds_floor(self, ratio: float) -> bool:
-        """Whether a ratio is at least half as good as what is owed."""
-        return ratio <= self.owed * 2 if self.less_is_better else ratio >= self.owed / 2
+    def holds_floor(self, ratio: Ratio) -> bool:
+        """Whether the best of its rounds is at least half as good as what is owed: a busy machine spoils a round, a slower program
+        all of them."""
+        return ratio.low <= self.owed * 2 if self.less_is_better else ratio.high >= self.owed / 2
 
     def attained(self, ratio: float) -> float:
         """How good a ratio is, measured by what is owed: 1 is just that, more is better."""

@@ -45,7 +45,7 @@ def main(rounds: int, *, quick: bool, out: Path) -> None:
     whole["ratios"] = {name: results.judged(name, ratio) for name, ratio in ratios.items()}
     results.write(out, whole)
     console.print(figures_table(bench.figures.values()), ratios_table(ratios), f"written to {out}")
-    below = [name for name, ratio in ratios.items() if not OWED[name].holds_floor(ratio.value)]
+    below = [name for name, ratio in ratios.items() if not OWED[name].holds_floor(ratio)]
     for name in below:
         console.print(f"below half of what is owed: {name}")
     # The floors are those of a quick run: a full one is read, not gated.
