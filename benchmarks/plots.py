@@ -93,7 +93,7 @@ def _growth(lines: Mapping[str, Growth]) -> Drawing:
     axes.set_xlabel("accounts in the table")
     axes.set_ylabel("p50 of a query, ms")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="center right")
     return drawing
 
 
