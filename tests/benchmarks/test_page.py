@@ -117,3 +117,11 @@ def test_costs_count_postgresql_where_there_is_one() -> None:
 
 def test_what_is_aimed_at_is_better_than_what_is_owed() -> None:
     assert all(owed.aim is not None and owed.attained(owed.aim) > 1 and owed.holds(owed.aim) for owed in OWED.values())
+
+
+def test_results_that_have_nothing_to_be_merged_into_are_no_failure(file: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.json"
+    done = CliRunner().invoke(results.main, [str(file), "--into", str(missing)])
+    assert done.exit_code == 0
+    assert "is not there" in done.output
+    assert not missing.exists()
