@@ -10,10 +10,8 @@ build/bench.json is, the two ratios that are owed against what was before are me
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import psutil
 import psycopg2
 import uvloop
 from benchmarks import parties, results, traffic
@@ -32,6 +29,7 @@ from rich.table import Table
 from tallystick.client import Profile
 from tallystick.client.profile.profile import Endpoint
 from tallystick.crypto import oprf
+from tallystick.server.installation.embedded import embedded_postgresql
 
 SUBJECTS = 2000
 ACCOUNTS_EACH = 2
@@ -98,44 +96,12 @@ class Exchange:
 @contextmanager
 def exchange(checkout: Path, folder: Path, public_key: str) -> Iterator[Exchange]:
     """Runs the exchange of a checkout, and stops it at the end."""
-    daemon = [str(checkout / ".venv" / "bin" / "python"), "-m", "tallystick.server.cli"]
-    config = ["--config", str(folder / "tallystickd.toml")]
-    port, profile = parties.free_port(), folder.with_suffix(".bank")
-    token_key = ["--token-public-key", public_key, "--token-sequence", str(SEQUENCE)]
-    place = ["--origin", "exchange.example/log", "--listen", f"127.0.0.1:{port}"]
-    _run(checkout, [*daemon, "init", str(folder), "--role", "exchange", *place, *token_key])
-    log = folder / "serve.log"
-    with log.open("wb") as out:
-        command = [*daemon, *config, "serve", "--workers", str(WORKERS)]
-        process = subprocess.Popen(command, cwd=checkout, stdout=out, stderr=out)
-        try:
-            _wait_for(process, log)
-            member = ["bank-a", "--name", "Bank A", "--roles", "reporter,inquirer", "--purposes", "all"]
-            _run(checkout, [*daemon, *config, "member", "create", *member, "--dev-profile", str(profile)])
-            postmaster = psutil.Process(int((folder / "database" / "postmaster.pid").read_text().split()[0]))
-            running = parties.Running(psutil.Process(process.pid), postmaster, port)
-            yield Exchange(running, Profile.load(profile), _database(folder))
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-def _wait_for(process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + parties.START_SECONDS
-    while b"serving on" not in log.read_bytes():
-        if process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"the server does not serve: {log.read_text()[-500:]}")
-        time.sleep(0.1)
-
-
-def _database(folder: Path) -> str:
-    lines = (folder / "database" / "postmaster.pid").read_text().splitlines()
-    # The directory of its socket is on the fifth line, its port on the fourth.
-    return f"postgresql://postgres@/tallystick?host={lines[4]}&port={lines[3]}"
-
-
-def _run(checkout: Path, command: list[str]) -> None:
-    subprocess.run(command, cwd=checkout, check=True, capture_output=True)
+    python, profile = str(checkout / ".venv" / "bin" / "python"), folder.with_suffix(".bank")
+    token_key = ("--token-public-key", public_key, "--token-sequence", str(SEQUENCE))
+    with parties.server(folder, "exchange", *token_key, workers=WORKERS, python=python) as running:
+        parties.member(folder, "bank-a", "reporter,inquirer", profile, python=python)
+        with embedded_postgresql(folder / "database") as database:
+            yield Exchange(running, Profile.load(profile), database)
 
 
 def show(console: Console, other: Exchange, this: Exchange) -> None:

@@ -18,7 +18,7 @@ import psutil
 from benchmarks.peers.processes import SERVING
 
 START_SECONDS = 60.0
-DAEMON = (sys.executable, "-m", "tallystick.server.cli")
+DAEMON = ("-m", "tallystick.server.cli")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,12 @@ class Running:
 
 
 @contextmanager
-def server(folder: Path, role: str, *options: str, workers: int) -> Iterator[Running]:
-    """Makes a server in `folder`, runs it, and stops it at the end."""
+def server(folder: Path, role: str, *options: str, workers: int, python: str = sys.executable) -> Iterator[Running]:
+    """Makes a server in `folder`, runs it, and stops it at the end. `python` is that of another checkout to run that one's."""
     port = free_port()
-    daemon("init", str(folder), "--role", role, "--origin", f"{role}.example/log", "--listen", f"127.0.0.1:{port}", *options)
-    command = [*DAEMON, "--config", str(folder / "tallystickd.toml"), "serve", "--workers", str(workers)]
+    place = ("--origin", f"{role}.example/log", "--listen", f"127.0.0.1:{port}")
+    daemon("init", str(folder), "--role", role, *place, *options, python=python)
+    command = [python, *DAEMON, "--config", str(folder / "tallystickd.toml"), "serve", "--workers", str(workers)]
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
@@ -54,11 +55,12 @@ def server(folder: Path, role: str, *options: str, workers: int) -> Iterator[Run
             process.wait(60)
 
 
-def member(folder: Path, member_id: str, roles: str, profile: Path) -> None:
+def member(folder: Path, member_id: str, roles: str, profile: Path, *, python: str = sys.executable) -> None:
     """Admits a member at the server of `folder`, with a profile for it."""
     config = ("--config", str(folder / "tallystickd.toml"))
     purposes = ("--purposes", "all") if "inquirer" in roles else ()
-    daemon(*config, "member", "create", member_id, "--name", member_id, "--roles", roles, *purposes, "--dev-profile", str(profile))
+    created = ("member", "create", member_id, "--name", member_id, "--roles", roles, *purposes, "--dev-profile", str(profile))
+    daemon(*config, *created, python=python)
 
 
 @contextmanager
@@ -107,9 +109,9 @@ def _peer(module: Sequence[str], environment: Mapping[str, str], log: Path) -> I
             process.wait(60)
 
 
-def daemon(*arguments: str) -> str:
+def daemon(*arguments: str, python: str = sys.executable) -> str:
     """Runs one `tallystickd` command to its end; returns what it printed."""
-    done = subprocess.run([*DAEMON, *arguments], check=False, capture_output=True, text=True)
+    done = subprocess.run([python, *DAEMON, *arguments], check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"tallystickd {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout

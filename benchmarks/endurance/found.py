@@ -46,12 +46,11 @@ class Found:
         for heading in ("value", "owed", "rounds", ""):
             ratios.add_column(heading, justify="right")
         for owed, kept in self._judged:
-            held = kept["value"] <= owed.owed if owed.less_is_better else kept["value"] >= owed.owed
             ratios.add_row(
                 owed.name,
                 f"{kept['value']:.3f}",
-                f"{'≤' if owed.less_is_better else '≥'} {owed.owed:g}",
+                owed.bound(),
                 f"{kept['low']:.3f} – {kept['high']:.3f}",
-                "held" if held else "missed",
+                "held" if owed.holds(kept["value"]) else "missed",
             )
         console.print(ratios)
