@@ -6,7 +6,7 @@ after it the entries exist, and a caller that got no answer asks again under the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -25,7 +25,7 @@ from tallystick.crypto import (
 from tallystick.server.errors import ConcurrentChangeError
 from tallystick.server.log.evidence import EvidenceBox, evidence_month
 from tallystick.server.requests.operation import Work
-from tallystick.server.storage.array_literals import integers
+from tallystick.server.storage.array_literals import booleans, integers, short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Execution, Statement
 from tallystick.v1 import log_pb2, storage_pb2
@@ -185,6 +185,9 @@ WHERE singleton
 )
 
 
+_SubjectRow = tuple[bytes, int, int, int, int, str, bool]
+
+
 class LogWriter:
     """Makes entries of outcomes, and receipts of entries."""
 
@@ -316,18 +319,29 @@ def _inserts(batch: Sequence[Prepared], appended: Appended, time: datetime, mont
         outcomes=integers(outcome.result for outcome in outcomes),
     )
     yield _EVIDENCE(month=month, indices=integers(indices), sealed=[prepared.sealed for prepared in batch])
-    if subjects := _columns(_SUBJECTS, (row for i, o in zip(indices, outcomes, strict=True) for row in _subject_rows(i, o.work))):
-        yield _SUBJECTS(time=time, **subjects)
-    if claims := _columns(_CLAIMS, (_claim_row(i, o) for i, o in zip(indices, outcomes, strict=True) if o.claim is not None)):
-        yield _CLAIMS(time=time, **claims)
+    if subjects := [row for i, o in zip(indices, outcomes, strict=True) for row in _subject_rows(i, o.work)]:
+        yield _subjects(subjects, time)
+    if claims := [_claim_row(i, o) for i, o in zip(indices, outcomes, strict=True) if o.claim is not None]:
+        # One array for each parameter after the time.
+        columns = map(list, zip(*claims, strict=True))
+        yield _CLAIMS(time=time, **dict(zip(list(_CLAIMS.types)[1:], columns, strict=True)))
 
 
-def _columns(statement: Statement, rows: Iterable[tuple[object, ...]]) -> dict[str, object]:
-    """Rows as one array for each parameter after the time; nothing if there is no row."""
-    return dict(zip(list(statement.types)[1:], map(list, zip(*rows, strict=True)), strict=False))
+def _subjects(rows: Sequence[_SubjectRow], time: datetime) -> Execution:
+    keys, indices, ordinals, members, purposes, consents, footprints = zip(*rows, strict=True)
+    return _SUBJECTS(
+        time=time,
+        subjects=short_bytes(keys),
+        indices=integers(indices),
+        ordinals=integers(ordinals),
+        members=integers(members),
+        purposes=integers(purposes),
+        consents=list(consents),
+        footprints=booleans(footprints),
+    )
 
 
-def _subject_rows(index: int, work: Work) -> Iterator[tuple[object, ...]]:
+def _subject_rows(index: int, work: Work) -> Iterator[_SubjectRow]:
     footprint = work.footprint and work.takes_effect
     request, member = work.request, work.caller.member
     for ordinal, (key, subject) in enumerate(zip(request.subject_keys, request.subjects, strict=True), start=1):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from tallystick.contract.limits import (
@@ -24,6 +25,7 @@ from tallystick.server.errors import Refusal
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.inquiries.wire import submessage
 from tallystick.server.services.standing import OVERDUE
+from tallystick.server.storage.array_literals import integers, short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Statement
 from tallystick.v1 import account_pb2, codes_pb2, errors_pb2, inquiry_service_pb2
@@ -85,14 +87,16 @@ CROSS JOIN LATERAL (
            row_number() OVER (PARTITION BY member ORDER BY entry_index DESC) AS place
     FROM ({found}) AS footprint
   ) AS ranked
-  HAVING count(*) > 0
+  HAVING {worth}
 ) AS past (found, one_month, six_months, institutions, places, days, purposes)
 """
 
+# Most subjects were asked about by the asker alone: nothing is to be said of that.
 _FOOTPRINTS = _SUM_UP.format(
+    worth=f"bool_or(others) OR count(*) > {MAX_COUNTED_ALL}",
     found="""
       SELECT entry_index, member, purpose, create_time FROM audit_subject
-      WHERE audit_subject.subject = asked.subject AND footprint LIMIT %(footprints)s"""
+      WHERE audit_subject.subject = asked.subject AND footprint LIMIT %(footprints)s""",
 )
 
 # Both in one read: accounts, with nulls for what is said of inquiries, and inquiries, with nulls for what is said of accounts.
@@ -112,6 +116,7 @@ _SHARES = Statement(
     "inquiries_by_institution",
     _SUMMED_UP | {"institutions": "bigint", "share": "bigint"},
     _SUM_UP.format(
+        worth="count(*) > 0",
         found="""
       WITH RECURSIVE institution (member) AS (
         (SELECT member FROM audit_subject
@@ -128,7 +133,7 @@ _SHARES = Statement(
         SELECT entry_index, member, purpose, create_time FROM audit_subject
         WHERE audit_subject.subject = asked.subject AND footprint AND audit_subject.member = institution.member
         ORDER BY entry_index DESC LIMIT %(share)s
-      ) AS newest"""
+      ) AS newest""",
     ),
 )
 
@@ -147,6 +152,10 @@ WHERE EXISTS (
 )
 """,
 )
+
+# What is said of most subjects, of whatever day.
+_NO_OVERDUE = summarise((), date.max)
+_NO_INQUIRIES = inquiry_service_pb2.InquirySummary()
 
 # What institution is which number must not be told by the order of the database's rows, nor be guessable.
 _random = random.SystemRandom()
@@ -242,7 +251,7 @@ async def _read(connection: Connection, works: Sequence[Work], clock: datetime, 
     windows = {"month": clock - ONE_MONTH, "half_year": clock - SIX_MONTHS, "oldest": clock - INQUIRY_AGE}
     # One subject over the limit is enough to know that it is over.
     read = _KNOWN(
-        accounts_of=list(known),
+        accounts_of=short_bytes(known),
         count=MAX_ACCOUNTS + 1,
         of_subject=MAX_SUBJECT_BYTES,
         budget=budget,
@@ -272,7 +281,11 @@ async def _read(connection: Connection, works: Sequence[Work], clock: datetime, 
 
 def _asked(pairs: Sequence[tuple[bytes, int]]) -> dict[str, object]:
     """Who asks about whom, as the statements take it."""
-    return {"subjects": [key for key, _ in pairs], "members": [member for _, member in pairs], "listed": MAX_LISTED_INQUIRIES}
+    return {
+        "subjects": short_bytes(key for key, _ in pairs),
+        "members": integers(member for _, member in pairs),
+        "listed": MAX_LISTED_INQUIRIES,
+    }
 
 
 def _take_accounts(rows: list[tuple[Any, ...]], known: Mapping[bytes, _Known]) -> None:
@@ -288,10 +301,13 @@ def _take_accounts(rows: list[tuple[Any, ...]], known: Mapping[bytes, _Known]) -
 def _answer(works: Sequence[Work], known: dict[bytes, _Known], clock: datetime, limit: int) -> None:
     """Sets each work's answer or refusal."""
     size = 0
+    as_of = inquiry_service_pb2.CreditHistory()
+    as_of.as_of.FromDatetime(clock)
+    answered_at = as_of.SerializeToString()
     for work in works:
         answer = bytearray()
         for key in work.request.subject_keys:
-            answer += submessage(1, _history(known[key], work.caller.member, clock))
+            answer += submessage(1, answered_at + _history(known[key], work.caller.member, clock.date()))
             if len(answer) > limit:
                 work.refusal = answer_too_large(limit)
                 break
@@ -303,17 +319,15 @@ def _answer(works: Sequence[Work], known: dict[bytes, _Known], clock: datetime, 
                 raise answer_too_large(limit)
 
 
-def _history(known: _Known, caller: int, clock: datetime) -> bytes:
-    """A serialised CreditHistory. Accounts without any overdue are copied unread."""
+def _history(known: _Known, caller: int, today: date) -> bytes:
+    """A serialised CreditHistory but for its as_of. Accounts without any overdue are copied unread."""
+    overdue = [account_pb2.Account.FromString(record) for _, record, overdue in known.accounts if overdue]
     history = inquiry_service_pb2.CreditHistory(
         outcome=inquiry_service_pb2.HISTORY_OUTCOME_FOUND if known.accounts else inquiry_service_pb2.HISTORY_OUTCOME_NO_RECORD,
-        overdue_summary=summarise(
-            (account_pb2.Account.FromString(record) for _, record, overdue in known.accounts if overdue), clock.date()
-        ),
-        inquiry_summary=known.inquiries.get(caller, inquiry_service_pb2.InquirySummary()),
+        overdue_summary=summarise(overdue, today) if overdue else _NO_OVERDUE,
+        inquiry_summary=known.inquiries.get(caller, _NO_INQUIRIES),
         truncated=known.truncated,
     )
-    history.as_of.FromDatetime(clock)
     return history.SerializeToString() + b"".join(_reported_accounts(known.accounts, caller))
 
 
@@ -325,9 +339,14 @@ def _reported_accounts(accounts: Iterable[tuple[int, bytes, bool]], caller: int)
     fields = []
     for member, record, _ in shuffled:
         number = numbers.setdefault(member, len(numbers) + 1)
-        head = inquiry_service_pb2.ReportedAccount(institution=number, own=member == caller).SerializeToString()
-        fields.append(submessage(3, head + submessage(3, record)))
+        fields.append(submessage(3, _institution(number, own=member == caller) + submessage(3, record)))
     return fields
+
+
+@lru_cache(maxsize=2 * MAX_ACCOUNTS)
+def _institution(number: int, *, own: bool) -> bytes:
+    """A serialised ReportedAccount but for its account."""
+    return inquiry_service_pb2.ReportedAccount(institution=number, own=own).SerializeToString()
 
 
 def _inquiry_summary(
