@@ -1,16 +1,20 @@
-"""What is wrong with a request to evaluate blinded elements."""
+"""Evaluating blinded elements, and what is wrong with a request to do so."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from tallystick.contract.limits import MAX_ELEMENTS, MAX_VIOLATIONS
 from tallystick.contract.refusals import Refusal, refuse_violations
 from tallystick.contract.violations import Violation
-from tallystick.crypto import ElementError, check_element
+from tallystick.crypto import ElementError, check_element, oprf
 from tallystick.v1 import errors_pb2, subject_token_service_pb2
 
 
 def check_evaluation(message: subject_token_service_pb2.EvaluateTokensRequest, *, epoch_id: bytes, sequence: int) -> None:
-    """Raises Refusal. `epoch_id` and `sequence` are those of the key epoch in force."""
+    """Raises Refusal. `epoch_id` and `sequence` are those of the key epoch in force.
+
+    Whether its elements are any is found when they are evaluated."""
     if message.epoch_id != epoch_id:
         raise Refusal.of_field(
             errors_pb2.ERROR_REASON_TOKEN_EPOCH_MISMATCH,
@@ -25,8 +29,22 @@ def check_evaluation(message: subject_token_service_pb2.EvaluateTokensRequest, *
             "blinded_elements",
             f"at most {MAX_ELEMENTS} at once; split the batch",
         )
+
+
+def evaluated(private_key: bytes, public_key: bytes, elements: Sequence[bytes]) -> tuple[list[bytes], bytes]:
+    """The evaluated elements and the proof over them. Raises Refusal that names the elements that are none.
+
+    The arithmetic finds them: looking at each before would take a twentieth of an evaluation's time."""
+    try:
+        return oprf.evaluate(private_key, public_key, elements)
+    except ElementError:
+        _refuse_elements(elements)
+        raise
+
+
+def _refuse_elements(elements: Sequence[bytes]) -> None:
     violations = []
-    for i, element in enumerate(message.blinded_elements):
+    for i, element in enumerate(elements):
         try:
             check_element(element)
         except ElementError:

@@ -17,6 +17,7 @@ from tallystick.server.ledger.quotas import Quotas
 from tallystick.server.requests.calls import Answer, Call
 from tallystick.server.requests.operation import Operation, Request
 from tallystick.server.requests.reading import read_in_steps
+from tallystick.server.requests.turns import Turns
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.reader import Reader
 
@@ -46,7 +47,7 @@ class Service:
     epoch_id: bytes
     """The key epoch whose tokens are good here; empty at a token authority, where there are none."""
     quotas: Quotas
-    _large: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _large: Turns = field(default_factory=Turns)
 
     async def handle(self, call: Call) -> Answer:
         """Carries one call out; raises Refusal for what is not logged."""
@@ -85,7 +86,7 @@ class Service:
         if len(call.message) < LARGE:
             self.ledger.require_room(len(call.message))
             return at_once(reading)
-        async with self._large:
+        async with self._large.turn(member_id):
             # And only one at a time.
             self.ledger.require_room(len(call.message))
             return await in_turns(reading)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
 
-from tallystick.contract.evaluations import check_evaluation
+from tallystick.contract.evaluations import check_evaluation, evaluated
 from tallystick.contract.methods import EVALUATE_TOKENS
 from tallystick.crypto import Identity, blind, epoch_id, evaluate, generate_private_key, public_key, unblind
 from tallystick.testing.requests import Operation, Request
@@ -54,5 +54,5 @@ class TokenKey:
         return answer
 
     def _evaluate(self, request: Request) -> Message:
-        evaluated, proof = evaluate(self.private_key, self.public_key, list(request.message.blinded_elements))
-        return pb.EvaluateTokensResponse(evaluated_elements=evaluated, proof=proof)
+        answers, proof = evaluated(self.private_key, self.public_key, list(request.message.blinded_elements))
+        return pb.EvaluateTokensResponse(evaluated_elements=answers, proof=proof)

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from tallystick.contract.evaluations import check_evaluation
+from tallystick.contract.evaluations import check_evaluation, evaluated
 from tallystick.contract.limits import MAX_ELEMENTS
 from tallystick.contract.methods import EVALUATE_TOKENS
-from tallystick.crypto import oprf
 from tallystick.server.errors import Refusal
 from tallystick.server.installation.key_folder import TokenPrivateKey
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
@@ -57,7 +56,10 @@ class EvaluateTokens(Operation):
         # Out of the event loop: libsodium releases the interpreter's lock, and a full batch takes tens of milliseconds.
         for work in works:
             if work.refusal is None:
-                work.answer = await asyncio.to_thread(self._evaluate, list(work.message.blinded_elements))
+                try:
+                    work.answer = await asyncio.to_thread(self._evaluate, list(work.message.blinded_elements))
+                except Refusal as refusal:
+                    work.refusal = refusal
         await _meter(connection, works, today)
 
     async def _refuse_over_quota(self, connection: Connection, works: Sequence[Work], today: date) -> None:
@@ -76,8 +78,8 @@ class EvaluateTokens(Operation):
                 used[work.caller.member] += len(work.message.blinded_elements)
 
     def _evaluate(self, elements: list[bytes]) -> bytes:
-        evaluated, proof = oprf.evaluate(self._key.private_key, self._key.public_key, elements)
-        return pb.EvaluateTokensResponse(evaluated_elements=evaluated, proof=proof).SerializeToString()
+        answers, proof = evaluated(self._key.private_key, self._key.public_key, elements)
+        return pb.EvaluateTokensResponse(evaluated_elements=answers, proof=proof).SerializeToString()
 
 
 async def _meter(connection: Connection, works: Sequence[Work], today: date) -> None:
