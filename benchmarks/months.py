@@ -42,8 +42,8 @@ Key = tuple[bytes, int, bytes]
 _CHANGED = """unnest(%s::bytea[], %s::bigint[], %s::bytea[], %s::bytea[], %s::bytea[], %s::smallint[])
   AS changed (subject, member, account_reference, record, versions, standing)"""
 _INSERT = f"""
-INSERT INTO account (subject, member, account_reference, record, versions, standing, update_time)
-SELECT changed.*, %s FROM {_CHANGED} ORDER BY subject, member, account_reference ON CONFLICT DO NOTHING
+INSERT INTO account (subject, member, account_reference, record, versions, standing, live, update_time)
+SELECT changed.*, true, %s FROM {_CHANGED} ORDER BY subject, member, account_reference ON CONFLICT DO NOTHING
 """
 _UPDATE = f"""
 UPDATE account

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
 
-COLUMNS = "subject, member, account_reference, record, versions, update_time, standing"
+COLUMNS = "subject, member, account_reference, record, versions, update_time, standing, live"
 SCRIPT = """\\set n random(1, {subjects})
 SELECT member, record, standing FROM account
 WHERE subject = sha256(int4send(:n::int)) AND standing > 0 ORDER BY standing DESC LIMIT 1000;
@@ -43,7 +43,7 @@ class PostgreSQL:
         with self._connection, self._connection.cursor() as cursor:
             cursor.execute(
                 "CREATE TABLE account (subject bytea, member bigint, account_reference bytea, record bytea, versions bytea, "
-                "update_time timestamptz, standing smallint)"
+                "update_time timestamptz, standing smallint, live boolean)"
             )
             for definition in indices:
                 cursor.execute(definition)

@@ -10,8 +10,8 @@ from tests.contract.system import System
 from tallystick.v1 import subject_pb2
 
 _COPY = """
-INSERT INTO account (subject, member, account_reference, record, versions, standing, update_time)
-SELECT subject, 1000000 + number, account_reference, record, versions, standing, update_time
+INSERT INTO account (subject, member, account_reference, record, versions, standing, live, update_time)
+SELECT subject, 1000000 + number, account_reference, record, versions, standing, live, update_time
 FROM account, generate_series(2, %s) AS number
 WHERE account_reference = %s
 """

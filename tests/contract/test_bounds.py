@@ -185,7 +185,7 @@ def test_withdrawn_accounts_are_passed_over_by_an_index(system: System) -> None:
     caller, subject, stored = system["bank-a"].exchange, system.mint.stranger(), system.exchange.database_view
     reference = known_accounts(system, subject, 1)
     stored.rows(
-        """INSERT INTO account SELECT subject, member, account_reference || int4send(number), NULL, versions, update_time, 0
+        """INSERT INTO account SELECT subject, member, account_reference || int4send(number), NULL, versions, update_time, 0, false
            FROM (SELECT subject, member, account_reference, versions, update_time FROM account WHERE account_reference = %s) AS one,
                 generate_series(1, 20000) AS number""",
         (reference,),

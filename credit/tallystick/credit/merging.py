@@ -18,6 +18,7 @@ from operator import gt
 from typing import Final
 
 from tallystick.credit.dates import month_before, month_of_seconds
+from tallystick.credit.living import is_living
 from tallystick.credit.overdue import has_overdue
 from tallystick.credit.versions import MAX_MONTHS, Run, Stamp, Versions, runs_of
 from tallystick.v1.account_pb2 import Account, AccountMonth
@@ -35,6 +36,8 @@ class AccountState:
     """Which report set what."""
     overdue: bool = field(default=False, compare=False)
     """Whether the record holds any overdue (has_overdue), so that nobody need parse it again to know."""
+    living: bool = field(default=False, compare=False)
+    """Whether the record is of a living account (tallystick.credit.living); of a withdrawn one it is not."""
 
     @classmethod
     def empty(cls) -> "AccountState":
@@ -160,5 +163,5 @@ def _merged(state: AccountState, record: Account | None, content: bytes | None, 
     """`content` is the record, serialised."""
     if content == state.content and versions == state.versions:
         return Merged(state, changed=False)
-    overdue = record is not None and has_overdue(record)
-    return Merged(AccountState(content, versions, overdue), changed=content != state.content)
+    overdue, living = (False, False) if record is None else (has_overdue(record), is_living(record))
+    return Merged(AccountState(content, versions, overdue, living), changed=content != state.content)

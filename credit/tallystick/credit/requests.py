@@ -13,6 +13,7 @@ from tallystick.contract.limits import MAX_INQUIRIES, MAX_OWN_ACCOUNTS, MAX_REPO
 from tallystick.contract.refusals import Refusal, refuse_violations
 from tallystick.contract.subjects import Subject
 from tallystick.contract.violations import Violation
+from tallystick.credit.living import LIVING_PURPOSES, REPORT_AGE
 from tallystick.credit.validation import MAX_VIOLATIONS_PER_REPORT, validate_inquiry, validate_report, validate_withdrawal
 from tallystick.v1 import codes_pb2, errors_pb2, inquiry_service_pb2, reporting_service_pb2
 from tallystick.v1.errors_pb2 import FieldViolation
@@ -131,6 +132,20 @@ def purpose_refusal(message: Any, subjects: Sequence[Subject], allowed: Collecti
             where = "inquiry.purpose" if single else f"inquiries[{i}].purpose"
             text = f"this member may not query for {name}; ask the operator"
             violations.append(Violation(where, "PURPOSE_NOT_ALLOWED", text))
+    return refuse_violations(violations) if violations else None
+
+
+def account_refusal(message: Any, subjects: Sequence[Subject], living: Sequence[bool]) -> Refusal | None:
+    """Why a member may not ask, for a purpose that takes a contract, about subjects of whom it has no living account.
+
+    `living` says of each subject whether it has one; names each inquiry that has none, as `purpose_refusal` does."""
+    single = isinstance(message, inquiry_service_pb2.QueryCreditHistoryRequest)
+    text = f"takes an account of this subject, open or owed, that you reported within {REPORT_AGE.days} days: report it first"
+    violations = [
+        Violation("inquiry.purpose" if single else f"inquiries[{i}].purpose", "PURPOSE_WITHOUT_ACCOUNT", text)
+        for i, subject in enumerate(subjects)
+        if subject.purpose in LIVING_PURPOSES and not living[i]
+    ]
     return refuse_violations(violations) if violations else None
 
 

@@ -51,6 +51,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """PERMISSION_DENIED: the member is suspended. Logged once a minute."""
     ERROR_REASON_RECIPROCITY_REQUIRED: _ErrorReason.ValueType  # 23
     """PERMISSION_DENIED: who queries must report, and the member has not done so lately."""
+    ERROR_REASON_PURPOSE_WITHOUT_ACCOUNT: _ErrorReason.ValueType  # 24
+    """PERMISSION_DENIED: the purpose takes a contract, and the member has no living account of this subject that it reported lately."""
     ERROR_REASON_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 40
     """INVALID_ARGUMENT: the bytes are not a message of the method's type, or hold unknown fields, or say the same more than once."""
     ERROR_REASON_FIELD_REQUIRED: _ErrorReason.ValueType  # 41
@@ -127,6 +129,8 @@ ERROR_REASON_MEMBER_SUSPENDED: ErrorReason.ValueType  # 22
 """PERMISSION_DENIED: the member is suspended. Logged once a minute."""
 ERROR_REASON_RECIPROCITY_REQUIRED: ErrorReason.ValueType  # 23
 """PERMISSION_DENIED: who queries must report, and the member has not done so lately."""
+ERROR_REASON_PURPOSE_WITHOUT_ACCOUNT: ErrorReason.ValueType  # 24
+"""PERMISSION_DENIED: the purpose takes a contract, and the member has no living account of this subject that it reported lately."""
 ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 40
 """INVALID_ARGUMENT: the bytes are not a message of the method's type, or hold unknown fields, or say the same more than once."""
 ERROR_REASON_FIELD_REQUIRED: ErrorReason.ValueType  # 41

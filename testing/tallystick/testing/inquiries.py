@@ -14,7 +14,7 @@ from tallystick.contract.limits import INQUIRY_AGE, MAX_ACCOUNTS, MAX_LISTED_INQ
 from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CREDIT_HISTORY
 from tallystick.credit.dates import number_of_day
 from tallystick.credit.overdue import has_overdue, summarise
-from tallystick.credit.requests import answer_too_large, check_batch_query, check_query, purpose_refusal
+from tallystick.credit.requests import account_refusal, answer_too_large, check_batch_query, check_query, purpose_refusal
 from tallystick.testing.reporting import Accounts
 from tallystick.testing.requests import Operation, Request
 from tallystick.v1 import account_pb2, codes_pb2
@@ -59,6 +59,10 @@ class Histories:
 
     def _histories(self, request: Request) -> list[pb.CreditHistory]:
         if refusal := purpose_refusal(request.message, request.subjects, request.caller.purposes):
+            raise refusal
+        whose, now = request.caller.member_id, request.now
+        living = [self.accounts.has_living(subject.element, whose, now) for subject in request.subjects]
+        if refusal := account_refusal(request.message, request.subjects, living):
             raise refusal
         histories = [self._history(subject.element, request) for subject in request.subjects]
         if sum(history.ByteSize() for history in histories) > MAX_MESSAGE:

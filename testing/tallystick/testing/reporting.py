@@ -15,6 +15,7 @@ from tallystick.contract.methods import GET_SUBMISSION, LIST_SUBMISSIONS, SUBMIT
 from tallystick.contract.refusals import refuse_violations
 from tallystick.contract.request_fields import check_page_size, page_size
 from tallystick.contract.violations import Violation
+from tallystick.credit.living import REPORT_AGE
 from tallystick.credit.merging import AccountState, merge_report, merge_withdrawal
 from tallystick.credit.requests import (
     check_submission,
@@ -41,6 +42,8 @@ class Accounts:
     token_key: TokenKey
     """Whose tokens are good here."""
     states: dict[bytes, dict[Key, AccountState]] = field(default_factory=dict)
+    reported: dict[tuple[bytes, Key], int] = field(default_factory=dict)
+    """When each account was last reported, in microseconds since 1970."""
     submissions: dict[bytes, tuple[pb.Submission, pb.SubmitReportsResponse]] = field(default_factory=dict)
 
     def operations(self) -> dict[str, Operation]:
@@ -64,6 +67,15 @@ class Accounts:
             if (record := state.record) is not None:
                 yield institution, record
 
+    def has_living(self, element: bytes, institution: str, now: datetime) -> bool:
+        """Whether an institution has a living account of a subject that it reported lately."""
+        since = microseconds(now - REPORT_AGE)
+        return any(
+            state.living and self.reported.get((element, key), 0) > since
+            for key, state in self.states.get(element, {}).items()
+            if key[0] == institution
+        )
+
     def merge(self, element: bytes, key: Key, account: account_pb2.Account, arrival: int) -> bool | None:
         """Merges a valid account; whether anything changed, None for one account too many."""
         known = self.states.setdefault(element, {})
@@ -73,6 +85,8 @@ class Accounts:
         if state.content is None and merged.state.content is not None and own >= MAX_OWN_ACCOUNTS:
             return None
         known[key] = merged.state
+        if merged.state is not state:
+            self.reported[element, key] = arrival
         return merged.changed
 
     def _submit(self, request: Request) -> Message:

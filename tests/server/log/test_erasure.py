@@ -63,7 +63,7 @@ def eraser(log: WrittenLog) -> SubjectEraser:
 
 
 def add_account(log: WrittenLog, subject: Subject, reference: bytes) -> None:
-    log.execute("INSERT INTO account VALUES (%s, 1, %s, '', '', %s, 1)", (log.key_of(subject), reference, START))
+    log.execute("INSERT INTO account VALUES (%s, 1, %s, '', '', %s, 1, true)", (log.key_of(subject), reference, START))
 
 
 def stored_evidence(log: WrittenLog, index: int) -> tuple[storage_pb2.Evidence, bytes]:

@@ -289,7 +289,7 @@ def test_upkeep_comes_back_after_the_database(fresh_database: str, monkeypatch: 
 
 
 def test_withdrawn_accounts_are_forgotten_by_age_and_live_ones_are_not(connection: extensions.connection) -> None:
-    insert = "INSERT INTO account VALUES (%s, 1, %s, %s, '', now() - %s * interval '1 day', %s)"
+    insert = "INSERT INTO account VALUES (%s, 1, %s, %s, '', now() - %s * interval '1 day', %s, false)"
     for number, (record, age, standing) in enumerate([(None, 100, 0), (None, 98, 0), ("r", 500, 1), ("r", 500, 2)]):
         run(connection, insert, b"s", bytes([number]), record and record.encode(), age, standing)
     assert purge_withdrawn(connection, days=99) == 1

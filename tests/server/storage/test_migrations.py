@@ -103,7 +103,7 @@ def test_accounts_with_runs_of_months_are_written_by_month_again(empty_database:
     with connection, connection.cursor() as cursor:
         for number in range(2500):
             versions = kept[number == 1700].to_bytes()
-            cursor.execute("INSERT INTO account VALUES (%s, 1, '', NULL, %s, now(), 1)", (number.to_bytes(4, "big"), versions))
+            cursor.execute("INSERT INTO account VALUES (%s, 1, '', NULL, %s, now(), 1, false)", (number.to_bytes(4, "big"), versions))
     connection.close()
     migration.downgrade(empty_database, "0005")
     rows = [bytes(versions) for (versions,) in _rows(empty_database, "SELECT versions FROM account ORDER BY subject")]
@@ -111,6 +111,34 @@ def test_accounts_with_runs_of_months_are_written_by_month_again(empty_database:
     # And as they are then, they are read after the next upgrade.
     migration.upgrade(empty_database)
     assert [Versions.from_bytes(row) for row in rows] == [kept[number == 1700] for number in range(2500)]
+
+
+def test_accounts_that_are_stored_are_judged_by_whether_they_live(empty_database: str) -> None:
+    normal, closed = {"account_type": 1, "status": 1}, {"account_type": 1, "status": 3, "closed_date": 20250630}
+    running = RunningOverdue(since_date=20250601, days_past_due=30)
+    records = [
+        (Account(**normal), True),
+        (Account(**normal, closed_date=20250630), False),
+        (Account(account_type=1, status=5), False),
+        (Account(account_type=2, status=5), True),
+        (Account(**closed), False),
+        (Account(**closed, balance=-1), False),
+        (Account(**closed, balance=1), True),
+        (Account(**closed, running_overdue=running), True),
+        (None, False),
+    ] * 300
+    migration.upgrade(empty_database)
+    migration.downgrade(empty_database, "0006")
+    connection = psycopg2.connect(empty_database)
+    with connection, connection.cursor() as cursor:
+        for number, (record, _) in enumerate(records):
+            content = None if record is None else record.SerializeToString()
+            cursor.execute("INSERT INTO account VALUES (%s, 1, '', %s, '', now(), 1)", (number.to_bytes(4, "big"), content))
+    connection.close()
+    migration.upgrade(empty_database)
+    assert [live for (live,) in _rows(empty_database, "SELECT live FROM account ORDER BY subject")] == [live for _, live in records]
+    # As the rule is now, or this one would have to be written anew.
+    assert all(live == (record is not None and is_living(record)) for record, live in records)
 
 
 def test_alembic_sees_no_drift(fresh_database: str) -> None:

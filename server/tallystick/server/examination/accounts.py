@@ -90,7 +90,7 @@ class Accounts:
             self._keep(entry, message.subject, message.account_reference, message.as_of.seconds, None, judged=True)
 
     def finish(self, stored: Rows) -> None:
-        """All entries were taken; the rows are (key), record, versions, standing, update_time in the order of the key."""
+        """All entries were taken; the rows are (key), record, versions, standing, live, update_time in the order of the key."""
         if self._unseen:
             self._anomalies.untold["entries with reports whose evidence is gone: accounts"] += 1
             return
@@ -231,11 +231,12 @@ def _differing(expected: _Expected, row: Sequence[Any] | None, forgotten: int) -
     if row is None or state is None:
         gone = state is None or (state.content is None and expected.changed < forgotten)
         return [] if row is None and gone else ["whole row"]
-    record, versions, standing, update_time = row
+    record, versions, standing, live, update_time = row
     same = {
         "record": record == state.content,
         "versions": _same_versions(versions, state.versions, expected.times),
         "standing": standing == standing_of(state),
+        "live": live == state.living,
         "update_time": _is_about(microseconds(update_time), min(expected.times), max(expected.times)),
     }
     return [name for name, equal in same.items() if not equal]

@@ -39,7 +39,7 @@ SELECT entry_index, member, request_id, method, digest, create_time, answer, acc
 FROM request ORDER BY entry_index, member, request_id
 """
 _ACCOUNTS = """
-SELECT subject, member, account_reference, record, versions, standing, update_time
+SELECT subject, member, account_reference, record, versions, standing, live, update_time
 FROM account ORDER BY subject, member, account_reference
 """
 _NONCES = "SELECT minute, keyid, nonce FROM nonce WHERE minute > %s ORDER BY minute, keyid, nonce"

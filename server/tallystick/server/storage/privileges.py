@@ -50,7 +50,7 @@ SERVING: dict[str, Allowed] = {
     tables.request.name: Allowed(insert=True, update=("digest",), delete=True),
     tables.token_meter.name: Allowed(insert=True, update=("evaluations",)),
     tables.member_usage.name: Allowed(insert=True, update=("calls", "subjects", "bytes", "kept_bytes"), delete=True),
-    tables.account.name: Allowed(insert=True, update=("record", "versions", "standing", "update_time"), delete=True),
+    tables.account.name: Allowed(insert=True, update=("record", "versions", "standing", "live", "update_time"), delete=True),
     tables.log_head.name: Allowed(update=("size", "compact_range", "last_time", "registry_version")),
     tables.audit_entry.name: Allowed(insert=True),
     # A search row says whom an entry is about: erasure deletes it, and the log's own leaf stays.

@@ -185,6 +185,7 @@ account = Table(
     ),
     Column("update_time", TIMESTAMP, nullable=False),
     Column("standing", SmallInteger, nullable=False, comment="0 withdrawn, 1 without any overdue, 2 with overdue, running or past"),
+    Column("live", Boolean, nullable=False, comment="whether it is open or owed: its member may go on asking about the subject"),
     # What is told of a subject, overdue first; and how many one member reports of it.
     Index("account_live_idx", "subject", "standing", "member", postgresql_where=text("standing > 0")),
     # Withdrawn accounts, to be forgotten by age.

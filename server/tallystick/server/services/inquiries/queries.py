@@ -20,15 +20,15 @@ from tallystick.contract.limits import (
 )
 from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CREDIT_HISTORY
 from tallystick.credit.overdue import summarise
-from tallystick.credit.requests import answer_too_large, check_batch_query, check_query, purpose_refusal
-from tallystick.server.errors import Refusal
+from tallystick.credit.requests import answer_too_large, check_batch_query, check_query
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
+from tallystick.server.services.inquiries.grounds import refuse_without_grounds
 from tallystick.server.services.inquiries.wire import submessage
 from tallystick.server.services.standing import OVERDUE
 from tallystick.server.storage.array_literals import integers, short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Statement
-from tallystick.v1 import account_pb2, codes_pb2, errors_pb2, inquiry_service_pb2
+from tallystick.v1 import account_pb2, codes_pb2, inquiry_service_pb2
 
 MAX_RECORD_BYTES = 32 * 1024 * 1024
 """Most bytes of accounts that one run reads, and most that it answers: what is over is asked for in several runs, or refused."""
@@ -137,22 +137,6 @@ _SHARES = Statement(
     ),
 )
 
-# By the newest of a member's submissions: those that were rejected whole report nothing.
-_REPORTERS = Statement(
-    "who_reported_since",
-    {"members": "bigint[]", "since": "timestamptz"},
-    """
-SELECT member FROM unnest(%(members)s) AS asked (member)
-WHERE EXISTS (
-  SELECT FROM (
-    SELECT accepted_count, create_time FROM request
-    WHERE request.member = asked.member AND accepted_count IS NOT NULL ORDER BY entry_index DESC LIMIT 100
-  ) AS newest
-  WHERE accepted_count > 0 AND create_time > %(since)s
-)
-""",
-)
-
 # What is said of most subjects, of whatever day.
 _NO_OVERDUE = summarise((), date.max)
 _NO_INQUIRIES = inquiry_service_pb2.InquirySummary()
@@ -186,10 +170,7 @@ class InquiryAnswers:
         too much. Nothing is written here, so a work that is refused leaves nothing behind.
 
         Raises Refusal when all of them together are too much: each is then to be run by itself."""
-        for work in works:
-            work.refusal = purpose_refusal(work.message, work.request.subjects, work.caller.purposes)
-        if self._reciprocity:
-            await self._refuse_who_does_not_report(connection, works, clock)
+        await refuse_without_grounds(connection, works, clock, self._reciprocity)
         asking = [work for work in works if work.refusal is None]
         known = await _read(connection, asking, clock, limit)
         if known is None and len(asking) == 1:
@@ -198,15 +179,6 @@ class InquiryAnswers:
             raise answer_too_large(limit)
         else:
             _answer(asking, known, clock, limit)
-
-    async def _refuse_who_does_not_report(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
-        members = sorted({work.caller.member for work in works if work.refusal is None})
-        rows = await connection.run(_REPORTERS(members=members, since=clock - self._reciprocity))
-        reporting = {member for (member,) in rows}
-        for work in works:
-            if work.refusal is None and work.caller.member not in reporting:
-                text = f"who queries must have reported within {self._reciprocity.days} days: submit reports first"
-                work.refusal = Refusal(errors_pb2.ERROR_REASON_RECIPROCITY_REQUIRED, text)
 
 
 class QueryCreditHistory(Operation):

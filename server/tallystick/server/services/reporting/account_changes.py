@@ -18,7 +18,7 @@ from tallystick.credit.versions import Versions
 from tallystick.server.errors import ConcurrentChangeError
 from tallystick.server.services.reporting.account_limits import Pair, room_for_accounts
 from tallystick.server.services.standing import CLEAN, OVERDUE, WITHDRAWN
-from tallystick.server.storage.array_literals import integers, short_bytes
+from tallystick.server.storage.array_literals import booleans, integers, short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Statement
 from tallystick.server.storage.upkeep import delete_in_steps
@@ -32,7 +32,7 @@ _LOCK = Statement(
     "lock_accounts",
     _KEYS,
     """
-SELECT subject, member, account_reference, record, versions, standing
+SELECT subject, member, account_reference, record, versions, standing, live
 FROM account
 JOIN unnest(%(subjects)s, %(members)s, %(references)s) AS asked (subject, member, account_reference)
   USING (subject, member, account_reference)
@@ -41,16 +41,25 @@ FOR UPDATE OF account
 """,
 )
 
-_ROWS = {"time": "timestamptz"} | _KEYS | {"records": "bytea[]", "versions": "bytea[]", "standings": "smallint[]"}
-_CHANGED = """unnest(%(subjects)s, %(members)s, %(references)s, %(records)s, %(versions)s, %(standings)s)
-  AS changed (subject, member, account_reference, record, versions, standing)"""
+_ROWS = (
+    {"time": "timestamptz"}
+    | _KEYS
+    | {
+        "records": "bytea[]",
+        "versions": "bytea[]",
+        "standings": "smallint[]",
+        "living": "boolean[]",
+    }
+)
+_CHANGED = """unnest(%(subjects)s, %(members)s, %(references)s, %(records)s, %(versions)s, %(standings)s, %(living)s)
+  AS changed (subject, member, account_reference, record, versions, standing, live)"""
 
 _UPDATE = Statement(
     "update_accounts",
     _ROWS,
     f"""
 UPDATE account
-SET record = changed.record, versions = changed.versions, standing = changed.standing, update_time = %(time)s
+SET record = changed.record, versions = changed.versions, standing = changed.standing, live = changed.live, update_time = %(time)s
 FROM {_CHANGED}
 WHERE (account.subject, account.member, account.account_reference) = (changed.subject, changed.member, changed.account_reference)
 """,  # noqa: S608 - the inserted text is a constant of this module
@@ -60,7 +69,7 @@ _INSERT = Statement(
     "insert_accounts",
     _ROWS,
     f"""
-INSERT INTO account (subject, member, account_reference, record, versions, standing, update_time)
+INSERT INTO account (subject, member, account_reference, record, versions, standing, live, update_time)
 SELECT changed.*, %(time)s FROM {_CHANGED} ORDER BY subject, member, account_reference
 ON CONFLICT DO NOTHING
 RETURNING 1
@@ -114,9 +123,9 @@ async def _lock(connection: Connection, keys: Sequence[Key]) -> dict[Key, Accoun
     if not keys:
         return {}
     states = {}
-    for subject, member, reference, record, versions, standing in await connection.run(_LOCK(**_columns(keys))):
+    for subject, member, reference, record, versions, standing, live in await connection.run(_LOCK(**_columns(keys))):
         states[bytes(subject), member, bytes(reference)] = AccountState(
-            None if record is None else bytes(record), Versions.from_bytes(bytes(versions)), standing == OVERDUE
+            None if record is None else bytes(record), Versions.from_bytes(bytes(versions)), standing == OVERDUE, live
         )
     return states
 
@@ -138,6 +147,7 @@ def _rows(keys: Sequence[Key], states: dict[Key, AccountState]) -> dict[str, obj
         "records": [state.content for state in chosen],
         "versions": [state.versions.to_bytes() for state in chosen],
         "standings": integers(map(standing_of, chosen)),
+        "living": booleans(state.living for state in chosen),
     }
 
 
