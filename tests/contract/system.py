@@ -93,7 +93,7 @@ class System:
         self._folder = folder
         self._operators = (authority.operator(), exchange.operator())
         self.members: dict[str, Member] = {}
-        self.admit("bank-a", [REPORTER, INQUIRER], (1, 2, 3))
+        self.admit("bank-a", [REPORTER, INQUIRER], (1, 2, 3, 21))
         self.admit("bank-b", [REPORTER, INQUIRER], (1, 2, 3))
         self.admit("lender-c", [INQUIRER], (2,))
         self.admit("reporter-d", [REPORTER])

@@ -71,7 +71,7 @@ def asked(system: System) -> list[Asked]:
     assert reporter.call(SUBMIT, known).message.accepted_count == 10
     made = []
     for i, subject in [*enumerate(subjects)] * 2:
-        purpose, consent = i % 3 + 1, f"consent-{i}"
+        purpose, consent = i % 2 + 2, f"consent-{i}"
         made.append(Asked(inquirer.call(QUERY, requests.query(subject, purpose, consent)), subject, purpose, consent))
     integrate(system.exchange.database_view.url)
     return made

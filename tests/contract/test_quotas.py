@@ -21,7 +21,7 @@ from tallystick.v1 import membership_service_pb2 as membership
 from tallystick.v1 import reporting_service_pb2 as reporting
 
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
-LOAN, REVIEW = codes_pb2.PURPOSE_LOAN_APPROVAL, codes_pb2.PURPOSE_POST_LOAN_MANAGEMENT
+LOAN, CARD = codes_pb2.PURPOSE_LOAN_APPROVAL, codes_pb2.PURPOSE_CREDIT_CARD_APPROVAL
 
 
 @contextmanager
@@ -127,11 +127,11 @@ def test_subjects_of_a_purpose_in_batches_and_alone(system: System) -> None:
         return requests.batch_query(requests.inquiry(system.mint.stranger(), purpose) for purpose in purposes)
 
     with quotas(system, "/loan-approval:subjects=5/day") as caller:
-        assert caller.call(BATCH_QUERY, batch(LOAN, LOAN, LOAN, REVIEW, REVIEW)).ok
+        assert caller.call(BATCH_QUERY, batch(LOAN, LOAN, LOAN, CARD, CARD)).ok
         assert caller.call(BATCH_QUERY, batch(LOAN, LOAN, LOAN)).reason == "QUOTA_EXCEEDED"
         assert caller.call(BATCH_QUERY, batch(LOAN, LOAN)).ok
         assert ask(caller, system).reason == "QUOTA_EXCEEDED"
-        assert ask(caller, system, REVIEW).ok
+        assert ask(caller, system, CARD).ok
 
 
 def test_bytes_and_kept_bytes(system: System) -> None:

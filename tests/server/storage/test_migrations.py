@@ -9,11 +9,13 @@ import psycopg2
 import pytest
 from sqlalchemy import create_engine, make_url
 
+from tallystick.credit.living import is_living
 from tallystick.credit.versions import Versions, runs_of
 from tallystick.server.storage import migration
 from tallystick.server.storage.partitions import MONTHS_AHEAD, evidence_months
 from tallystick.server.storage.tables import metadata
 from tallystick.v1 import reporting_service_pb2 as pb
+from tallystick.v1.account_pb2 import Account, RunningOverdue
 from tallystick.v1.storage_pb2 import AccountVersions, MonthVersion
 
 CATALOGUE = {
@@ -103,7 +105,9 @@ def test_accounts_with_runs_of_months_are_written_by_month_again(empty_database:
     with connection, connection.cursor() as cursor:
         for number in range(2500):
             versions = kept[number == 1700].to_bytes()
-            cursor.execute("INSERT INTO account VALUES (%s, 1, '', NULL, %s, now(), 1, false)", (number.to_bytes(4, "big"), versions))
+            cursor.execute(
+                "INSERT INTO account VALUES (%s, 1, '', NULL, %s, now(), 1, false)", (number.to_bytes(4, "big"), versions)
+            )
     connection.close()
     migration.downgrade(empty_database, "0005")
     rows = [bytes(versions) for (versions,) in _rows(empty_database, "SELECT versions FROM account ORDER BY subject")]
@@ -114,9 +118,10 @@ def test_accounts_with_runs_of_months_are_written_by_month_again(empty_database:
 
 
 def test_accounts_that_are_stored_are_judged_by_whether_they_live(empty_database: str) -> None:
-    normal, closed = {"account_type": 1, "status": 1}, {"account_type": 1, "status": 3, "closed_date": 20250630}
+    normal: dict[str, Any] = {"account_type": 1, "status": 1}
+    closed: dict[str, Any] = {"account_type": 1, "status": 3, "closed_date": 20250630}
     running = RunningOverdue(since_date=20250601, days_past_due=30)
-    records = [
+    records: list[tuple[Account | None, bool]] = [
         (Account(**normal), True),
         (Account(**normal, closed_date=20250630), False),
         (Account(account_type=1, status=5), False),
