@@ -263,6 +263,23 @@ def test_a_member_may_do_what_is_agreed() -> None:
             exchange.register_key(memory.profile.signer.key)
 
 
+def test_who_has_no_living_account_may_not_ask_after_the_loan() -> None:
+    memory = InMemoryExchange()
+    with memory.exchange() as exchange:
+        with pytest.raises(NotAllowed, match="PURPOSE_WITHOUT_ACCOUNT"):
+            exchange.query(person(), Purpose.POST_LOAN_MANAGEMENT, "C-1")
+        record = account().on(memory.clock.now())
+        assert exchange.report(Report(person(), "4000-1", record)).outcome is ReportOutcome.ACCEPTED
+        assert exchange.query(person(), Purpose.POST_LOAN_MANAGEMENT, "C-2").history.accounts[0].own
+        # What another institution is known to have said is no contract of the caller's.
+        memory.known(person(1), account())
+        with pytest.raises(NotAllowed, match="PURPOSE_WITHOUT_ACCOUNT"):
+            exchange.query(person(1), Purpose.POST_LOAN_MANAGEMENT, "C-3")
+        memory.clock.advance(dt.timedelta(days=92))
+        with pytest.raises(NotAllowed, match="PURPOSE_WITHOUT_ACCOUNT"):
+            exchange.query(person(), Purpose.POST_LOAN_MANAGEMENT, "C-4")
+
+
 def test_a_profile_leads_into_memory(
     tallystick_exchange: InMemoryExchange, tallystick_profile: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

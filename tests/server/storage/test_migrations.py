@@ -124,8 +124,8 @@ def test_accounts_that_are_stored_are_judged_by_whether_they_live(empty_database
     records: list[tuple[Account | None, bool]] = [
         (Account(**normal), True),
         (Account(**normal, closed_date=20250630), False),
-        (Account(account_type=1, status=5), False),
-        (Account(account_type=2, status=5), True),
+        (Account(**(normal | {"status": 5})), False),
+        (Account(**(normal | {"account_type": 2, "status": 5})), True),
         (Account(**closed), False),
         (Account(**closed, balance=-1), False),
         (Account(**closed, balance=1), True),
