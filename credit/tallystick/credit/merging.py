@@ -61,6 +61,8 @@ class Merged:
     """The state to store; the very object that was given if there is nothing to store."""
     changed: bool
     """Whether the record changed, as others see it."""
+    became_overdue: bool = False
+    """Whether the record holds some overdue, and none was known of this account before."""
 
 
 def merge_report(state: AccountState, account: Account, arrival: int) -> Merged:
@@ -164,4 +166,5 @@ def _merged(state: AccountState, record: Account | None, content: bytes | None, 
     if content == state.content and versions == state.versions:
         return Merged(state, changed=False)
     overdue, living = (False, False) if record is None else (has_overdue(record), is_living(record))
-    return Merged(AccountState(content, versions, overdue, living), changed=content != state.content)
+    merged = AccountState(content, versions, overdue, living)
+    return Merged(merged, changed=content != state.content, became_overdue=overdue and not state.overdue)

@@ -14,6 +14,7 @@ from tallystick.contract.refusals import Refusal, refuse_violations
 from tallystick.contract.subjects import Subject
 from tallystick.contract.violations import Violation
 from tallystick.credit.living import LIVING_PURPOSES, REPORT_AGE
+from tallystick.credit.merging import Merged
 from tallystick.credit.validation import MAX_VIOLATIONS_PER_REPORT, validate_inquiry, validate_report, validate_withdrawal
 from tallystick.v1 import codes_pb2, errors_pb2, inquiry_service_pb2, reporting_service_pb2
 from tallystick.v1.errors_pb2 import FieldViolation
@@ -57,11 +58,22 @@ def rejection(violations: Sequence[Violation]) -> reporting_service_pb2.ReportVe
     """The verdict on a report that is not taken."""
     return reporting_service_pb2.ReportVerdict(
         outcome=reporting_service_pb2.REPORT_OUTCOME_REJECTED,
-        violations=[
-            FieldViolation(field=v.field, reason=v.reason, description=v.description)
-            for v in violations[:MAX_VIOLATIONS_PER_REPORT]
-        ],
+        violations=[_field_violation(each) for each in violations[:MAX_VIOLATIONS_PER_REPORT]],
     )
+
+
+def acceptance(merged: Merged, warnings: Sequence[Violation] = ()) -> reporting_service_pb2.ReportVerdict:
+    """The verdict on a report that was merged."""
+    return reporting_service_pb2.ReportVerdict(
+        outcome=reporting_service_pb2.REPORT_OUTCOME_ACCEPTED
+        if merged.changed
+        else reporting_service_pb2.REPORT_OUTCOME_SUPERSEDED,
+        warnings=[_field_violation(each) for each in warnings],
+    )
+
+
+def _field_violation(violation: Violation) -> FieldViolation:
+    return FieldViolation(field=violation.field, reason=violation.reason, description=violation.description)
 
 
 def one_account_too_many(position: int) -> Violation:

@@ -8,6 +8,7 @@ from tallystick.contract.violations import Violation
 from tallystick.credit.account_rules import MAX_VIOLATIONS_PER_REPORT, check_account
 from tallystick.credit.enums import Purpose, WithdrawalReason
 from tallystick.credit.field_rules import check_instant, check_length, code_violation, members, seconds_of
+from tallystick.credit.notices import check_notice_date
 from tallystick.crypto import ElementError, check_element
 from tallystick.v1.account_pb2 import Account, AccountReference
 from tallystick.v1.inquiry_service_pb2 import Inquiry
@@ -46,6 +47,7 @@ def validate_report(
     _check_reference(report.account_reference, f"{field}.account_reference", found)
     if report.HasField("account"):
         check_account(report.account, now, f"{field}.account", found)
+        check_notice_date(report, f"{field}.", found)
     else:
         found.append(Violation(f"{field}.account", "FIELD_REQUIRED", "is missing; give the account's state"))
     return found[:MAX_VIOLATIONS_PER_REPORT]

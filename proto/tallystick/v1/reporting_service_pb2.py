@@ -28,39 +28,39 @@ from tallystick.v1 import errors_pb2 as tallystick_dot_v1_dot_errors__pb2
 from tallystick.v1 import subject_pb2 as tallystick_dot_v1_dot_subject__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tallystick/v1/reporting_service.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btallystick/v1/account.proto\x1a\x1atallystick/v1/errors.proto\x1a\x1btallystick/v1/subject.proto\"\xa2\x01\n\rAccountReport\x12,\n\x07subject\x18\x01 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12:\n\x11\x61\x63\x63ount_reference\x18\x02 \x01(\x0b\x32\x1f.tallystick.v1.AccountReference\x12\'\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x16.tallystick.v1.Account\"Y\n\x14SubmitReportsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12-\n\x07reports\x18\x02 \x03(\x0b\x32\x1c.tallystick.v1.AccountReport\"w\n\x15SubmitReportsResponse\x12.\n\x08verdicts\x18\x01 \x03(\x0b\x32\x1c.tallystick.v1.ReportVerdict\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\r\x12\x16\n\x0erejected_count\x18\x03 \x01(\r\"q\n\rReportVerdict\x12-\n\x07outcome\x18\x01 \x01(\x0e\x32\x1c.tallystick.v1.ReportOutcome\x12\x31\n\nviolations\x18\x02 \x03(\x0b\x32\x1d.tallystick.v1.FieldViolation\"\xf2\x01\n\x16WithdrawAccountRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12,\n\x07subject\x18\x02 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12:\n\x11\x61\x63\x63ount_reference\x18\x03 \x01(\x0b\x32\x1f.tallystick.v1.AccountReference\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x06reason\x18\x05 \x01(\x0e\x32\x1f.tallystick.v1.WithdrawalReason\",\n\x17WithdrawAccountResponse\x12\x11\n\twithdrawn\x18\x01 \x01(\x08\"5\n\x14GetSubmissionRequest\x12\x1d\n\x15submission_request_id\x18\x01 \x01(\x0c\"v\n\x15GetSubmissionResponse\x12-\n\nsubmission\x18\x01 \x01(\x0b\x32\x19.tallystick.v1.Submission\x12.\n\x08verdicts\x18\x02 \x03(\x0b\x32\x1c.tallystick.v1.ReportVerdict\"\xca\x01\n\nSubmission\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x03 \x01(\r\x12\x16\n\x0erejected_count\x18\x04 \x01(\r\x12\x13\n\x0b\x65ntry_index\x18\x05 \x01(\x04\x12\x1d\n\x10superseded_count\x18\x06 \x01(\rH\x00\x88\x01\x01\x42\x13\n\x11_superseded_count\"?\n\x16ListSubmissionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x17ListSubmissionsResponse\x12.\n\x0bsubmissions\x18\x01 \x03(\x0b\x32\x19.tallystick.v1.Submission\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x88\x01\n\rReportOutcome\x12\x1e\n\x1aREPORT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17REPORT_OUTCOME_ACCEPTED\x10\x01\x12\x1d\n\x19REPORT_OUTCOME_SUPERSEDED\x10\x02\x12\x1b\n\x17REPORT_OUTCOME_REJECTED\x10\x03*\xec\x01\n\x10WithdrawalReason\x12!\n\x1dWITHDRAWAL_REASON_UNSPECIFIED\x10\x00\x12\'\n#WITHDRAWAL_REASON_REPORTED_IN_ERROR\x10\x01\x12#\n\x1fWITHDRAWAL_REASON_WRONG_SUBJECT\x10\x02\x12\x1b\n\x17WITHDRAWAL_REASON_FRAUD\x10\x03\x12\'\n#WITHDRAWAL_REASON_RETENTION_EXPIRED\x10\x04\x12!\n\x1dWITHDRAWAL_REASON_TRANSFERRED\x10\x05\x32\x8e\x03\n\x10ReportingService\x12Z\n\rSubmitReports\x12#.tallystick.v1.SubmitReportsRequest\x1a$.tallystick.v1.SubmitReportsResponse\x12`\n\x0fWithdrawAccount\x12%.tallystick.v1.WithdrawAccountRequest\x1a&.tallystick.v1.WithdrawAccountResponse\x12Z\n\rGetSubmission\x12#.tallystick.v1.GetSubmissionRequest\x1a$.tallystick.v1.GetSubmissionResponse\x12`\n\x0fListSubmissions\x12%.tallystick.v1.ListSubmissionsRequest\x1a&.tallystick.v1.ListSubmissionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tallystick/v1/reporting_service.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btallystick/v1/account.proto\x1a\x1atallystick/v1/errors.proto\x1a\x1btallystick/v1/subject.proto\"\xc2\x01\n\rAccountReport\x12,\n\x07subject\x18\x01 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12:\n\x11\x61\x63\x63ount_reference\x18\x02 \x01(\x0b\x32\x1f.tallystick.v1.AccountReference\x12\'\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x16.tallystick.v1.Account\x12\x1e\n\x16\x62\x61\x64_record_notice_date\x18\x04 \x01(\r\"Y\n\x14SubmitReportsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12-\n\x07reports\x18\x02 \x03(\x0b\x32\x1c.tallystick.v1.AccountReport\"w\n\x15SubmitReportsResponse\x12.\n\x08verdicts\x18\x01 \x03(\x0b\x32\x1c.tallystick.v1.ReportVerdict\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\r\x12\x16\n\x0erejected_count\x18\x03 \x01(\r\"\xa2\x01\n\rReportVerdict\x12-\n\x07outcome\x18\x01 \x01(\x0e\x32\x1c.tallystick.v1.ReportOutcome\x12\x31\n\nviolations\x18\x02 \x03(\x0b\x32\x1d.tallystick.v1.FieldViolation\x12/\n\x08warnings\x18\x03 \x03(\x0b\x32\x1d.tallystick.v1.FieldViolation\"\xf2\x01\n\x16WithdrawAccountRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12,\n\x07subject\x18\x02 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12:\n\x11\x61\x63\x63ount_reference\x18\x03 \x01(\x0b\x32\x1f.tallystick.v1.AccountReference\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x06reason\x18\x05 \x01(\x0e\x32\x1f.tallystick.v1.WithdrawalReason\",\n\x17WithdrawAccountResponse\x12\x11\n\twithdrawn\x18\x01 \x01(\x08\"5\n\x14GetSubmissionRequest\x12\x1d\n\x15submission_request_id\x18\x01 \x01(\x0c\"v\n\x15GetSubmissionResponse\x12-\n\nsubmission\x18\x01 \x01(\x0b\x32\x19.tallystick.v1.Submission\x12.\n\x08verdicts\x18\x02 \x03(\x0b\x32\x1c.tallystick.v1.ReportVerdict\"\xca\x01\n\nSubmission\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x03 \x01(\r\x12\x16\n\x0erejected_count\x18\x04 \x01(\r\x12\x13\n\x0b\x65ntry_index\x18\x05 \x01(\x04\x12\x1d\n\x10superseded_count\x18\x06 \x01(\rH\x00\x88\x01\x01\x42\x13\n\x11_superseded_count\"?\n\x16ListSubmissionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x17ListSubmissionsResponse\x12.\n\x0bsubmissions\x18\x01 \x03(\x0b\x32\x19.tallystick.v1.Submission\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x88\x01\n\rReportOutcome\x12\x1e\n\x1aREPORT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17REPORT_OUTCOME_ACCEPTED\x10\x01\x12\x1d\n\x19REPORT_OUTCOME_SUPERSEDED\x10\x02\x12\x1b\n\x17REPORT_OUTCOME_REJECTED\x10\x03*\xec\x01\n\x10WithdrawalReason\x12!\n\x1dWITHDRAWAL_REASON_UNSPECIFIED\x10\x00\x12\'\n#WITHDRAWAL_REASON_REPORTED_IN_ERROR\x10\x01\x12#\n\x1fWITHDRAWAL_REASON_WRONG_SUBJECT\x10\x02\x12\x1b\n\x17WITHDRAWAL_REASON_FRAUD\x10\x03\x12\'\n#WITHDRAWAL_REASON_RETENTION_EXPIRED\x10\x04\x12!\n\x1dWITHDRAWAL_REASON_TRANSFERRED\x10\x05\x32\x8e\x03\n\x10ReportingService\x12Z\n\rSubmitReports\x12#.tallystick.v1.SubmitReportsRequest\x1a$.tallystick.v1.SubmitReportsResponse\x12`\n\x0fWithdrawAccount\x12%.tallystick.v1.WithdrawAccountRequest\x1a&.tallystick.v1.WithdrawAccountResponse\x12Z\n\rGetSubmission\x12#.tallystick.v1.GetSubmissionRequest\x1a$.tallystick.v1.GetSubmissionResponse\x12`\n\x0fListSubmissions\x12%.tallystick.v1.ListSubmissionsRequest\x1a&.tallystick.v1.ListSubmissionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallystick.v1.reporting_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REPORTOUTCOME']._serialized_start=1504
-  _globals['_REPORTOUTCOME']._serialized_end=1640
-  _globals['_WITHDRAWALREASON']._serialized_start=1643
-  _globals['_WITHDRAWALREASON']._serialized_end=1879
+  _globals['_REPORTOUTCOME']._serialized_start=1586
+  _globals['_REPORTOUTCOME']._serialized_end=1722
+  _globals['_WITHDRAWALREASON']._serialized_start=1725
+  _globals['_WITHDRAWALREASON']._serialized_end=1961
   _globals['_ACCOUNTREPORT']._serialized_start=176
-  _globals['_ACCOUNTREPORT']._serialized_end=338
-  _globals['_SUBMITREPORTSREQUEST']._serialized_start=340
-  _globals['_SUBMITREPORTSREQUEST']._serialized_end=429
-  _globals['_SUBMITREPORTSRESPONSE']._serialized_start=431
-  _globals['_SUBMITREPORTSRESPONSE']._serialized_end=550
-  _globals['_REPORTVERDICT']._serialized_start=552
-  _globals['_REPORTVERDICT']._serialized_end=665
-  _globals['_WITHDRAWACCOUNTREQUEST']._serialized_start=668
-  _globals['_WITHDRAWACCOUNTREQUEST']._serialized_end=910
-  _globals['_WITHDRAWACCOUNTRESPONSE']._serialized_start=912
-  _globals['_WITHDRAWACCOUNTRESPONSE']._serialized_end=956
-  _globals['_GETSUBMISSIONREQUEST']._serialized_start=958
-  _globals['_GETSUBMISSIONREQUEST']._serialized_end=1011
-  _globals['_GETSUBMISSIONRESPONSE']._serialized_start=1013
-  _globals['_GETSUBMISSIONRESPONSE']._serialized_end=1131
-  _globals['_SUBMISSION']._serialized_start=1134
-  _globals['_SUBMISSION']._serialized_end=1336
-  _globals['_LISTSUBMISSIONSREQUEST']._serialized_start=1338
-  _globals['_LISTSUBMISSIONSREQUEST']._serialized_end=1401
-  _globals['_LISTSUBMISSIONSRESPONSE']._serialized_start=1403
-  _globals['_LISTSUBMISSIONSRESPONSE']._serialized_end=1501
-  _globals['_REPORTINGSERVICE']._serialized_start=1882
-  _globals['_REPORTINGSERVICE']._serialized_end=2280
+  _globals['_ACCOUNTREPORT']._serialized_end=370
+  _globals['_SUBMITREPORTSREQUEST']._serialized_start=372
+  _globals['_SUBMITREPORTSREQUEST']._serialized_end=461
+  _globals['_SUBMITREPORTSRESPONSE']._serialized_start=463
+  _globals['_SUBMITREPORTSRESPONSE']._serialized_end=582
+  _globals['_REPORTVERDICT']._serialized_start=585
+  _globals['_REPORTVERDICT']._serialized_end=747
+  _globals['_WITHDRAWACCOUNTREQUEST']._serialized_start=750
+  _globals['_WITHDRAWACCOUNTREQUEST']._serialized_end=992
+  _globals['_WITHDRAWACCOUNTRESPONSE']._serialized_start=994
+  _globals['_WITHDRAWACCOUNTRESPONSE']._serialized_end=1038
+  _globals['_GETSUBMISSIONREQUEST']._serialized_start=1040
+  _globals['_GETSUBMISSIONREQUEST']._serialized_end=1093
+  _globals['_GETSUBMISSIONRESPONSE']._serialized_start=1095
+  _globals['_GETSUBMISSIONRESPONSE']._serialized_end=1213
+  _globals['_SUBMISSION']._serialized_start=1216
+  _globals['_SUBMISSION']._serialized_end=1418
+  _globals['_LISTSUBMISSIONSREQUEST']._serialized_start=1420
+  _globals['_LISTSUBMISSIONSREQUEST']._serialized_end=1483
+  _globals['_LISTSUBMISSIONSRESPONSE']._serialized_start=1485
+  _globals['_LISTSUBMISSIONSRESPONSE']._serialized_end=1583
+  _globals['_REPORTINGSERVICE']._serialized_start=1964
+  _globals['_REPORTINGSERVICE']._serialized_end=2362
 # @@protoc_insertion_point(module_scope)

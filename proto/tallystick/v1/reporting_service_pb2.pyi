@@ -96,6 +96,11 @@ class AccountReport(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     ACCOUNT_REFERENCE_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    BAD_RECORD_NOTICE_DATE_FIELD_NUMBER: _builtins.int
+    bad_record_notice_date: _builtins.int
+    """The day (UTC) on which the person was told that the overdue would be reported, 1 to 90 days before as_of; 0 where none was given.
+    The report that first makes a person's account bad says it. It stays in the request: nobody who queries is told.
+    """
     @_builtins.property
     def subject(self) -> _subject_pb2.SubjectToken:
         """Whom the account belongs to."""
@@ -114,10 +119,11 @@ class AccountReport(_message.Message):
         subject: _subject_pb2.SubjectToken | None = ...,
         account_reference: _account_pb2.AccountReference | None = ...,
         account: _account_pb2.Account | None = ...,
+        bad_record_notice_date: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_reference", b"account_reference", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_reference", b"account_reference", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_reference", b"account_reference", "bad_record_notice_date", b"bad_record_notice_date", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -193,21 +199,27 @@ class ReportVerdict(_message.Message):
 
     OUTCOME_FIELD_NUMBER: _builtins.int
     VIOLATIONS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     outcome: Global___ReportOutcome.ValueType
     """What became of it."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[_errors_pb2.FieldViolation]:
         """For a rejected report: what was wrong, 8 at the most."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_errors_pb2.FieldViolation]:
+        """For a report that was taken: what it should have said and did not."""
+
     def __init__(
         self,
         *,
         outcome: Global___ReportOutcome.ValueType = ...,
         violations: _abc.Iterable[_errors_pb2.FieldViolation] | None = ...,
+        warnings: _abc.Iterable[_errors_pb2.FieldViolation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "violations", b"violations", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

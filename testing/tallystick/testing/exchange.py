@@ -18,6 +18,7 @@ from tallystick.contract.instants import microseconds
 from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, GET_TOKEN_KEY, QUERY_CREDIT_HISTORY, Method
 from tallystick.credit.enums import Purpose
 from tallystick.credit.history import Account
+from tallystick.credit.notices import NoticeRule
 from tallystick.credit.validation import validate_account
 from tallystick.crypto import resident_id_check_digit
 from tallystick.crypto.ed25519 import raw_public_key
@@ -36,6 +37,7 @@ from tallystick.testing.tokens import TokenKey
 from tallystick.testing.transports import AsyncTransportOver
 from tallystick.testing.values import code_of, whole_of
 from tallystick.v1.membership_service_pb2 import ROLE_AUDITOR, ROLE_INQUIRER, ROLE_REPORTER, ROLE_TOKEN_REQUESTER
+from tallystick.v1.reporting_service_pb2 import AccountReport
 
 _QUERIES: dict[str, Method[Any, Any]] = {each.name: each for each in (QUERY_CREDIT_HISTORY, BATCH_QUERY_CREDIT_HISTORIES)}
 
@@ -67,9 +69,10 @@ class InMemoryExchange(Faults):
         may_inquire: bool = True,
         may_audit: bool = False,
         purposes: Iterable[Purpose] | None = None,
+        require_notice: str = "warn",
     ) -> None:
         """`now` makes the clock stand there; else it is the machine's. `purposes` are those agreed for the member: all, if not
-        given."""
+        given. `require_notice` is that setting of the exchange: off, warn or reject."""
         self.clock = Clock(now)
         roles = {ROLE_TOKEN_REQUESTER: True, ROLE_REPORTER: may_report, ROLE_INQUIRER: may_inquire, ROLE_AUDITOR: may_audit}
         self._member = Caller(
@@ -80,7 +83,7 @@ class InMemoryExchange(Faults):
         self._signer = Signer(member_id, Ed25519PrivateKey.generate())
         self._admitted = self.clock.now()
         self._token_key = TokenKey()
-        self._accounts = Accounts(self._token_key)
+        self._accounts = Accounts(self._token_key, notices=NoticeRule(require_notice))
         self._histories = Histories(self._accounts)
         self._exchange = self._server("exchange.test/log", {**self._accounts.operations(), **self._histories.operations()})
         self._authority = self._server("tokens.test/log", self._token_key.operations())
@@ -155,7 +158,9 @@ class InMemoryExchange(Faults):
             if violations := validate_account(message, now, f"accounts[{place}]"):
                 raise ValueError("; ".join(f"{each.field}: {each.description}" for each in violations))
             reference = len(self._accounts.states.get(element, ())).to_bytes(40, "big")
-            if self._accounts.merge(element, (institution, reference), message, microseconds(now)) is None:
+            report = AccountReport(account=message)
+            verdict = self._accounts.merge(element, (institution, reference), report, microseconds(now), place, NoticeRule.OFF)
+            if verdict.violations:
                 raise ValueError(f"known: {institution} reports as many accounts of this subject as one member may")
 
     def asked_about(

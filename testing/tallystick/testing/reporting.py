@@ -17,7 +17,9 @@ from tallystick.contract.request_fields import check_page_size, page_size
 from tallystick.contract.violations import Violation
 from tallystick.credit.living import REPORT_AGE
 from tallystick.credit.merging import AccountState, merge_report, merge_withdrawal
+from tallystick.credit.notices import NoticeRule, lacks_notice, notice_missing
 from tallystick.credit.requests import (
+    acceptance,
     check_submission,
     check_submission_asked_for,
     check_withdrawal,
@@ -41,6 +43,8 @@ class Accounts:
 
     token_key: TokenKey
     """Whose tokens are good here."""
+    notices: NoticeRule = NoticeRule.WARN
+    """What becomes of a first bad report without the day of a notice."""
     states: dict[bytes, dict[Key, AccountState]] = field(default_factory=dict)
     reported: dict[tuple[bytes, Key], int] = field(default_factory=dict)
     """When each account was last reported, in microseconds since 1970."""
@@ -76,18 +80,23 @@ class Accounts:
             if key[0] == institution
         )
 
-    def merge(self, element: bytes, key: Key, account: account_pb2.Account, arrival: int) -> bool | None:
-        """Merges a valid account; whether anything changed, None for one account too many."""
+    def merge(
+        self, element: bytes, key: Key, report: pb.AccountReport, arrival: int, place: int, notices: NoticeRule
+    ) -> pb.ReportVerdict:
+        """Merges a valid report, which is at this place of its batch."""
         known = self.states.setdefault(element, {})
         state = known.get(key, AccountState.empty())
-        merged = merge_report(state, account, arrival)
+        merged = merge_report(state, report.account, arrival)
         own = sum(whose == key[0] and each.content is not None for (whose, _), each in known.items())
         if state.content is None and merged.state.content is not None and own >= MAX_OWN_ACCOUNTS:
-            return None
+            return rejection([one_account_too_many(place)])
+        lacking = [notice_missing(place)] if notices is not NoticeRule.OFF and lacks_notice(report, merged) else []
+        if lacking and notices is NoticeRule.REJECT:
+            return rejection(lacking)
         known[key] = merged.state
         if merged.state is not state:
             self.reported[element, key] = arrival
-        return merged.changed
+        return acceptance(merged, lacking)
 
     def _submit(self, request: Request) -> Message:
         answer = pb.SubmitReportsResponse()
@@ -111,10 +120,7 @@ class Accounts:
         if violations:
             return rejection(violations)
         key = request.caller.member_id, _reference(report.account_reference)
-        changed = self.merge(report.subject.element, key, report.account, microseconds(request.now))
-        if changed is None:
-            return rejection([one_account_too_many(place)])
-        return pb.ReportVerdict(outcome=pb.REPORT_OUTCOME_ACCEPTED if changed else pb.REPORT_OUTCOME_SUPERSEDED)
+        return self.merge(report.subject.element, key, report, microseconds(request.now), place, self.notices)
 
     def _withdraw(self, request: Request) -> Message:
         message = request.message

@@ -66,7 +66,7 @@ def show(system: Any, index: int = 0) -> OpenedEntry:
 
 def _each(exchange: Exchange) -> None:
     exchange.query(SUBJECT, Purpose.LOAN_APPROVAL, "consent-1")
-    list(exchange.query_many([Inquiry(SUBJECT, Purpose.LOAN_APPROVAL, "a"), Inquiry(OTHER, Purpose.POST_LOAN_MANAGEMENT, "b")]))
+    list(exchange.query_many([Inquiry(SUBJECT, Purpose.LOAN_APPROVAL, "a"), Inquiry(OTHER, Purpose.CREDIT_CARD_APPROVAL, "b")]))
     list(exchange.report_many([Report(SUBJECT, "1", ACCOUNT), Report(OTHER, "2", ACCOUNT)]))
     exchange.withdraw(SUBJECT, "1", WithdrawalReason.FRAUD)
     list(exchange.audit_list(EntryFilter(identity=SUBJECT)))

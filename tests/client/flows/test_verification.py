@@ -306,7 +306,7 @@ def test_an_export_that_is_refused_for_its_size_is_a_finding(system: Any) -> Non
 def test_entries_are_listed_by_subject_with_purpose_and_consent(system: Any) -> None:
     fill(system, 7)
     with system.open() as exchange:
-        exchange.query(Identity.passport("DE", "C01X00T48"), Purpose.POST_LOAN_MANAGEMENT, "other")
+        exchange.query(Identity.passport("DE", "C01X00T48"), Purpose.CREDIT_CARD_APPROVAL, "other")
         listed = list(exchange.audit_list(EntryFilter(identity=SUBJECT)))
         assert [entry.consent_reference for entry in listed if entry.purpose] == [f"consent-{n}" for n in range(6, -1, -1)]
         element = exchange.audit_show(7).subjects[0].element

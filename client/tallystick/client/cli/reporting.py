@@ -28,8 +28,8 @@ from tallystick.client.files import cells
 from tallystick.client.files.accounts import AccountRows, Reject, read_accounts
 from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.tables import TableWriter, check_resumable
+from tallystick.client.flows.report_batches import Batch
 from tallystick.client.flows.reporting import (
-    Batch,
     NumberedReports,
     Report,
     ReportedBatch,
@@ -133,6 +133,7 @@ class _Tally:
         self._run = run
         self._under_way: deque[list[AccountRows]] = deque()
         self._shown = 0
+        self._warnings_shown = 0
         columns = ("row", "field", "reason", "description")
         self._writer = stack.enter_context(TableWriter(rejects, columns, ("row",), resume_at=run.resume_at)) if rejects else None
 
@@ -171,6 +172,7 @@ class _Tally:
             result = next(results)
             progress.counts[result.outcome.name] += 1
             self._reject(tuple(account.reject(violation) for violation in result.violations))
+            self._warn(tuple(account.reject(violation) for violation in result.warnings))
         for request_id in {str(result.request_id): None for result in batch.results if result.request_id is not None}:
             progress.submissions.append(request_id)
         self._run.batch_done(len(rows), self._writer.written() if self._writer is not None else 0)
@@ -186,17 +188,27 @@ class _Tally:
                 self._tool.remark("there are more; give --rejects FILE to have them all")
             self._shown += 1
 
+    def _warn(self, warnings: tuple[Reject, ...]) -> None:
+        if not warnings:
+            return
+        self._run.progress.warned += 1
+        for each in warnings[: _SHOWN_REJECTS - self._warnings_shown]:
+            self._tool.remark(f"row {each.row}: accepted with a warning: {each.field}: {each.description}")
+        self._warnings_shown += len(warnings)
+
     def show(self) -> None:
         """Prints what became of the accounts: of all, or of those until the run ended early."""
         counts, complete = self._run.progress.counts, self._run.complete
         accepted, superseded = counts[ReportOutcome.ACCEPTED.name], counts[ReportOutcome.SUPERSEDED.name]
         if self._tool.as_json:
             summary = {"accounts": counts.total(), "accepted": accepted, "superseded": superseded, "rejected": self.rejected}
+            summary["warned"] = self._run.progress.warned
             output.write_json({**summary, "submissions": self._run.progress.submissions, "complete": complete})
         else:
             until = "" if complete else "until the run ended early: "
+            warned = f"; {self._run.progress.warned} taken with a warning" if self._run.progress.warned else ""
             self._tool.results.print(
-                f"{until}{counts.total()} accounts: {accepted} accepted, {superseded} superseded, {self.rejected} rejected",
+                f"{until}{counts.total()} accounts: {accepted} accepted, {superseded} superseded, {self.rejected} rejected{warned}",
                 highlight=False,
             )
 
@@ -290,11 +302,9 @@ def _show_submission(tool: Tool, details: SubmissionDetails) -> int:
             f"{submission.rejected_count} rejected, entry {submission.entry_index}",
             highlight=False,
         )
-        rows = [
-            (place, violation.field, violation.reason, violation.description)
-            for place, verdict in enumerate(details.verdicts)
-            for violation in verdict.violations
-        ]
-        if rows:
-            tool.results.print(output.table("Rejected", ("report", "field", "reason", "description"), rows))
+        told = {"Rejected": [v.violations for v in details.verdicts], "Warnings": [v.warnings for v in details.verdicts]}
+        for title, verdicts in told.items():
+            rows = [(place, v.field, v.reason, v.description) for place, each in enumerate(verdicts) for v in each]
+            if rows:
+                tool.results.print(output.table(title, ("report", "field", "reason", "description"), rows))
     return 1 if submission.rejected_count else 0

@@ -43,6 +43,8 @@ class Progress:
     items: int = 0
     """Accounts or applicants of the file that are done."""
     counts: Counter[str] = field(default_factory=Counter)
+    warned: int = 0
+    """Accounts that were taken with a warning."""
     submissions: list[str] = field(default_factory=list)
     output_bytes: int = 0
     """Length of the output until then."""

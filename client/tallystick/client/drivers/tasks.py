@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import tenacity
 
 from tallystick.client.exceptions import NotUsable, TallystickError
-from tallystick.client.flows.reporting import Batch, Report
+from tallystick.client.flows.report_batches import Batch
+from tallystick.client.flows.reporting import Report
 from tallystick.client.profile.servers import Server
 from tallystick.client.protocol.calls import Answered, Call, Finished, Flow, PageStream, RawFailure, advance
 from tallystick.client.protocol.events import Watched, tell_awaiting

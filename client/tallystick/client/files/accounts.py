@@ -59,6 +59,7 @@ ACCOUNT_OPTIONAL = (
     "special_transactions",
     "related_obligors",
     "annotations",
+    "bad_record_notice_date",
 )
 MONTH_COLUMNS = ("month", "disposition", "days_past_due", "overdue_amount", "billed_amount", "paid_amount")
 MAX_ROWS = 600
@@ -265,7 +266,8 @@ def _report(row: Cells, amount: AmountReader, months: tuple[AccountMonth, ...]) 
         related_obligors=tuple(row.take_optional("related_obligors", partial(_related_obligors, amount)) or ()),
         annotations=tuple(row.take_optional("annotations", _annotations) or ()),
     )
-    return Report(identity, row.take("account_number", _undamaged, ""), account)
+    notice = row.take_optional("bad_record_notice_date", cells.day)
+    return Report(identity, row.take("account_number", _undamaged, ""), account, notice)
 
 
 def read_identity(row: Cells) -> Identity:

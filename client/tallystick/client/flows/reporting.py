@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -16,11 +16,12 @@ from tallystick.client.identities import AnyIdentity, Identity, canonical, input
 from tallystick.client.protocol.calls import Call, Flow, Method, ask
 from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.contract import methods
-from tallystick.contract.limits import MAX_REPORTS
 from tallystick.contract.violations import Violation
 from tallystick.credit.account_rules import check_account
+from tallystick.credit.dates import number_of_day
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 from tallystick.credit.history import Account
+from tallystick.credit.notices import check_notice_date
 from tallystick.crypto import Identity as CanonicalIdentity
 from tallystick.crypto import IdentityError, account_reference, identity_faults, normalise_account_number, subject_leaf
 from tallystick.v1 import account_pb2, errors_pb2, reporting_service_pb2
@@ -32,7 +33,7 @@ WITHDRAW_ACCOUNT = Method.of(methods.WITHDRAW_ACCOUNT)
 
 MAX_BATCH_BYTES = 3_500_000
 """Serialised reports in one request; the server refuses messages above 4 MiB."""
-_REPORT_OVERHEAD = 160
+REPORT_OVERHEAD = 160
 """Bytes of a report beside its account: token, epoch, reference and their tags (133), rounded up."""
 
 
@@ -44,6 +45,9 @@ class Report:
     account_number: str
     """Your own number, with or without spaces; only a keyed hash of it is sent."""
     account: Account
+    bad_record_notice_date: date | None = None
+    """The day (UTC) on which you told the person that the overdue would be reported, 1 to 90 days before `as_of`. The report that
+    first makes a person's account bad says it; nobody who queries is told."""
 
     @property
     def was_referred_to_otherwise(self) -> bool:
@@ -59,6 +63,8 @@ class ReportResult:
     outcome: ReportOutcome
     violations: tuple[Violation, ...] = ()
     """For a rejected report: what is wrong. Fields are paths in the report, such as "account.months[3].month"."""
+    warnings: tuple[Violation, ...] = field(default=(), kw_only=True)
+    """For a report that was taken: what it should have said and did not."""
     receipt: KeptReceipt | None = None
     """None for a report that was rejected here and never sent."""
     request_id: uuid.UUID | None = None
@@ -111,6 +117,7 @@ class Verdict:
 
     outcome: ReportOutcome
     violations: tuple[Violation, ...]
+    warnings: tuple[Violation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +135,8 @@ class _Prepared:
 
     place: int
     identity: CanonicalIdentity
-    reference: account_pb2.AccountReference
-    account: account_pb2.Account
+    report: reporting_service_pb2.AccountReport
+    """But for its subject."""
 
 
 NumberedReports = tuple[int, list[Report]]
@@ -150,7 +157,7 @@ class Reporting:
         results: list[ReportResult | None] = [None] * len(reports)
         prepared = []
         for place, report in enumerate(reports):
-            _require_report(report)
+            require_report(report)
             try:
                 prepared.append(self._prepare(place, report))
             except InputInvalid as error:
@@ -189,7 +196,8 @@ class Reporting:
         elements = [token for token in found if token is not None]
         request = reporting_service_pb2.SubmitReportsRequest(request_id=request_id.bytes)
         for each, element in zip(prepared, elements, strict=True):
-            request.reports.add(subject=self._tokeniser.subject(element), account_reference=each.reference, account=each.account)
+            each.report.subject.CopyFrom(self._tokeniser.subject(element))
+            request.reports.append(each.report)
         leaves = tuple(subject_leaf(self._tokeniser.epoch_id, element, 0, "") for element in elements)
         answered = yield from ask(Call(SUBMIT_REPORTS, request.SerializeToString(), leaves))
         verdicts = answered.message.verdicts
@@ -198,18 +206,21 @@ class Reporting:
         receipt = receipt_of(answered)
         for position, (each, message) in enumerate(zip(prepared, verdicts, strict=True)):
             verdict = _verdict(message)
-            violations = tuple(_own_field(violation, position) for violation in verdict.violations)
-            results[each.place] = ReportResult(reports[each.place], verdict.outcome, violations, receipt, request_id)
+            violations, warnings = _own_fields(verdict.violations, position), _own_fields(verdict.warnings, position)
+            results[each.place] = ReportResult(
+                reports[each.place], verdict.outcome, violations, receipt, request_id, warnings=warnings
+            )
 
     def _prepare(self, place: int, report: Report) -> _Prepared:
         identity = canonical(report.identity)
         try:
-            account = report.account.to_message()
+            message = _message_of(report)
         except (ValueError, TypeError, OverflowError) as error:
             raise InputInvalid("account", "FIELD_OUT_OF_RANGE", f"cannot be sent: {error}") from None
-        if account.ByteSize() + _REPORT_OVERHEAD > MAX_BATCH_BYTES:
+        if message.ByteSize() + REPORT_OVERHEAD > MAX_BATCH_BYTES:
             raise InputInvalid("account", "FIELD_OUT_OF_RANGE", "is larger than a whole batch may be")
-        return _Prepared(place, identity, self._reference(report.account_number), account)
+        message.account_reference.CopyFrom(self._reference(report.account_number))
+        return _Prepared(place, identity, message)
 
     def _reference(self, account_number: str, *, as_spelled: bool = False) -> account_pb2.AccountReference:
         """Of an account by its normalised number; `as_spelled` is how accounts were referred to before numbers were normalised."""
@@ -260,7 +271,16 @@ class Reporting:
         return [_submission(each) for each in answered.message.submissions], answered.message.next_page_token
 
 
-def _require_report(report: object) -> None:
+def _message_of(report: Report) -> reporting_service_pb2.AccountReport:
+    """Without its subject and its reference. Raises ValueError, TypeError or OverflowError for what a message cannot hold."""
+    notice = report.bad_record_notice_date
+    return reporting_service_pb2.AccountReport(
+        account=report.account.to_message(), bad_record_notice_date=0 if notice is None else number_of_day(notice)
+    )
+
+
+def require_report(report: object) -> None:
+    """Raises InputInvalid for what is no report: a caller without a type checker."""
     if not isinstance(report, Report):
         raise InputInvalid("report", "FIELD_MALFORMED", f"give a Report, not a value of type {type(report).__name__}")
     if not isinstance(report.account, Account):
@@ -270,47 +290,6 @@ def _require_report(report: object) -> None:
 def request_id_of(run: uuid.UUID, number: int) -> uuid.UUID:
     """The request_id of the number-th batch of a run: whoever goes on with the run sends it under the same."""
     return uuid.uuid5(run, str(number))
-
-
-class Batch:
-    """Cuts a sequence of reports into batches that one request can carry."""
-
-    def __init__(self) -> None:
-        self._reports: list[Report] = []
-        self._size = 0
-
-    def add(self, report: Report) -> list[Report]:
-        """Takes a report; returns the batch before it if there is no more room in that, else nothing."""
-        _require_report(report)
-        weight = _REPORT_OVERHEAD + _weight(report)
-        full: list[Report] = []
-        if len(self._reports) == MAX_REPORTS or self._size + weight > MAX_BATCH_BYTES:
-            full = self.rest()
-        self._reports.append(report)
-        self._size += weight
-        return full
-
-    def rest(self) -> list[Report]:
-        """What has been taken and not returned."""
-        rest, self._reports, self._size = self._reports, [], 0
-        return rest
-
-
-def cut(reports: Iterable[Report]) -> Iterator[list[Report]]:
-    """Cuts reports into batches, taking them as they are needed."""
-    batch = Batch()
-    for report in reports:
-        if full := batch.add(report):
-            yield full
-    if rest := batch.rest():
-        yield rest
-
-
-def _weight(report: Report) -> int:
-    """An upper bound of the account's serialised size, without serialising it here and again when it is sent."""
-    account = report.account
-    parts = len(account.months) + len(account.special_transactions) + len(account.related_obligors)
-    return 200 + 64 * parts + 2 * len(account.annotations)
 
 
 def to_timestamp(instant: datetime, field: str) -> Timestamp:
@@ -334,7 +313,9 @@ def faults_of(report: Report) -> list[Violation]:
     except IdentityError as error:
         found.append(Violation(error.field, error.reason, error.description))
     try:
-        check_account(report.account.to_message(), datetime.now(UTC), "account", found)
+        message = _message_of(report)
+        check_account(message.account, datetime.now(UTC), "account", found)
+        check_notice_date(message, "", found)
     except (ValueError, TypeError, OverflowError) as error:
         found.append(Violation("account", "FIELD_OUT_OF_RANGE", f"cannot be sent: {error}"))
     return found
@@ -355,9 +336,10 @@ def _without_token(shortage: LimitExceeded) -> IdentityInvalid:
     return IdentityInvalid("number", shortage.reason, text)
 
 
-def _own_field(violation: Violation, position: int) -> Violation:
-    """The violation with its field as a path in the report, without the report's place in the batch."""
-    return Violation(violation.field.removeprefix(f"reports[{position}]."), violation.reason, violation.description)
+def _own_fields(violations: Iterable[Violation], position: int) -> tuple[Violation, ...]:
+    """The violations with their fields as paths in the report, without the report's place in the batch."""
+    prefix = f"reports[{position}]."
+    return tuple(Violation(each.field.removeprefix(prefix), each.reason, each.description) for each in violations)
 
 
 def _verdict(message: reporting_service_pb2.ReportVerdict) -> Verdict:
@@ -367,7 +349,7 @@ def _verdict(message: reporting_service_pb2.ReportVerdict) -> Verdict:
         raise AnswerMalformed("a verdict has an outcome that this version does not know") from None
     if outcome is ReportOutcome.UNSPECIFIED:
         raise AnswerMalformed("a verdict states no outcome")
-    return Verdict(outcome, tuple(_violation(each) for each in message.violations))
+    return Verdict(outcome, tuple(map(_violation, message.violations)), tuple(map(_violation, message.warnings)))
 
 
 def _violation(message: errors_pb2.FieldViolation) -> Violation:

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tallystick.contract.quota_texts import parse_quota
+from tallystick.credit.notices import NoticeRule
 from tallystick.crypto import CryptoError, check_element
 from tallystick.crypto.key_registration import MEMBER_ID
 from tallystick.crypto.origins import is_origin
@@ -126,6 +127,8 @@ class Settings(BaseSettings):
     """What each member may send unless it has quotas of its own: far more than a bank does."""
     reciprocity_days: int = Field(default=0, ge=0, le=3650)
     """Within how many days a member must have reported in order to query; 0 asks for nothing."""
+    require_notice: NoticeRule = NoticeRule.WARN
+    """What becomes of the report that first makes a person's account bad and does not say when the person was told."""
     withdrawn_days: int = Field(default=400, ge=1, le=3650)
     """How long a withdrawn account is remembered, so that an older report that comes late does not bring it back."""
     grace_seconds: float = Field(default=20.0, ge=0, le=600)

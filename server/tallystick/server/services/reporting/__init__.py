@@ -15,7 +15,7 @@ def reporting(foundation: Foundation) -> Capability:
     days = foundation.settings.withdrawn_days
     return Capability(
         operations=(
-            SubmitReports(foundation.epoch_id),
+            SubmitReports(foundation.epoch_id, foundation.settings.require_notice),
             WithdrawAccount(foundation.epoch_id),
             GetSubmission(),
             ListSubmissions(foundation.keys.request_secret),

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 
 from psycopg2 import extensions
 
@@ -77,23 +78,40 @@ RETURNING 1
 )
 
 
+def _anything(_merged: Merged) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change to one account."""
 
     key: Key
     merge: Callable[[AccountState], Merged]
+    takes: Callable[[Merged], bool] = _anything
+    """Whether what the merging makes of the account is to be written."""
 
 
-async def apply_changes(connection: Connection, changes: Sequence[Change], clock: datetime, *, adding: bool) -> list[Merged | None]:
+class NotTaken(Enum):
+    """Why a change was left out."""
+
+    ONE_ACCOUNT_TOO_MANY = auto()
+    """See account_limits."""
+    REFUSED = auto()
+    """By its own `takes`."""
+
+
+async def apply_changes(
+    connection: Connection, changes: Sequence[Change], clock: datetime, *, adding: bool
+) -> list[Merged | NotTaken]:
     """Applies changes in their order, several to one account too; returns what each of them did.
 
-    `adding` says whether they can make an account live that was not: one too many (account_limits) is left out, its result None.
+    `adding` says whether they can bring an account about that was not there: one too many is left out.
     What can only end an account leaves no row where there was none: a member could fill the table with accounts that never were."""
     before = await _lock(connection, sorted({change.key for change in changes}))
     states = dict(before)
     room = await room_for_accounts(connection, _not_live(changes, before)) if adding else {}
-    results: list[Merged | None] = []
+    results: list[Merged | NotTaken] = []
     for change in changes:
         known = states.get(change.key)
         state = known or AccountState.empty()
@@ -101,10 +119,13 @@ async def apply_changes(connection: Connection, changes: Sequence[Change], clock
             results.append(Merged(state, changed=False))
             continue
         merged = change.merge(state)
+        if not change.takes(merged):
+            results.append(NotTaken.REFUSED)
+            continue
         pair = change.key[:2]
         if pair in room and state.content is None and merged.state.content is not None:
             if room[pair] <= 0:
-                results.append(None)
+                results.append(NotTaken.ONE_ACCOUNT_TOO_MANY)
                 continue
             room[pair] -= 1
         states[change.key] = merged.state

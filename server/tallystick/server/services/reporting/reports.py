@@ -12,9 +12,17 @@ from tallystick.contract.methods import SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.contract.steps import Steps
 from tallystick.contract.violations import Violation
 from tallystick.credit.merging import Merged, merge_report, merge_withdrawal
-from tallystick.credit.requests import check_submission, check_withdrawal, checked_reports, one_account_too_many, rejection
+from tallystick.credit.notices import NoticeRule, lacks_notice, notice_missing
+from tallystick.credit.requests import (
+    acceptance,
+    check_submission,
+    check_withdrawal,
+    checked_reports,
+    one_account_too_many,
+    rejection,
+)
 from tallystick.server.requests.operation import Operation, Work
-from tallystick.server.services.reporting.account_changes import Change, Key, apply_changes
+from tallystick.server.services.reporting.account_changes import Change, Key, NotTaken, apply_changes
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import reporting_service_pb2 as pb
 
@@ -25,8 +33,9 @@ class SubmitReports(Operation):
     contract = SUBMIT_REPORTS
     locks = "accounts"
 
-    def __init__(self, epoch_id: bytes) -> None:
+    def __init__(self, epoch_id: bytes, notices: NoticeRule = NoticeRule.WARN) -> None:
         self._epoch_id = epoch_id
+        self._notices = notices
 
     def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
         """What is wrong with each report."""
@@ -41,12 +50,13 @@ class SubmitReports(Operation):
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         # Each request of a batch adds its position to the time of arrival: no two arrive at once.
-        changes = [
-            change for position, work in enumerate(works) for change in _report_changes(work, microseconds(clock) + position)
-        ]
+        changes = [change for position, work in enumerate(works) for change in self._changes(work, microseconds(clock) + position)]
         results = iter(await apply_changes(connection, changes, clock, adding=True))
         for work in works:
-            verdicts = [_verdict(i, violations, results) for i, violations in enumerate(work.request.prepared)]
+            verdicts = [
+                self._verdict(i, report, violations, results)
+                for i, (report, violations) in enumerate(zip(work.message.reports, work.request.prepared, strict=True))
+            ]
             rejected = sum(verdict.outcome == pb.REPORT_OUTCOME_REJECTED for verdict in verdicts)
             superseded = sum(verdict.outcome == pb.REPORT_OUTCOME_SUPERSEDED for verdict in verdicts)
             work.submission = (len(verdicts) - rejected, superseded, rejected)
@@ -54,6 +64,31 @@ class SubmitReports(Operation):
                 verdicts=verdicts, accepted_count=len(verdicts) - rejected, rejected_count=rejected
             ).SerializeToString()
             work.keep_answer = True
+
+    def _changes(self, work: Work, arrival: int) -> list[Change]:
+        return [
+            Change(_key(key, work, report.account_reference), partial(merge_report, account=report.account, arrival=arrival), takes)
+            for report, key, violations in zip(work.message.reports, work.request.subject_keys, work.request.prepared, strict=True)
+            if not violations
+            for takes in [partial(self._takes, report)]
+        ]
+
+    def _takes(self, report: pb.AccountReport, merged: Merged) -> bool:
+        return self._notices is not NoticeRule.REJECT or not lacks_notice(report, merged)
+
+    def _verdict(
+        self, i: int, report: pb.AccountReport, violations: Sequence[Violation], results: Iterator[Merged | NotTaken]
+    ) -> pb.ReportVerdict:
+        """Takes the next of `results` if the i-th report was valid by itself and so was merged."""
+        if violations:
+            return rejection(violations)
+        merged = next(results)
+        if merged is NotTaken.ONE_ACCOUNT_TOO_MANY:
+            return rejection([one_account_too_many(i)])
+        if merged is NotTaken.REFUSED:
+            return rejection([notice_missing(i)])
+        warned = self._notices is NoticeRule.WARN and lacks_notice(report, merged)
+        return acceptance(merged, [notice_missing(i)] if warned else ())
 
 
 class WithdrawAccount(Operation):
@@ -71,17 +106,9 @@ class WithdrawAccount(Operation):
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         changes = [_withdrawal_change(work, microseconds(clock) + position) for position, work in enumerate(works)]
         for work, merged in zip(works, await apply_changes(connection, changes, clock, adding=False), strict=True):
-            gone = merged is not None and merged.changed and merged.state.content is None
+            gone = isinstance(merged, Merged) and merged.changed and merged.state.content is None
             work.answer = pb.WithdrawAccountResponse(withdrawn=gone).SerializeToString()
             work.keep_answer = True
-
-
-def _report_changes(work: Work, arrival: int) -> list[Change]:
-    return [
-        Change(_key(key, work, report.account_reference), partial(merge_report, account=report.account, arrival=arrival))
-        for report, key, violations in zip(work.message.reports, work.request.subject_keys, work.request.prepared, strict=True)
-        if not violations
-    ]
 
 
 def _withdrawal_change(work: Work, arrival: int) -> Change:
@@ -91,13 +118,3 @@ def _withdrawal_change(work: Work, arrival: int) -> Change:
 
 def _key(subject_key: bytes, work: Work, reference: Any) -> Key:
     return subject_key, work.caller.member, reference.secret_id + reference.digest
-
-
-def _verdict(i: int, violations: Sequence[Violation], results: Iterator[Merged | None]) -> pb.ReportVerdict:
-    """Takes the next of `results` if the i-th report was valid by itself and so was merged."""
-    if violations:
-        return rejection(violations)
-    merged = next(results)
-    if merged is None:
-        return rejection([one_account_too_many(i)])
-    return pb.ReportVerdict(outcome=pb.REPORT_OUTCOME_ACCEPTED if merged.changed else pb.REPORT_OUTCOME_SUPERSEDED)

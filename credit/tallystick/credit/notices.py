@@ -1,0 +1,58 @@
+"""Notice before bad information: who first reports that a person's account is overdue says on which day it told that person.
+
+The law (征信业管理条例, Article 15) has the person told before. The exchange asks for the day of it, which stays in the signed
+request and is shown to nobody else. An organisation need not be told, nor anybody of what is known already.
+"""
+
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+from tallystick.contract.violations import Violation
+from tallystick.credit.dates import ordinal_of_number
+from tallystick.credit.enums import SubjectKind
+from tallystick.credit.field_rules import day_violation
+from tallystick.credit.merging import Merged
+from tallystick.v1.reporting_service_pb2 import AccountReport
+
+MOST_DAYS: Final = 90
+"""A notice that lies further back than this was about something else."""
+
+FIELD: Final = "bad_record_notice_date"
+_ORDINAL_OF_1970: Final = date(1970, 1, 1).toordinal()
+_GIVE: Final = f"the day (UTC) on which the person was told that the overdue would be reported, 1 to {MOST_DAYS} days before as_of"
+
+
+class NoticeRule(StrEnum):
+    """What an exchange makes of a report that should say of a notice and does not."""
+
+    OFF = "off"
+    """Nothing."""
+    WARN = "warn"
+    """Takes it, and says so in its verdict."""
+    REJECT = "reject"
+    """Does not take it."""
+
+
+def check_notice_date(report: AccountReport, prefix: str, found: list[Violation]) -> None:
+    """The day of a notice, if one is given: 1 to MOST_DAYS days before as_of. A day in UTC, as as_of is taken."""
+    number = report.bad_record_notice_date
+    if not number:
+        return
+    ordinal = ordinal_of_number(number)
+    if not ordinal:
+        found.append(day_violation(f"{prefix}{FIELD}", number))
+    elif not 1 <= _ORDINAL_OF_1970 + report.account.as_of.seconds // 86_400 - ordinal <= MOST_DAYS:
+        found.append(Violation(f"{prefix}{FIELD}", "FIELD_OUT_OF_RANGE", f"give {_GIVE}, or leave it out"))
+
+
+def lacks_notice(report: AccountReport, merged: Merged) -> bool:
+    """Whether a report that was merged should have said of a notice, and did not."""
+    person = int(report.account.subject_kind) == SubjectKind.PERSON
+    return merged.became_overdue and person and not report.bad_record_notice_date
+
+
+def notice_missing(position: int) -> Violation:
+    """What is to be said of the report at this place of its batch."""
+    text = f"is missing, and this is the first report that makes the account bad: give {_GIVE}"
+    return Violation(f"reports[{position}].{FIELD}", "FIELD_REQUIRED", text)
