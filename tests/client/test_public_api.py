@@ -10,6 +10,7 @@ PUBLIC = [
         "AnswerMalformed",
         "AsyncExchange",
         "AuditEntry",
+        "BookEntry",
         "CheckpointFalse",
         "CompleteList",
         "Conflict",
@@ -23,6 +24,7 @@ PUBLIC = [
         "DifferenceKind",
         "Dimension",
         "DisclosedSubject",
+        "DueNotice",
         "EntryCount",
         "EntryCounts",
         "EntryFilter",
@@ -43,7 +45,18 @@ PUBLIC = [
         "KeptReceipt",
     ),
     *("KeyRegistration", "LimitExceeded", "LogReport", "NotAllowed", "NotAnExchange", "NotAuthenticated", "NotFound"),
-    *("NotReached", "NotTrusted", "NotUsable", "OpenedEntry", "Options", "Overloaded", "Patience", "PinnedTokenKey", "Profile"),
+    *(
+        "NotReached",
+        "NotTrusted",
+        "NotUsable",
+        "NoticeKind",
+        "OpenedEntry",
+        "Options",
+        "Overloaded",
+        "Patience",
+        "PinnedTokenKey",
+        "Profile",
+    ),
     *(
         "ProfileError",
         "Purpose",
@@ -74,6 +87,7 @@ PUBLIC = [
         "SubmissionDetails",
     ),
     *("TallystickError", "TokenProofFalse", "Unavailable", "Verdict", "Violation", "Withdrawal", "WithdrawalReason"),
+    "due_notices",
 ]
 
 

@@ -77,12 +77,14 @@ if TYPE_CHECKING:
     from tallystick.client.session import Options
     from tallystick.contract.violations import Violation
     from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
+    from tallystick.credit.reminders import BookEntry, DueNotice, NoticeKind, due_notices
 
 __all__ = [
     "AnswerEvent",
     "AnswerMalformed",
     "AsyncExchange",
     "AuditEntry",
+    "BookEntry",
     "CheckpointFalse",
     "CompleteList",
     "Conflict",
@@ -94,6 +96,7 @@ __all__ = [
     "DifferenceKind",
     "Dimension",
     "DisclosedSubject",
+    "DueNotice",
     "EntryCount",
     "EntryCounts",
     "EntryFilter",
@@ -120,6 +123,7 @@ __all__ = [
     "NotReached",
     "NotTrusted",
     "NotUsable",
+    "NoticeKind",
     "OpenedEntry",
     "Options",
     "Overloaded",
@@ -158,6 +162,7 @@ __all__ = [
     "Violation",
     "Withdrawal",
     "WithdrawalReason",
+    "due_notices",
 ]
 
 _HOMES = {
@@ -245,6 +250,7 @@ _HOMES = {
         "ReportOutcome",
         "WithdrawalReason",
     ),
+    "tallystick.credit.reminders": ("BookEntry", "DueNotice", "NoticeKind", "due_notices"),
     "tallystick.contract.violations": ("Violation",),
 }
 

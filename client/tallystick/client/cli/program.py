@@ -24,6 +24,7 @@ from tallystick.client.cli.doctor import doctor
 from tallystick.client.cli.groups import SHOWS_HELP, Commands
 from tallystick.client.cli.inquiries import query, screen
 from tallystick.client.cli.keys import key
+from tallystick.client.cli.notices import notices
 from tallystick.client.cli.output import visible
 from tallystick.client.cli.policy import policy
 from tallystick.client.cli.process import Nowhere, drop_output, end, leave, was_interrupted
@@ -55,7 +56,7 @@ def program(context: click.Context, profile: Path | None) -> None:
         click.echo(context.get_help())
 
 
-for each in (report, query, screen, withdraw, submissions, audit, policy, key, doctor):
+for each in (report, query, screen, withdraw, submissions, notices, audit, policy, key, doctor):
     program.add_command(each)
 for each in (list_entries, count):
     audit.add_command(each)
