@@ -87,6 +87,13 @@ def _reports_and_queries(system: System) -> Any:
         assert caller.call(requests.SUBMIT, requests.submission([again])).ok
         # A retry has no second effect.
         assert caller.call(requests.SUBMIT, submission).ok
+        done = [requests.event(report), requests.plan_event(report)]
+        unknown = requests.event(requests.report(other))
+        recording = requests.recording([*done, unknown])
+        for _ in range(2):
+            verdicts = caller.call(requests.RECORD_EVENTS, recording).message.verdicts
+            assert [verdict.outcome for verdict in verdicts] == [1, 1, 3]
+        assert caller.call(requests.RECORD_EVENTS, requests.recording(done)).ok
     gone = requests.report(other)
     assert b.call(requests.SUBMIT, requests.submission([gone])).ok
     until = datetime.now(UTC) + timedelta(seconds=1)
