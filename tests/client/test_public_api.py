@@ -6,6 +6,7 @@ import tallystick.client
 
 PUBLIC = [
     *(
+        "AccountEvent",
         "AnswerEvent",
         "AnswerMalformed",
         "AsyncExchange",
@@ -28,6 +29,7 @@ PUBLIC = [
         "EntryFilter",
         "EpochRolledBack",
         "EventHooks",
+        "EventResult",
         "Exchange",
     ),
     *(

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         Verdict,
         Withdrawal,
     )
+    from tallystick.client.flows.servicing import AccountEvent, EventResult
     from tallystick.client.flows.signatures import SignatureCheck, SignatureState
     from tallystick.client.flows.standing import QuotaStanding, Standing, StandingKey
     from tallystick.client.flows.stated import StatedInquiries
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
 
 __all__ = [
+    "AccountEvent",
     "AnswerEvent",
     "AnswerMalformed",
     "AsyncExchange",
@@ -99,6 +101,7 @@ __all__ = [
     "EntryFilter",
     "EpochRolledBack",
     "EventHooks",
+    "EventResult",
     "Exchange",
     "FileInvalid",
     "Identity",
@@ -226,6 +229,7 @@ _HOMES = {
         "Verdict",
         "Withdrawal",
     ),
+    "tallystick.client.flows.servicing": ("AccountEvent", "EventResult"),
     "tallystick.client.protocol.events": ("AnswerEvent", "EventHooks", "RequestEvent", "RetryEvent"),
     "tallystick.client.protocol.retrying": ("Patience",),
     "tallystick.client.session": ("Options",),

@@ -4,6 +4,7 @@ The rules concern an event by itself; whether the institution has such an accoun
 """
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -24,7 +25,7 @@ from tallystick.credit.field_rules import (
     members,
     seconds_of,
 )
-from tallystick.credit.records import read_code, read_day
+from tallystick.credit.records import HistoryError, read_code, read_day
 from tallystick.credit.validation import check_reference, check_subject
 from tallystick.v1 import errors_pb2, servicing_service_pb2
 
@@ -87,8 +88,8 @@ class RepaymentPlan:
 class ServicingEvent:
     """One thing that an institution did after the loan; which account it was for is said beside it."""
 
-    event_id: bytes
-    """16 bytes of the institution's own, such as those of a random UUID."""
+    event_id: uuid.UUID
+    """The institution's own name of the event; random, so that it says nothing."""
     type: ServicingEventType
     date: dt.date
     channel: Channel = Channel.UNSPECIFIED
@@ -103,7 +104,7 @@ class ServicingEvent:
     def to_message(self) -> servicing_service_pb2.ServicingEvent:
         """The message to send, but for the account. Raises ValueError for a number that it cannot hold."""
         message: Any = servicing_service_pb2.ServicingEvent(
-            event_id=self.event_id,
+            event_id=self.event_id.bytes,
             date=number_of_day(self.date),
             next_date=number_of_day(self.next_date) if self.next_date is not None else 0,
             plan=self.plan.to_message() if self.plan is not None else None,
@@ -118,7 +119,7 @@ class ServicingEvent:
     def from_message(cls, message: servicing_service_pb2.ServicingEvent) -> Self:
         """Reads a message. Raises HistoryError, naming the field, for what this version cannot read."""
         return cls(
-            event_id=message.event_id,
+            event_id=_read_event_id(message.event_id),
             type=read_code(ServicingEventType, message.type, "type"),
             date=read_day(message.date, "date"),
             channel=read_code(Channel, message.channel, "channel"),
@@ -127,6 +128,13 @@ class ServicingEvent:
             plan=RepaymentPlan.from_message(message.plan) if message.HasField("plan") else None,
             text_commitment=message.text_commitment,
         )
+
+
+def _read_event_id(value: bytes) -> uuid.UUID:
+    try:
+        return uuid.UUID(bytes=value)
+    except ValueError:
+        raise HistoryError("event_id", "is no UUID") from None
 
 
 def checked_events(

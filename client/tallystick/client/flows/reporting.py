@@ -180,7 +180,7 @@ class Reporting:
         if shortage is not None:
             for each, token in zip(prepared, found, strict=True):
                 if token is None:
-                    results[each.place] = _rejected_here(reports[each.place], _without_token(shortage))
+                    results[each.place] = _rejected_here(reports[each.place], without_token(shortage))
             prepared = [each for each, token in zip(prepared, found, strict=True) if token is not None]
             if not prepared:
                 return
@@ -197,7 +197,7 @@ class Reporting:
             raise AnswerMalformed(f"{len(prepared)} reports were sent, and {len(verdicts)} verdicts came")
         receipt = receipt_of(answered)
         for position, (each, message) in enumerate(zip(prepared, verdicts, strict=True)):
-            verdict = _verdict(message)
+            verdict = read_verdict(message)
             violations = tuple(_own_field(violation, position) for violation in verdict.violations)
             results[each.place] = ReportResult(reports[each.place], verdict.outcome, violations, receipt, request_id)
 
@@ -209,18 +209,7 @@ class Reporting:
             raise InputInvalid("account", "FIELD_OUT_OF_RANGE", f"cannot be sent: {error}") from None
         if account.ByteSize() + _REPORT_OVERHEAD > MAX_BATCH_BYTES:
             raise InputInvalid("account", "FIELD_OUT_OF_RANGE", "is larger than a whole batch may be")
-        return _Prepared(place, identity, self._reference(report.account_number), account)
-
-    def _reference(self, account_number: str, *, as_spelled: bool = False) -> account_pb2.AccountReference:
-        """Of an account by its normalised number; `as_spelled` is how accounts were referred to before numbers were normalised."""
-        if self._account_secret is None:
-            raise ProfileError("member.toml: account_secret: missing, and without it accounts cannot be referred to")
-        try:
-            number = account_number if as_spelled else normalise_account_number(account_number)
-            secret_id, digest = account_reference(self._account_secret, number)
-        except IdentityError as error:
-            raise input_invalid(error) from None
-        return account_pb2.AccountReference(secret_id=secret_id, digest=digest)
+        return _Prepared(place, identity, reference_of(self._account_secret, report.account_number), account)
 
     def withdraw(
         self,
@@ -238,7 +227,7 @@ class Reporting:
         request = reporting_service_pb2.WithdrawAccountRequest(
             request_id=request_id.bytes,
             subject=self._tokeniser.subject(elements[0]),
-            account_reference=self._reference(account_number, as_spelled=as_spelled),
+            account_reference=reference_of(self._account_secret, account_number, as_spelled=as_spelled),
             as_of=to_timestamp(as_of.replace(microsecond=0), "as_of"),
             reason=int(reason),  # type: ignore[arg-type]  # the stubs want the enum's own NewType
         )
@@ -250,7 +239,7 @@ class Reporting:
         """An earlier submission of one's own."""
         request = reporting_service_pb2.GetSubmissionRequest(submission_request_id=request_id.bytes)
         answered = yield from ask(Call(GET_SUBMISSION, request.SerializeToString()))
-        verdicts = tuple(_verdict(message) for message in answered.message.verdicts)
+        verdicts = tuple(read_verdict(message) for message in answered.message.verdicts)
         return SubmissionDetails(_submission(answered.message.submission), verdicts, receipt_of(answered))
 
     def submissions_page(self, page_token: str) -> Flow[tuple[list[Submission], str]]:
@@ -258,6 +247,18 @@ class Reporting:
         request = reporting_service_pb2.ListSubmissionsRequest(page_size=1_000, page_token=page_token)
         answered = yield from ask(Call(LIST_SUBMISSIONS, request.SerializeToString()))
         return [_submission(each) for each in answered.message.submissions], answered.message.next_page_token
+
+
+def reference_of(account_secret: bytes | None, account_number: str, *, as_spelled: bool = False) -> account_pb2.AccountReference:
+    """Of an account by its normalised number; `as_spelled` is how accounts were referred to before numbers were normalised."""
+    if account_secret is None:
+        raise ProfileError("member.toml: account_secret: missing, and without it accounts cannot be referred to")
+    try:
+        number = account_number if as_spelled else normalise_account_number(account_number)
+        secret_id, digest = account_reference(account_secret, number)
+    except IdentityError as error:
+        raise input_invalid(error) from None
+    return account_pb2.AccountReference(secret_id=secret_id, digest=digest)
 
 
 def _require_report(report: object) -> None:
@@ -347,11 +348,9 @@ def _rejected_here(report: Report, error: InputInvalid) -> ReportResult:
     return ReportResult(report, ReportOutcome.REJECTED, (first, *others))
 
 
-def _without_token(shortage: LimitExceeded) -> IdentityInvalid:
-    """Why a report is not sent for which the member has no evaluation left."""
-    text = (
-        "no token: the member's evaluations of this day (UTC) are used up; report it again tomorrow, or ask the operator for more"
-    )
+def without_token(shortage: LimitExceeded) -> IdentityInvalid:
+    """Why a report, or an event, is not sent for which the member has no evaluation left."""
+    text = "no token: the member's evaluations of this day (UTC) are used up; send it again tomorrow, or ask the operator for more"
     return IdentityInvalid("number", shortage.reason, text)
 
 
@@ -360,7 +359,8 @@ def _own_field(violation: Violation, position: int) -> Violation:
     return Violation(violation.field.removeprefix(f"reports[{position}]."), violation.reason, violation.description)
 
 
-def _verdict(message: reporting_service_pb2.ReportVerdict) -> Verdict:
+def read_verdict(message: reporting_service_pb2.ReportVerdict) -> Verdict:
+    """Reads a verdict. Raises AnswerMalformed."""
     try:
         outcome = ReportOutcome(message.outcome)
     except ValueError:
