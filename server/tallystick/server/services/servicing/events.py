@@ -39,10 +39,13 @@ _COUNT = Statement(
     "count_events",
     _KEYS,
     f"""
-SELECT subject, member, account_reference, count(*)
-FROM servicing_event
-JOIN {_ASKED} USING (subject, member, account_reference)
-GROUP BY subject, member, account_reference
+SELECT asked.*, counted.events
+FROM {_ASKED}
+CROSS JOIN LATERAL (
+  SELECT count(*) AS events FROM servicing_event
+  WHERE (servicing_event.subject, servicing_event.member, servicing_event.account_reference)
+    = (asked.subject, asked.member, asked.account_reference)
+) AS counted
 """,  # noqa: S608 - the inserted text is a constant of this module
 )
 
