@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from tallystick.server.storage.array_literals import integers, short_bytes
 from tallystick.server.storage.connection import Connection
@@ -125,10 +126,9 @@ async def add_events(connection: Connection, added: Mapping[tuple[AccountKey, by
     )
 
 
-def _key(row: Sequence[object]) -> AccountKey:
+def _key(row: Sequence[Any]) -> AccountKey:
     subject, member, reference = row
-    assert isinstance(member, int)
-    return bytes(subject), member, bytes(reference)  # type: ignore[call-overload]  # memoryviews
+    return bytes(subject), member, bytes(reference)
 
 
 def _columns(keys: Sequence[AccountKey]) -> dict[str, object]:
