@@ -255,7 +255,7 @@ def _expect_earlier_proofs(system: System, caller: RawCaller, promises: Sequence
 
 
 def _said(system: System, erased: subject_pb2.SubjectToken, others: Sequence[Any], consents: Sequence[str]) -> list[Reply]:
-    """Everything that members say of a subject, some of it in one breath with others: seven requests, and three that are refused."""
+    """Everything that members say of a subject, some of it with others in one batch: seven requests, and three that are refused."""
     a, b, auditor = system["bank-a"].exchange, system["bank-b"].exchange, system["auditor"].exchange
     reports = [requests.report(each) for each in (others[0], erased, others[1])]
     return [
