@@ -218,7 +218,7 @@ def test_sdk_tells_all_that_is_wrong_with_an_event(borrower: Any, sdk: Callable[
         of_plan,
         ["text_commitment"],
         ["date"],
-        ["event"],
+        ["event_id"],
         [],
     ]
     assert [result.accepted for result in results] == [False] * 5 + [True]

@@ -150,6 +150,8 @@ def faults_of(event: ServicingEvent) -> list[Violation]:
 
 
 def _message(event: ServicingEvent) -> servicing_service_pb2.ServicingEvent:
+    if not isinstance(event.event_id, uuid.UUID):
+        raise InputInvalid("event_id", "FIELD_MALFORMED", "give a uuid.UUID, such as uuid.uuid4()")
     try:
         return event.to_message()
     except (ValueError, TypeError, OverflowError, AttributeError) as error:
@@ -166,7 +168,7 @@ def _require_event(event: Any) -> None:
 def _rejected_here(event: AccountEvent, error: InputInvalid) -> EventResult:
     """With all else that is wrong with it: it will not come to the exchange, which would have said so."""
     field = f"identity.{error.field}" if isinstance(error, IdentityInvalid) else error.field
-    others = [] if field == "event" else faults_of(event.event)
+    others = [] if field in ("event", "event_id") else faults_of(event.event)
     return EventResult(event, accepted=False, violations=(Violation(field, error.reason, error.description), *others))
 
 
