@@ -26,9 +26,11 @@ SUBSTITUTIONS = (
         r"AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence",
         "Callable, Iterable, Iterator, Mapping, Sequence",
     ),
-    (r"drivers\.tasks import TaskDriver", "drivers.threads import ThreadDriver"),
-    (r"TaskDriver\(", "ThreadDriver("),
+    (r"drivers\.tasks import", "drivers.threads import"),
+    (r"\bTaskDriver\b", "ThreadDriver"),
     (r"class AsyncExchange", "class Exchange"),
+    (r"AsyncServicingRecord", "ServicingRecord"),
+    (r"`AsyncExchange\.servicing`", "`Exchange.servicing`"),
     (
         r"For one event loop; close it, or use it in an `async with` statement",
         "Safe to use from several threads; close it, or use it in a `with` statement",

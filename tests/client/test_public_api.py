@@ -6,6 +6,7 @@ import tallystick.client
 
 PUBLIC = [
     *(
+        "AccountEvent",
         "AnswerEvent",
         "AnswerMalformed",
         "AsyncExchange",
@@ -30,6 +31,7 @@ PUBLIC = [
         "EntryFilter",
         "EpochRolledBack",
         "EventHooks",
+        "EventResult",
         "Exchange",
     ),
     *(

@@ -17,6 +17,7 @@ _STATE = {
     "request": "SELECT member, request_id, method, digest, entry_index, answer FROM request",
     "token_meter": "SELECT member, day, evaluations FROM token_meter",
     "account": "SELECT subject, member, account_reference, record, versions, standing, live FROM account",
+    "servicing_event": "SELECT * FROM servicing_event",
     "footprints": "SELECT subject, entry_index, ordinal FROM audit_subject WHERE footprint",
 }
 _DIGEST = "SELECT count(*), md5(string_agg(md5(row::text), '' ORDER BY md5(row::text))) FROM ({}) AS row"

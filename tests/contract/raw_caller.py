@@ -29,7 +29,7 @@ from tallystick.v1 import (  # noqa: F401 - imported so that the pool knows ever
 PACKAGE = "tallystick.v1"
 RECEIPT_KEY = "tallystick-receipt-bin"
 STATUS_KEY = "grpc-status-details-bin"
-MAX_INQUIRIES, MAX_REPORTS = 200, 1000
+MAX_INQUIRIES, MAX_REPORTS, MAX_EVENTS = 200, 1000, 1000
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
@@ -203,7 +203,9 @@ def subject_leaves(method: str, data: bytes) -> list[bytes]:
             return [_inquiry_leaf(each) for each in message.inquiries] if len(message.inquiries) <= MAX_INQUIRIES else []
         case "SubmitReports":
             return [_subject_leaf(each.subject) for each in message.reports] if len(message.reports) <= MAX_REPORTS else []
-        case "WithdrawAccount":
+        case "RecordServicingEvents":
+            return [_subject_leaf(each.subject) for each in message.events] if len(message.events) <= MAX_EVENTS else []
+        case "WithdrawAccount" | "ListServicingEvents":
             return [_subject_leaf(message.subject)]
         case "ListAuditEntries" if message.HasField("subject"):
             return [_subject_leaf(message.subject)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from tallystick.crypto import Identity, blind, evaluate, normalise, resident_id_check_digit, unblind
 from tallystick.server.installation.key_folder import TokenPrivateKey
-from tallystick.v1 import account_pb2, codes_pb2, inquiry_service_pb2, reporting_service_pb2, subject_pb2
+from tallystick.v1 import account_pb2, codes_pb2, inquiry_service_pb2, reporting_service_pb2, servicing_service_pb2, subject_pb2
 
 QUERY = "InquiryService/QueryCreditHistory"
 BATCH_QUERY = "InquiryService/BatchQueryCreditHistories"
@@ -18,6 +18,8 @@ SUBMIT = "ReportingService/SubmitReports"
 WITHDRAW = "ReportingService/WithdrawAccount"
 LIST_SUBMISSIONS = "ReportingService/ListSubmissions"
 GET_SUBMISSION = "ReportingService/GetSubmission"
+RECORD_EVENTS = "ServicingService/RecordServicingEvents"
+LIST_EVENTS = "ServicingService/ListServicingEvents"
 EVALUATE = "SubjectTokenService/EvaluateTokens"
 LIST_ENTRIES = "AuditService/ListAuditEntries"
 GET_ENTRY = "AuditService/GetAuditEntry"
@@ -172,3 +174,47 @@ def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.05)
+
+
+def event(of: Any, **changes: Any) -> Any:
+    """A good servicing event of the account of a report; `changes` are fields that are set to something else."""
+    message: Any = servicing_service_pb2.ServicingEvent(
+        event_id=secrets.token_bytes(16),
+        subject=of.subject,
+        account_reference=of.account_reference,
+        type=codes_pb2.SERVICING_EVENT_TYPE_RETURN_VISIT,
+        date=20251103,
+        channel=codes_pb2.CHANNEL_IN_PERSON,
+        outcome=codes_pb2.EVENT_OUTCOME_REACHED,
+        next_date=20260203,
+    )
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def plan(**changes: Any) -> Any:
+    """A good repayment plan."""
+    message: Any = servicing_service_pb2.RepaymentPlan(
+        kind=codes_pb2.PLAN_KIND_INSTALMENTS, first_due_date=20251201, instalments=12, instalment_amount=50_000
+    )
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def plan_event(of: Any, **changes: Any) -> Any:
+    """A good event that a plan was agreed; `changes` are of the plan."""
+    message = event(of, type=codes_pb2.SERVICING_EVENT_TYPE_PLAN_AGREED)
+    message.plan.CopyFrom(plan(**changes))
+    return message
+
+
+def recording(events: Iterable[Any]) -> Any:
+    """A request to record events."""
+    return servicing_service_pb2.RecordServicingEventsRequest(request_id=request_id(), events=events)
+
+
+def events_of(of: Any, **page: Any) -> Any:
+    """A request to list the events of the account of a report."""
+    return servicing_service_pb2.ListServicingEventsRequest(subject=of.subject, account_reference=of.account_reference, **page)

@@ -25,10 +25,18 @@ from tallystick.v1 import (
     log_pb2,
     membership_service_pb2,
     reporting_service_pb2,
+    servicing_service_pb2,
     subject_token_service_pb2,
 )
 
-FILES = (audit_service_pb2, inquiry_service_pb2, membership_service_pb2, reporting_service_pb2, subject_token_service_pb2)
+FILES = (
+    audit_service_pb2,
+    inquiry_service_pb2,
+    membership_service_pb2,
+    reporting_service_pb2,
+    servicing_service_pb2,
+    subject_token_service_pb2,
+)
 METHODS = [
     f"{service.name}/{method.name}"
     for file in FILES
@@ -41,7 +49,7 @@ PUBLIC = {
     "AuditService/GetInclusionProof",
     "AuditService/GetConsistencyProof",
 }
-ONLY_EXCHANGE, ONLY_AUTHORITY = ("ReportingService", "InquiryService"), ("SubjectTokenService",)
+ONLY_EXCHANGE, ONLY_AUTHORITY = ("ReportingService", "InquiryService", "ServicingService"), ("SubjectTokenService",)
 
 
 def servers_of(method: str) -> tuple[str, ...]:
@@ -97,6 +105,14 @@ class Examples:
 
     def BatchQueryCreditHistories(self, request: Any) -> None:  # noqa: N802
         request.inquiries.extend(requests.inquiry(self._world.mint.stranger()) for _ in range(3))
+
+    def RecordServicingEvents(self, request: Any) -> None:  # noqa: N802
+        report = requests.report(self._world.mint.stranger())
+        assert self.bank.call(requests.SUBMIT, requests.submission([report])).ok
+        request.events.extend([requests.event(report), requests.plan_event(report)])
+
+    def ListServicingEvents(self, request: Any) -> None:  # noqa: N802
+        request.MergeFrom(requests.events_of(requests.report(self._world.mint.stranger())))
 
     def EvaluateTokens(self, request: Any) -> None:  # noqa: N802
         request.epoch_id = self._world.mint.epoch_id

@@ -254,16 +254,18 @@ def _expect_earlier_proofs(system: System, caller: RawCaller, promises: Sequence
         assert list(caller.send(AUDIT + "GetInclusionProof", again.SerializeToString(), ()).message.hashes) == promise.proof
 
 
-def test_an_erased_subject_is_gone_and_every_proof_still_holds(system: System, sdk: Callable[[str], Exchange]) -> None:
+def _said(system: System, erased: subject_pb2.SubjectToken, others: Sequence[Any], consents: Sequence[str]) -> list[Reply]:
+    """Everything that members say of a subject, some of it with others in one batch: seven requests, and three that are refused."""
     a, b, auditor = system["bank-a"].exchange, system["bank-b"].exchange, system["auditor"].exchange
-    erased, *others = (system.mint.stranger() for _ in range(4))
-    consents = [f"consent-of-erased-{i}" for i in range(3)]
-    replies = [
-        a.call(SUBMIT, requests.submission([requests.report(each) for each in (others[0], erased, others[1])])),
+    reports = [requests.report(each) for each in (others[0], erased, others[1])]
+    return [
+        a.call(SUBMIT, requests.submission(reports)),
         b.call(BATCH_QUERY, requests.batch_query([requests.inquiry(erased, 2, consents[0]), *map(requests.inquiry, others)])),
         b.call(BATCH_QUERY, requests.batch_query([*map(requests.inquiry, others), requests.inquiry(erased, 3, consents[1])])),
         a.call(QUERY, requests.query(erased, 1, consents[2])),
         auditor.call(requests.LIST_ENTRIES, audit_service_pb2.ListAuditEntriesRequest(subject=erased)),
+        a.call(requests.RECORD_EVENTS, requests.recording(map(requests.event, reports))),
+        a.call(requests.LIST_EVENTS, requests.events_of(reports[1])),
         # Refused: the purpose is not allowed; the token is said to be of other epochs. Whom it is about is in the log all the same.
         system["lender-c"].exchange.call(QUERY, requests.query(erased, 1, consents[0])),
         *(
@@ -271,7 +273,14 @@ def test_an_erased_subject_is_gone_and_every_proof_still_holds(system: System, s
             for epoch in (b"\x00\x00\x00\x07" + erased.epoch_id[4:], b"of the wrong length")
         ),
     ]
-    assert [reply.ok for reply in replies] == [True] * 5 + [False] * 3
+
+
+def test_an_erased_subject_is_gone_and_every_proof_still_holds(system: System, sdk: Callable[[str], Exchange]) -> None:
+    a, b = system["bank-a"].exchange, system["bank-b"].exchange
+    erased, *others = (system.mint.stranger() for _ in range(4))
+    consents = [f"consent-of-erased-{i}" for i in range(3)]
+    replies = _said(system, erased, others, consents)
+    assert [reply.ok for reply in replies] == [True] * 7 + [False] * 3
     promises, (old_size, old_root) = _promises(system, replies), _checkpoint(system)
     leak_scanner = _traces(system, erased, consents, replies)
     # What is stored of a subject as long as nobody erases it: the search sees it.

@@ -87,6 +87,13 @@ def _reports_and_queries(system: System) -> Any:
         assert caller.call(requests.SUBMIT, requests.submission([again])).ok
         # A retry has no second effect.
         assert caller.call(requests.SUBMIT, submission).ok
+        done = [requests.event(report), requests.plan_event(report)]
+        unknown = requests.event(requests.report(other))
+        recording = requests.recording([*done, unknown])
+        for _ in range(2):
+            verdicts = caller.call(requests.RECORD_EVENTS, recording).message.verdicts
+            assert [verdict.outcome for verdict in verdicts] == [1, 1, 3]
+        assert caller.call(requests.RECORD_EVENTS, requests.recording(done)).ok
     gone = requests.report(other)
     assert b.call(requests.SUBMIT, requests.submission([gone])).ok
     until = datetime.now(UTC) + timedelta(seconds=1)
@@ -192,9 +199,13 @@ def test_accounts_as_an_earlier_release_wrote_them_are_what_was_reported(populat
     exchange = populated.system.exchange
     count = "SELECT count(*), sum(length(versions)) FROM account"
     ((accounts, before),) = exchange.database_view.rows(count)
+    # A table that the earlier release does not have goes with its rows.
+    exchange.database_view.rows("CREATE TABLE kept_events AS SELECT * FROM servicing_event")
     url = exchange.installation.database
     migration.downgrade(url, "0005")
     migration.upgrade(url)
+    exchange.database_view.rows("INSERT INTO servicing_event SELECT * FROM kept_events")
+    exchange.database_view.rows("DROP TABLE kept_events")
     ((_, after),) = exchange.database_view.rows(count)
     assert after > before > accounts
     assert examine(exchange).found == []

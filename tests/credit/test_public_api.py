@@ -10,6 +10,7 @@ MAX_VIOLATIONS_PER_REPORT Account AccountMonth AccountState AccountType Annotati
 CurrencyAmount Decision Disposition HistoryError HistoryOutcome InquirySummary Merged ObligorRole OverdueSummary OverdueWindow
 PastInquiry PolicyError Purpose Reason RelatedObligor ReportOutcome ReportedAccount RunningOverdue Screening ScreeningPolicy
 SpecialTransaction SpecialTransactionType SubjectKind Violation WithdrawalReason credit_history_from_message has_overdue is_overdue
+Channel EventOutcome PlanKind RepaymentPlan ServicingEvent ServicingEventType
 merge_report merge_withdrawal summarise validate_account validate_inquiry validate_report validate_subject validate_withdrawal
 """
 

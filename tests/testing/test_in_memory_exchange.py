@@ -263,6 +263,11 @@ def test_a_member_may_do_what_is_agreed() -> None:
             exchange.register_key(memory.profile.signer.key)
 
 
+def test_the_servicing_record_is_not_served() -> None:
+    with InMemoryExchange().exchange() as exchange, pytest.raises(NotAnExchange):
+        next(exchange.servicing.list(person(), "4000-1"))
+
+
 def test_who_has_no_living_account_may_not_ask_after_the_loan() -> None:
     memory = InMemoryExchange()
     with memory.exchange() as exchange:

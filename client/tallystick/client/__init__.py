@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         Verdict,
         Withdrawal,
     )
+    from tallystick.client.flows.servicing import AccountEvent, EventResult
     from tallystick.client.flows.signatures import SignatureCheck, SignatureState
     from tallystick.client.flows.standing import QuotaStanding, Standing, StandingKey
     from tallystick.client.flows.stated import StatedInquiries
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from tallystick.credit.reminders import BookEntry, DueNotice, NoticeKind, due_notices
 
 __all__ = [
+    "AccountEvent",
     "AnswerEvent",
     "AnswerMalformed",
     "AsyncExchange",
@@ -102,6 +104,7 @@ __all__ = [
     "EntryFilter",
     "EpochRolledBack",
     "EventHooks",
+    "EventResult",
     "Exchange",
     "FileInvalid",
     "Identity",
@@ -231,6 +234,7 @@ _HOMES = {
         "Verdict",
         "Withdrawal",
     ),
+    "tallystick.client.flows.servicing": ("AccountEvent", "EventResult"),
     "tallystick.client.protocol.events": ("AnswerEvent", "EventHooks", "RequestEvent", "RetryEvent"),
     "tallystick.client.protocol.retrying": ("Patience",),
     "tallystick.client.session": ("Options",),

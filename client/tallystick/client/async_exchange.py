@@ -29,6 +29,7 @@ from tallystick.client.flows.reporting import (
     SubmissionDetails,
     Withdrawal,
 )
+from tallystick.client.flows.servicing import AccountEvent, EventResult
 from tallystick.client.flows.standing import Standing, standing
 from tallystick.client.flows.verification import InclusionReport, LogReport
 from tallystick.client.identities import AnyIdentity
@@ -38,8 +39,31 @@ from tallystick.client.protocol.calls import Clock
 from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.client.protocol.transport import AsyncTransport
 from tallystick.client.session import Options, Session
-from tallystick.contract.limits import MAX_ELEMENTS, MAX_INQUIRIES
+from tallystick.contract.limits import MAX_ELEMENTS, MAX_EVENTS, MAX_INQUIRIES
 from tallystick.credit.enums import Purpose, WithdrawalReason
+from tallystick.credit.servicing import ServicingEvent
+
+
+class AsyncServicingRecord:
+    """What this member did after the loan, for its own accounts: the methods of `AsyncExchange.servicing`."""
+
+    def __init__(self, session: Session, driver: TaskDriver) -> None:
+        self._session = session
+        self._driver = driver
+
+    def record(
+        self, events: Iterable[AccountEvent] | AsyncIterable[AccountEvent], *, timeout: float | None = None
+    ) -> AsyncGenerator[EventResult]:
+        """Records events in batches; results come in the order of the events, which are taken as they are needed.
+
+        A rejection is a result, not an exception. An event that is recorded already, with the same content, changes nothing.
+        """
+        return self._driver.in_order(self._session.servicing.record, chunks(events, MAX_EVENTS), timeout)
+
+    def list(self, identity: AnyIdentity, account_number: str, *, timeout: float | None = None) -> AsyncGenerator[ServicingEvent]:
+        """One's own events of one account, the last recorded first."""
+        page = self._session.servicing.events_page
+        return self._driver.pages(lambda token: page(identity, account_number, token), timeout)
 
 
 class AsyncExchange:
@@ -69,6 +93,8 @@ class AsyncExchange:
         """Opens no connection yet. `transports` takes the place of gRPC, `clock` and `sleep` of the machine's."""
         self._session = Session(profile, options or Options(), clock)
         self._driver = TaskDriver(self._session, transports, sleep)
+        self.servicing = AsyncServicingRecord(self._session, self._driver)
+        """What this member did after the loan."""
 
     @classmethod
     def from_profile(cls, folder: Path | str | None = None, options: Options | None = None) -> Self:

@@ -14,6 +14,7 @@ from tallystick.client.flows.counting import Counting
 from tallystick.client.flows.inquiries import Inquiries
 from tallystick.client.flows.member_keys import MemberKeys
 from tallystick.client.flows.reporting import Reporting
+from tallystick.client.flows.servicing import Servicing
 from tallystick.client.flows.signatures import RequestSignatures
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.flows.verification import Verification
@@ -31,7 +32,7 @@ class Options:
 
     patience: Patience = field(default_factory=Patience)
     in_flight: int = 4
-    """Batches under way at once in query_many and report_many."""
+    """Batches under way at once in query_many, report_many and servicing.record."""
     keep_state: bool = True
     """Whether tokens, the newest key epoch and the last checkpoint verified are kept in the profile's `state` folder."""
     cached_tokens: int = CAPACITY
@@ -62,6 +63,7 @@ class Session:
         self.tokeniser = Tokeniser(pinned, self.cache)
         self.inquiries = Inquiries(self.tokeniser)
         self.reporting = Reporting(self.tokeniser, profile.account_secret)
+        self.servicing = Servicing(self.tokeniser, profile.account_secret)
         endpoints = {Server.EXCHANGE: profile.exchange}
         if profile.authority is not None:
             endpoints[Server.TOKEN_AUTHORITY] = profile.authority

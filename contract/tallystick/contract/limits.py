@@ -18,6 +18,10 @@ BATCH_REQUEST: Final = 256 * 1024
 """Most bytes of a batch of queries or of blinded elements: full ones have some 40 KB."""
 MAX_INQUIRIES: Final = 200
 """Inquiries in one request."""
+MAX_EVENTS: Final = 1000
+"""Servicing events in one request."""
+EVENTS_REQUEST: Final = 512 * 1024
+"""Most bytes of a batch of servicing events: a full one has some 250 KB."""
 MAX_ELEMENTS: Final = 1000
 """Blinded elements in one request."""
 REQUEST_ID_BYTES: Final = 16
@@ -25,6 +29,8 @@ REQUEST_ID_BYTES: Final = 16
 
 MAX_OWN_ACCOUNTS: Final = 50
 """Most live accounts of one subject that one member reports. Withdrawn ones do not count."""
+MAX_ACCOUNT_EVENTS: Final = 1000
+"""Most servicing events of one account that are kept."""
 MAX_ACCOUNTS: Final = 500
 """Most accounts of one subject that are told: those with overdue come first, and an answer that is cut says so."""
 MAX_LISTED_INQUIRIES: Final = 100

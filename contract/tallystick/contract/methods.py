@@ -9,13 +9,23 @@ from typing import Any, Final, Generic, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from tallystick.contract import subjects
-from tallystick.contract.limits import BATCH_REQUEST, MAX_ELEMENTS, MAX_INQUIRIES, MAX_MESSAGE, MAX_REPORTS, SMALL_REQUEST
+from tallystick.contract.limits import (
+    BATCH_REQUEST,
+    EVENTS_REQUEST,
+    MAX_ELEMENTS,
+    MAX_EVENTS,
+    MAX_INQUIRIES,
+    MAX_MESSAGE,
+    MAX_REPORTS,
+    SMALL_REQUEST,
+)
 from tallystick.contract.subjects import Subject, SubjectReader
 from tallystick.v1 import audit_service_pb2 as audit
 from tallystick.v1 import inquiry_service_pb2 as inquiry
 from tallystick.v1 import log_pb2 as log
 from tallystick.v1 import membership_service_pb2 as membership
 from tallystick.v1 import reporting_service_pb2 as reporting
+from tallystick.v1 import servicing_service_pb2 as servicing
 from tallystick.v1 import subject_token_service_pb2 as tokens
 from tallystick.v1.membership_service_pb2 import ROLE_AUDITOR, ROLE_INQUIRER, ROLE_OPERATOR, ROLE_REPORTER, ROLE_TOKEN_REQUESTER
 
@@ -84,6 +94,7 @@ def _roles(*roles: int) -> frozenset[int]:
 
 
 _R, _I, _T, _M, _A = "ReportingService", "InquiryService", "SubjectTokenService", "MembershipService", "AuditService"
+_S = "ServicingService"
 _REPORTER, _INQUIRER, _OPERATOR = _roles(ROLE_REPORTER), _roles(ROLE_INQUIRER), _roles(ROLE_OPERATOR)
 
 # fmt: off
@@ -94,6 +105,9 @@ LIST_SUBMISSIONS: Final = Method(_R, "ListSubmissions", reporting.ListSubmission
 
 QUERY_CREDIT_HISTORY: Final = Method(_I, "QueryCreditHistory", inquiry.QueryCreditHistoryRequest, inquiry.QueryCreditHistoryResponse, _INQUIRER, subjects.of_query)  # noqa: E501
 BATCH_QUERY_CREDIT_HISTORIES: Final = Method(_I, "BatchQueryCreditHistories", inquiry.BatchQueryCreditHistoriesRequest, inquiry.BatchQueryCreditHistoriesResponse, _INQUIRER, subjects.of_batch_query, "inquiries", MAX_INQUIRIES, BATCH_REQUEST)  # noqa: E501
+
+RECORD_SERVICING_EVENTS: Final = Method(_S, "RecordServicingEvents", servicing.RecordServicingEventsRequest, servicing.RecordServicingEventsResponse, _REPORTER, subjects.of_events, "events", MAX_EVENTS, EVENTS_REQUEST)  # noqa: E501
+LIST_SERVICING_EVENTS: Final = Method(_S, "ListServicingEvents", servicing.ListServicingEventsRequest, servicing.ListServicingEventsResponse, _REPORTER, subjects.of_subject)  # noqa: E501
 
 GET_TOKEN_KEY: Final = Method(_T, "GetTokenKey", tokens.GetTokenKeyRequest, tokens.GetTokenKeyResponse, public=True)
 EVALUATE_TOKENS: Final = Method(_T, "EvaluateTokens", tokens.EvaluateTokensRequest, tokens.EvaluateTokensResponse, _roles(ROLE_TOKEN_REQUESTER), items="blinded_elements", max_items=MAX_ELEMENTS, max_bytes=BATCH_REQUEST)  # noqa: E501
@@ -121,6 +135,7 @@ METHODS: Final[dict[str, Method[Any, Any]]] = {
     for each in (
         *(SUBMIT_REPORTS, WITHDRAW_ACCOUNT, GET_SUBMISSION, LIST_SUBMISSIONS),
         *(QUERY_CREDIT_HISTORY, BATCH_QUERY_CREDIT_HISTORIES),
+        *(RECORD_SERVICING_EVENTS, LIST_SERVICING_EVENTS),
         *(GET_TOKEN_KEY, EVALUATE_TOKENS),
         *(CREATE_MEMBER, UPDATE_MEMBER, LIST_MEMBERS, GET_STANDING, ADD_MEMBER_KEY, REVOKE_MEMBER_KEY),
         *(LIST_AUDIT_ENTRIES, COUNT_AUDIT_ENTRIES, GET_AUDIT_ENTRY, EXPORT_AUDIT_ENTRIES, ERASE_SUBJECT),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tallystick.crypto import subject_leaf
-from tallystick.v1 import audit_service_pb2, inquiry_service_pb2, reporting_service_pb2, subject_pb2
+from tallystick.v1 import audit_service_pb2, inquiry_service_pb2, reporting_service_pb2, servicing_service_pb2, subject_pb2
 
 MAX_CONSENT_REFERENCE = 64
 
@@ -67,7 +67,14 @@ def of_reports(message: reporting_service_pb2.SubmitReportsRequest) -> Sequence[
     return [of_token(report.subject) for report in message.reports]
 
 
-def of_subject(message: reporting_service_pb2.WithdrawAccountRequest) -> Sequence[Subject]:
+def of_events(message: servicing_service_pb2.RecordServicingEventsRequest) -> Sequence[Subject]:
+    """The subject of each servicing event of a batch."""
+    return [of_token(event.subject) for event in message.events]
+
+
+def of_subject(
+    message: reporting_service_pb2.WithdrawAccountRequest | servicing_service_pb2.ListServicingEventsRequest,
+) -> Sequence[Subject]:
     """The subject that a request names in its field `subject`, without purpose or consent."""
     return (of_token(message.subject),)
 

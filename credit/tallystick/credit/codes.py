@@ -13,10 +13,14 @@ from tallystick.credit.enums import (
     AccountType,
     AnnotationType,
     AssetQuality,
+    Channel,
     CollectionStage,
     Disposition,
+    EventOutcome,
     ObligorRole,
+    PlanKind,
     Purpose,
+    ServicingEventType,
     SpecialTransactionType,
     WithdrawalReason,
 )
@@ -236,7 +240,15 @@ def describe_status(account_type: int, status: int) -> str:
 
 
 def describe(
-    code: AssetQuality | SpecialTransactionType | ObligorRole | CollectionStage | AnnotationType,
+    code: AssetQuality
+    | SpecialTransactionType
+    | ObligorRole
+    | CollectionStage
+    | AnnotationType
+    | ServicingEventType
+    | Channel
+    | EventOutcome
+    | PlanKind,
 ) -> str:
     """The name of any other code, in words, such as "special mention"."""
     return code.name.lower().replace("_", " ")

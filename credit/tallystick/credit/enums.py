@@ -166,3 +166,66 @@ class WithdrawalReason(IntEnum):
     FRAUD = 3
     RETENTION_EXPIRED = 4
     TRANSFERRED = 5
+
+
+class ServicingEventType(IntEnum):
+    """What an institution did after the loan, for one of its accounts."""
+
+    UNSPECIFIED = 0
+    RETURN_VISIT = 1
+    CONTACT = 2
+    REMINDER = 3
+    DEMAND_LETTER = 4
+    COLLECTION_VISIT = 5
+    AGENCY_PLACEMENT = 6
+    LAWYER_LETTER = 7
+    LAWSUIT = 8
+    ENFORCEMENT = 9
+    BAD_RECORD_NOTICE = 10
+    PLAN_OFFERED = 11
+    PLAN_AGREED = 12
+    PLAN_BROKEN = 13
+    PLAN_KEPT = 14
+    FUND_USE_CHECK = 15
+    SATISFACTION_ASKED = 16
+
+
+class Channel(IntEnum):
+    """By which way an institution turned to its borrower."""
+
+    UNSPECIFIED = 0
+    MESSAGE = 1
+    TELEPHONE = 2
+    LETTER = 3
+    EMAIL = 4
+    APP = 5
+    IN_PERSON = 6
+    COURT = 7
+
+
+class EventOutcome(IntEnum):
+    """What came of a servicing event."""
+
+    UNSPECIFIED = 0
+    REACHED = 1
+    NOT_REACHED = 2
+    PROMISE_TO_PAY = 3
+    PAID = 4
+    DISPUTES_DEBT = 5
+    HARDSHIP = 6
+    REFUSES = 7
+    FUNDS_AS_AGREED = 8
+    FUNDS_MISUSED = 9
+
+
+class PlanKind(IntEnum):
+    """What a repayment plan changes."""
+
+    UNSPECIFIED = 0
+    EXTENSION = 1
+    INSTALMENTS = 2
+    GRACE = 3
+    RATE = 4
+    PARTIAL_RELIEF = 5
+    REFINANCING = 6
+    COLLATERAL = 7

@@ -17,6 +17,8 @@ from tallystick.v1.subject_pb2 import SubjectToken
 
 __all__ = [
     "MAX_VIOLATIONS_PER_REPORT",
+    "check_reference",
+    "check_subject",
     "stated_violations",
     "validate_account",
     "validate_inquiry",
@@ -43,8 +45,8 @@ def validate_report(
     `now` carries a time zone. With `epoch_id`, a token of another key epoch is a violation TOKEN_EPOCH_MISMATCH.
     """
     found: list[Violation] = []
-    _check_subject(report.HasField("subject"), report.subject, f"{field}.subject", epoch_id, found)
-    _check_reference(report.account_reference, f"{field}.account_reference", found)
+    check_subject(report.HasField("subject"), report.subject, f"{field}.subject", epoch_id, found)
+    check_reference(report.account_reference, f"{field}.account_reference", found)
     if report.HasField("account"):
         check_account(report.account, now, f"{field}.account", found)
         check_notice_date(report, f"{field}.", found)
@@ -63,7 +65,7 @@ def validate_account(account: Account, now: datetime, field: str = "account") ->
 def validate_inquiry(inquiry: Inquiry, field: str = "inquiry", *, epoch_id: bytes | None = None) -> list[Violation]:
     """What is wrong with one inquiry: its token, its purpose, its consent. `epoch_id` as in validate_report."""
     found: list[Violation] = []
-    _check_subject(inquiry.HasField("subject"), inquiry.subject, f"{field}.subject", epoch_id, found)
+    check_subject(inquiry.HasField("subject"), inquiry.subject, f"{field}.subject", epoch_id, found)
     return found + stated_violations(inquiry.purpose, inquiry.consent_reference, f"{field}.")
 
 
@@ -80,8 +82,8 @@ def stated_violations(purpose: int, consent_reference: str, prefix: str = "") ->
 def validate_withdrawal(request: WithdrawAccountRequest, now: datetime, *, epoch_id: bytes | None = None) -> list[Violation]:
     """What is wrong with a withdrawal, but for its request_id, which is checked where all requests' are."""
     found: list[Violation] = []
-    _check_subject(request.HasField("subject"), request.subject, "subject", epoch_id, found)
-    _check_reference(request.account_reference, "account_reference", found)
+    check_subject(request.HasField("subject"), request.subject, "subject", epoch_id, found)
+    check_reference(request.account_reference, "account_reference", found)
     check_instant(request.HasField("as_of"), request.as_of, seconds_of(now), "as_of", found)
     if request.reason not in _WITHDRAWAL_REASONS:
         found.append(code_violation("reason", request.reason))
@@ -91,11 +93,12 @@ def validate_withdrawal(request: WithdrawAccountRequest, now: datetime, *, epoch
 def validate_subject(subject: SubjectToken, field: str = "subject", *, epoch_id: bytes | None = None) -> list[Violation]:
     """What is wrong with a token: its lengths, and whether it is in the group. `epoch_id` as in validate_report."""
     found: list[Violation] = []
-    _check_subject(True, subject, field, epoch_id, found)
+    check_subject(True, subject, field, epoch_id, found)
     return found
 
 
-def _check_subject(given: bool, subject: SubjectToken, field: str, epoch_id: bytes | None, found: list[Violation]) -> None:
+def check_subject(given: bool, subject: SubjectToken, field: str, epoch_id: bytes | None, found: list[Violation]) -> None:
+    """A token that must be there. `epoch_id` as in validate_report."""
     if not given:
         found.append(Violation(field, "FIELD_REQUIRED", "is missing; give the subject's token"))
         return
@@ -111,7 +114,8 @@ def _check_subject(given: bool, subject: SubjectToken, field: str, epoch_id: byt
             found.append(Violation(f"{field}.element", "ELEMENT_INVALID", description))
 
 
-def _check_reference(reference: AccountReference, field: str, found: list[Violation]) -> None:
+def check_reference(reference: AccountReference, field: str, found: list[Violation]) -> None:
+    """A reference to an account of the sender's own."""
     # An absent reference reads as an empty one: both parts are then missing, which is what its sender needs to hear.
     check_length(reference.secret_id, SECRET_ID_LENGTH, "the id of the account secret", f"{field}.secret_id", found)
     check_length(reference.digest, DIGEST_LENGTH, "the account number's digest", f"{field}.digest", found)

@@ -531,7 +531,7 @@ class EraseSubjectRequest(_message.Message):
     request_id: _builtins.bytes
     """A random UUID (16 bytes)."""
     keep_accounts: _builtins.bool
-    """Leave what members reported about the subject's accounts; the default is to delete it too."""
+    """Leave what members reported and recorded about the subject's accounts; the default is to delete it too."""
     @_builtins.property
     def subject(self) -> _subject_pb2.SubjectToken:
         """The subject."""

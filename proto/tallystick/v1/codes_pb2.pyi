@@ -467,3 +467,223 @@ ANNOTATION_TYPE_INSTITUTION_NOTE: AnnotationType.ValueType  # 4
 ANNOTATION_TYPE_BUREAU_NOTE: AnnotationType.ValueType  # 5
 """5: the bureau's note exists."""
 Global___AnnotationType: _TypeAlias = AnnotationType  # noqa: Y015
+
+class _ServicingEventType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ServicingEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ServicingEventType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SERVICING_EVENT_TYPE_UNSPECIFIED: _ServicingEventType.ValueType  # 0
+    """Not stated; refused."""
+    SERVICING_EVENT_TYPE_RETURN_VISIT: _ServicingEventType.ValueType  # 1
+    """A return visit: the borrower was looked up at the intervals that the institution's rules set."""
+    SERVICING_EVENT_TYPE_CONTACT: _ServicingEventType.ValueType  # 2
+    """A contact of any other kind."""
+    SERVICING_EVENT_TYPE_REMINDER: _ServicingEventType.ValueType  # 3
+    """A reminder of a payment that is due, or was."""
+    SERVICING_EVENT_TYPE_DEMAND_LETTER: _ServicingEventType.ValueType  # 4
+    """A letter that demands payment."""
+    SERVICING_EVENT_TYPE_COLLECTION_VISIT: _ServicingEventType.ValueType  # 5
+    """Collection in person, by the institution."""
+    SERVICING_EVENT_TYPE_AGENCY_PLACEMENT: _ServicingEventType.ValueType  # 6
+    """The debt was given to a collection agency."""
+    SERVICING_EVENT_TYPE_LAWYER_LETTER: _ServicingEventType.ValueType  # 7
+    """A lawyer's letter was sent."""
+    SERVICING_EVENT_TYPE_LAWSUIT: _ServicingEventType.ValueType  # 8
+    """A lawsuit was brought."""
+    SERVICING_EVENT_TYPE_ENFORCEMENT: _ServicingEventType.ValueType  # 9
+    """A court's judgment is enforced."""
+    SERVICING_EVENT_TYPE_BAD_RECORD_NOTICE: _ServicingEventType.ValueType  # 10
+    """The borrower was told, before it, that bad information would be reported."""
+    SERVICING_EVENT_TYPE_PLAN_OFFERED: _ServicingEventType.ValueType  # 11
+    """A repayment plan was offered; with the plan."""
+    SERVICING_EVENT_TYPE_PLAN_AGREED: _ServicingEventType.ValueType  # 12
+    """A repayment plan was agreed; with the plan."""
+    SERVICING_EVENT_TYPE_PLAN_BROKEN: _ServicingEventType.ValueType  # 13
+    """The plan that was agreed was broken."""
+    SERVICING_EVENT_TYPE_PLAN_KEPT: _ServicingEventType.ValueType  # 14
+    """The plan that was agreed was kept to its end."""
+    SERVICING_EVENT_TYPE_FUND_USE_CHECK: _ServicingEventType.ValueType  # 15
+    """It was checked what the money is used for."""
+    SERVICING_EVENT_TYPE_SATISFACTION_ASKED: _ServicingEventType.ValueType  # 16
+    """The borrower was asked how content it is."""
+
+class ServicingEventType(_ServicingEventType, metaclass=_ServicingEventTypeEnumTypeWrapper):
+    """What an institution did after the loan, for one of its accounts."""
+
+SERVICING_EVENT_TYPE_UNSPECIFIED: ServicingEventType.ValueType  # 0
+"""Not stated; refused."""
+SERVICING_EVENT_TYPE_RETURN_VISIT: ServicingEventType.ValueType  # 1
+"""A return visit: the borrower was looked up at the intervals that the institution's rules set."""
+SERVICING_EVENT_TYPE_CONTACT: ServicingEventType.ValueType  # 2
+"""A contact of any other kind."""
+SERVICING_EVENT_TYPE_REMINDER: ServicingEventType.ValueType  # 3
+"""A reminder of a payment that is due, or was."""
+SERVICING_EVENT_TYPE_DEMAND_LETTER: ServicingEventType.ValueType  # 4
+"""A letter that demands payment."""
+SERVICING_EVENT_TYPE_COLLECTION_VISIT: ServicingEventType.ValueType  # 5
+"""Collection in person, by the institution."""
+SERVICING_EVENT_TYPE_AGENCY_PLACEMENT: ServicingEventType.ValueType  # 6
+"""The debt was given to a collection agency."""
+SERVICING_EVENT_TYPE_LAWYER_LETTER: ServicingEventType.ValueType  # 7
+"""A lawyer's letter was sent."""
+SERVICING_EVENT_TYPE_LAWSUIT: ServicingEventType.ValueType  # 8
+"""A lawsuit was brought."""
+SERVICING_EVENT_TYPE_ENFORCEMENT: ServicingEventType.ValueType  # 9
+"""A court's judgment is enforced."""
+SERVICING_EVENT_TYPE_BAD_RECORD_NOTICE: ServicingEventType.ValueType  # 10
+"""The borrower was told, before it, that bad information would be reported."""
+SERVICING_EVENT_TYPE_PLAN_OFFERED: ServicingEventType.ValueType  # 11
+"""A repayment plan was offered; with the plan."""
+SERVICING_EVENT_TYPE_PLAN_AGREED: ServicingEventType.ValueType  # 12
+"""A repayment plan was agreed; with the plan."""
+SERVICING_EVENT_TYPE_PLAN_BROKEN: ServicingEventType.ValueType  # 13
+"""The plan that was agreed was broken."""
+SERVICING_EVENT_TYPE_PLAN_KEPT: ServicingEventType.ValueType  # 14
+"""The plan that was agreed was kept to its end."""
+SERVICING_EVENT_TYPE_FUND_USE_CHECK: ServicingEventType.ValueType  # 15
+"""It was checked what the money is used for."""
+SERVICING_EVENT_TYPE_SATISFACTION_ASKED: ServicingEventType.ValueType  # 16
+"""The borrower was asked how content it is."""
+Global___ServicingEventType: _TypeAlias = ServicingEventType  # noqa: Y015
+
+class _Channel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChannelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Channel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANNEL_UNSPECIFIED: _Channel.ValueType  # 0
+    """Not stated."""
+    CHANNEL_MESSAGE: _Channel.ValueType  # 1
+    """A text message."""
+    CHANNEL_TELEPHONE: _Channel.ValueType  # 2
+    """A telephone call."""
+    CHANNEL_LETTER: _Channel.ValueType  # 3
+    """A letter."""
+    CHANNEL_EMAIL: _Channel.ValueType  # 4
+    """An e-mail."""
+    CHANNEL_APP: _Channel.ValueType  # 5
+    """The institution's own application."""
+    CHANNEL_IN_PERSON: _Channel.ValueType  # 6
+    """In person."""
+    CHANNEL_COURT: _Channel.ValueType  # 7
+    """Through a court."""
+
+class Channel(_Channel, metaclass=_ChannelEnumTypeWrapper):
+    """By which way an institution turned to its borrower."""
+
+CHANNEL_UNSPECIFIED: Channel.ValueType  # 0
+"""Not stated."""
+CHANNEL_MESSAGE: Channel.ValueType  # 1
+"""A text message."""
+CHANNEL_TELEPHONE: Channel.ValueType  # 2
+"""A telephone call."""
+CHANNEL_LETTER: Channel.ValueType  # 3
+"""A letter."""
+CHANNEL_EMAIL: Channel.ValueType  # 4
+"""An e-mail."""
+CHANNEL_APP: Channel.ValueType  # 5
+"""The institution's own application."""
+CHANNEL_IN_PERSON: Channel.ValueType  # 6
+"""In person."""
+CHANNEL_COURT: Channel.ValueType  # 7
+"""Through a court."""
+Global___Channel: _TypeAlias = Channel  # noqa: Y015
+
+class _EventOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EventOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVENT_OUTCOME_UNSPECIFIED: _EventOutcome.ValueType  # 0
+    """Not stated."""
+    EVENT_OUTCOME_REACHED: _EventOutcome.ValueType  # 1
+    """The borrower was reached."""
+    EVENT_OUTCOME_NOT_REACHED: _EventOutcome.ValueType  # 2
+    """The borrower was not reached."""
+    EVENT_OUTCOME_PROMISE_TO_PAY: _EventOutcome.ValueType  # 3
+    """The borrower promised to pay."""
+    EVENT_OUTCOME_PAID: _EventOutcome.ValueType  # 4
+    """The borrower paid."""
+    EVENT_OUTCOME_DISPUTES_DEBT: _EventOutcome.ValueType  # 5
+    """The borrower disputes the debt."""
+    EVENT_OUTCOME_HARDSHIP: _EventOutcome.ValueType  # 6
+    """The borrower is in hardship."""
+    EVENT_OUTCOME_REFUSES: _EventOutcome.ValueType  # 7
+    """The borrower refuses to pay."""
+    EVENT_OUTCOME_FUNDS_AS_AGREED: _EventOutcome.ValueType  # 8
+    """The money is used as was agreed."""
+    EVENT_OUTCOME_FUNDS_MISUSED: _EventOutcome.ValueType  # 9
+    """The money is used otherwise than agreed."""
+
+class EventOutcome(_EventOutcome, metaclass=_EventOutcomeEnumTypeWrapper):
+    """What came of a servicing event."""
+
+EVENT_OUTCOME_UNSPECIFIED: EventOutcome.ValueType  # 0
+"""Not stated."""
+EVENT_OUTCOME_REACHED: EventOutcome.ValueType  # 1
+"""The borrower was reached."""
+EVENT_OUTCOME_NOT_REACHED: EventOutcome.ValueType  # 2
+"""The borrower was not reached."""
+EVENT_OUTCOME_PROMISE_TO_PAY: EventOutcome.ValueType  # 3
+"""The borrower promised to pay."""
+EVENT_OUTCOME_PAID: EventOutcome.ValueType  # 4
+"""The borrower paid."""
+EVENT_OUTCOME_DISPUTES_DEBT: EventOutcome.ValueType  # 5
+"""The borrower disputes the debt."""
+EVENT_OUTCOME_HARDSHIP: EventOutcome.ValueType  # 6
+"""The borrower is in hardship."""
+EVENT_OUTCOME_REFUSES: EventOutcome.ValueType  # 7
+"""The borrower refuses to pay."""
+EVENT_OUTCOME_FUNDS_AS_AGREED: EventOutcome.ValueType  # 8
+"""The money is used as was agreed."""
+EVENT_OUTCOME_FUNDS_MISUSED: EventOutcome.ValueType  # 9
+"""The money is used otherwise than agreed."""
+Global___EventOutcome: _TypeAlias = EventOutcome  # noqa: Y015
+
+class _PlanKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PlanKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PLAN_KIND_UNSPECIFIED: _PlanKind.ValueType  # 0
+    """Not stated; refused."""
+    PLAN_KIND_EXTENSION: _PlanKind.ValueType  # 1
+    """The loan runs longer."""
+    PLAN_KIND_INSTALMENTS: _PlanKind.ValueType  # 2
+    """What is overdue is paid in instalments."""
+    PLAN_KIND_GRACE: _PlanKind.ValueType  # 3
+    """Nothing is due for some time."""
+    PLAN_KIND_RATE: _PlanKind.ValueType  # 4
+    """The interest rate is lowered."""
+    PLAN_KIND_PARTIAL_RELIEF: _PlanKind.ValueType  # 5
+    """A part of the debt is waived."""
+    PLAN_KIND_REFINANCING: _PlanKind.ValueType  # 6
+    """A new loan takes the place of this one."""
+    PLAN_KIND_COLLATERAL: _PlanKind.ValueType  # 7
+    """Collateral is added or changed."""
+
+class PlanKind(_PlanKind, metaclass=_PlanKindEnumTypeWrapper):
+    """What a repayment plan changes."""
+
+PLAN_KIND_UNSPECIFIED: PlanKind.ValueType  # 0
+"""Not stated; refused."""
+PLAN_KIND_EXTENSION: PlanKind.ValueType  # 1
+"""The loan runs longer."""
+PLAN_KIND_INSTALMENTS: PlanKind.ValueType  # 2
+"""What is overdue is paid in instalments."""
+PLAN_KIND_GRACE: PlanKind.ValueType  # 3
+"""Nothing is due for some time."""
+PLAN_KIND_RATE: PlanKind.ValueType  # 4
+"""The interest rate is lowered."""
+PLAN_KIND_PARTIAL_RELIEF: PlanKind.ValueType  # 5
+"""A part of the debt is waived."""
+PLAN_KIND_REFINANCING: PlanKind.ValueType  # 6
+"""A new loan takes the place of this one."""
+PLAN_KIND_COLLATERAL: PlanKind.ValueType  # 7
+"""Collateral is added or changed."""
+Global___PlanKind: _TypeAlias = PlanKind  # noqa: Y015

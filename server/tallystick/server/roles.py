@@ -8,6 +8,7 @@ from tallystick.server.services.capability import Capability, Foundation
 from tallystick.server.services.inquiries import inquiries
 from tallystick.server.services.membership import membership
 from tallystick.server.services.reporting import reporting
+from tallystick.server.services.servicing import servicing
 from tallystick.server.services.tokens import tokens
 from tallystick.server.storage.upkeep import Step
 
@@ -19,7 +20,11 @@ ERASED_WITH_THE_LOG = frozenset({"audit_subject"})
 
 def capabilities(foundation: Foundation) -> tuple[Capability, ...]:
     """What a server of the role in its settings is made of. Raises KeyFolderProblem when the key of the role is missing."""
-    own = (tokens(foundation),) if foundation.settings.role == "token-authority" else (reporting(foundation), inquiries(foundation))
+    if foundation.settings.role == "token-authority":
+        own: tuple[Capability, ...] = (tokens(foundation),)
+    else:
+        # Erasers run in this order: what locks accounts comes first.
+        own = (reporting(foundation), inquiries(foundation), servicing(foundation))
     others = (*own, membership(foundation))
     return (*others, audit(foundation, [eraser for each in others for eraser in each.erasers]))
 

@@ -17,6 +17,7 @@ from tallystick.server.ledger.retention import purge_nonces, purge_requests
 from tallystick.server.log.retention import rotate_evidence
 from tallystick.server.process.upkeep import Upkeep
 from tallystick.server.services.reporting.account_changes import purge_withdrawn
+from tallystick.server.services.servicing.retention import purge_events
 from tallystick.server.storage import partitions
 from tallystick.server.storage import upkeep as upkeep_steps
 from tallystick.server.storage.upkeep import Step, prepare, try_lock
@@ -294,3 +295,12 @@ def test_withdrawn_accounts_are_forgotten_by_age_and_live_ones_are_not(connectio
         run(connection, insert, b"s", bytes([number]), record and record.encode(), age, standing)
     assert purge_withdrawn(connection, days=99) == 1
     assert run(connection, "SELECT standing FROM account ORDER BY account_reference") == [(0,), (1,), (2,)]
+
+
+def test_servicing_events_are_forgotten_months_after_they_were_recorded(connection: extensions.connection) -> None:
+    insert = "INSERT INTO servicing_event VALUES ('s', 1, 'r', %s, '', now() - %s::interval)"
+    for number, age in enumerate(["0", "59 months 25 days", "60 months 1 hour", "200 months"]):
+        run(connection, insert, bytes([number]), age)
+    assert purge_events(connection, months=60) == 2
+    assert purge_events(connection, months=60) == 0
+    assert run(connection, "SELECT encode(event_id, 'hex') FROM servicing_event ORDER BY event_id") == [("00",), ("01",)]

@@ -26,6 +26,8 @@ INSERT INTO request (member, request_id, method, digest, entry_index, create_tim
 SELECT 1, decode(lpad(to_hex(n), 32, '0'), 'hex'), 'm', '', n, now() FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO account (subject, member, account_reference, record, versions, standing, live, update_time)
 SELECT sha256(n::text::bytea), 1, sha256(n::text::bytea), '', '', 1, true, now() FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO servicing_event (subject, member, account_reference, event_id, event, create_time)
+SELECT sha256(n::text::bytea), 1, sha256(n::text::bytea), '', '', now() FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO audit_entry (index, leaf, leaf_hash, create_time, member, method, outcome)
 SELECT n, '', '', now(), 1, 'm', 1 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO audit_subject (subject, entry_index, ordinal, member, purpose, consent_reference, create_time, footprint)

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tallystick.credit.codes import disposition_code
-from tallystick.credit.enums import AccountType, AssetQuality, CollectionStage, Disposition
+from tallystick.credit.enums import AccountType, AssetQuality, Channel, CollectionStage, Disposition, EventOutcome
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def plain(value: Any) -> Any:
     """A result as JSON has it: bytes in hexadecimal, times in ISO 8601, enums by their names in lower case; but account types and
     dispositions by the trade's codes, as a file of accounts and a policy have them, and what is not known as null."""
     match value:
-        case AccountType() | Disposition() | AssetQuality() | CollectionStage() if not value:
+        case AccountType() | Disposition() | AssetQuality() | CollectionStage() | Channel() | EventOutcome() if not value:
             return None
         case AccountType():
             return value.name

@@ -29,6 +29,7 @@ from tallystick.client.cli.output import visible
 from tallystick.client.cli.policy import policy
 from tallystick.client.cli.process import Nowhere, drop_output, end, leave, was_interrupted
 from tallystick.client.cli.reporting import report, submissions, withdraw
+from tallystick.client.cli.servicing import event
 from tallystick.client.exceptions import NotReached, NotTrusted, NotUsable, Refused
 from tallystick.credit.screening import PolicyError
 
@@ -56,7 +57,7 @@ def program(context: click.Context, profile: Path | None) -> None:
         click.echo(context.get_help())
 
 
-for each in (report, query, screen, withdraw, submissions, notices, audit, policy, key, doctor):
+for each in (report, query, screen, withdraw, submissions, event, notices, audit, policy, key, doctor):
     program.add_command(each)
 for each in (list_entries, count):
     audit.add_command(each)

@@ -267,16 +267,16 @@ def _report(row: Cells, amount: AmountReader, months: tuple[AccountMonth, ...]) 
         annotations=tuple(row.take_optional("annotations", _annotations) or ()),
     )
     notice = row.take_optional("bad_record_notice_date", cells.day)
-    return Report(identity, row.take("account_number", _undamaged, ""), account, notice)
+    return Report(identity, row.take("account_number", undamaged, ""), account, notice)
 
 
 def read_identity(row: Cells) -> Identity:
     """The identity columns of any file; what cannot be read is a fault of the row, and empty here."""
     kind, type_ = row.take("id_kind", _subject_kind, ""), row.take("id_type", str, "")
-    return Identity(kind, type_, row.take("id_country", str.upper, ""), row.take("id_number", _undamaged, ""))
+    return Identity(kind, type_, row.take("id_country", str.upper, ""), row.take("id_number", undamaged, ""))
 
 
-def _undamaged(text: str) -> str:
+def undamaged(text: str) -> str:
     """A number as somebody's system has it."""
     number = unwrapped(text)
     if told := damage(number):

@@ -187,7 +187,7 @@ class Reporting:
         if shortage is not None:
             for each, token in zip(prepared, found, strict=True):
                 if token is None:
-                    results[each.place] = _rejected_here(reports[each.place], _without_token(shortage))
+                    results[each.place] = _rejected_here(reports[each.place], without_token(shortage))
             prepared = [each for each, token in zip(prepared, found, strict=True) if token is not None]
             if not prepared:
                 return
@@ -205,7 +205,7 @@ class Reporting:
             raise AnswerMalformed(f"{len(prepared)} reports were sent, and {len(verdicts)} verdicts came")
         receipt = receipt_of(answered)
         for position, (each, message) in enumerate(zip(prepared, verdicts, strict=True)):
-            verdict = _verdict(message)
+            verdict = read_verdict(message)
             violations, warnings = _own_fields(verdict.violations, position), _own_fields(verdict.warnings, position)
             results[each.place] = ReportResult(
                 reports[each.place], verdict.outcome, violations, receipt, request_id, warnings=warnings
@@ -219,19 +219,8 @@ class Reporting:
             raise InputInvalid("account", "FIELD_OUT_OF_RANGE", f"cannot be sent: {error}") from None
         if message.ByteSize() + REPORT_OVERHEAD > MAX_BATCH_BYTES:
             raise InputInvalid("account", "FIELD_OUT_OF_RANGE", "is larger than a whole batch may be")
-        message.account_reference.CopyFrom(self._reference(report.account_number))
+        message.account_reference.CopyFrom(reference_of(self._account_secret, report.account_number))
         return _Prepared(place, identity, message)
-
-    def _reference(self, account_number: str, *, as_spelled: bool = False) -> account_pb2.AccountReference:
-        """Of an account by its normalised number; `as_spelled` is how accounts were referred to before numbers were normalised."""
-        if self._account_secret is None:
-            raise ProfileError("member.toml: account_secret: missing, and without it accounts cannot be referred to")
-        try:
-            number = account_number if as_spelled else normalise_account_number(account_number)
-            secret_id, digest = account_reference(self._account_secret, number)
-        except IdentityError as error:
-            raise input_invalid(error) from None
-        return account_pb2.AccountReference(secret_id=secret_id, digest=digest)
 
     def withdraw(
         self,
@@ -249,7 +238,7 @@ class Reporting:
         request = reporting_service_pb2.WithdrawAccountRequest(
             request_id=request_id.bytes,
             subject=self._tokeniser.subject(elements[0]),
-            account_reference=self._reference(account_number, as_spelled=as_spelled),
+            account_reference=reference_of(self._account_secret, account_number, as_spelled=as_spelled),
             as_of=to_timestamp(as_of.replace(microsecond=0), "as_of"),
             reason=int(reason),  # type: ignore[arg-type]  # the stubs want the enum's own NewType
         )
@@ -261,7 +250,7 @@ class Reporting:
         """An earlier submission of one's own."""
         request = reporting_service_pb2.GetSubmissionRequest(submission_request_id=request_id.bytes)
         answered = yield from ask(Call(GET_SUBMISSION, request.SerializeToString()))
-        verdicts = tuple(_verdict(message) for message in answered.message.verdicts)
+        verdicts = tuple(read_verdict(message) for message in answered.message.verdicts)
         return SubmissionDetails(_submission(answered.message.submission), verdicts, receipt_of(answered))
 
     def submissions_page(self, page_token: str) -> Flow[tuple[list[Submission], str]]:
@@ -277,6 +266,18 @@ def _message_of(report: Report) -> reporting_service_pb2.AccountReport:
     return reporting_service_pb2.AccountReport(
         account=report.account.to_message(), bad_record_notice_date=0 if notice is None else number_of_day(notice)
     )
+
+
+def reference_of(account_secret: bytes | None, account_number: str, *, as_spelled: bool = False) -> account_pb2.AccountReference:
+    """Of an account by its normalised number; `as_spelled` is how accounts were referred to before numbers were normalised."""
+    if account_secret is None:
+        raise ProfileError("member.toml: account_secret: missing, and without it accounts cannot be referred to")
+    try:
+        number = account_number if as_spelled else normalise_account_number(account_number)
+        secret_id, digest = account_reference(account_secret, number)
+    except IdentityError as error:
+        raise input_invalid(error) from None
+    return account_pb2.AccountReference(secret_id=secret_id, digest=digest)
 
 
 def require_report(report: object) -> None:
@@ -328,11 +329,9 @@ def _rejected_here(report: Report, error: InputInvalid) -> ReportResult:
     return ReportResult(report, ReportOutcome.REJECTED, (first, *others))
 
 
-def _without_token(shortage: LimitExceeded) -> IdentityInvalid:
-    """Why a report is not sent for which the member has no evaluation left."""
-    text = (
-        "no token: the member's evaluations of this day (UTC) are used up; report it again tomorrow, or ask the operator for more"
-    )
+def without_token(shortage: LimitExceeded) -> IdentityInvalid:
+    """Why a report, or an event, is not sent for which the member has no evaluation left."""
+    text = "no token: the member's evaluations of this day (UTC) are used up; send it again tomorrow, or ask the operator for more"
     return IdentityInvalid("number", shortage.reason, text)
 
 
@@ -342,7 +341,8 @@ def _own_fields(violations: Iterable[Violation], position: int) -> tuple[Violati
     return tuple(Violation(each.field.removeprefix(prefix), each.reason, each.description) for each in violations)
 
 
-def _verdict(message: reporting_service_pb2.ReportVerdict) -> Verdict:
+def read_verdict(message: reporting_service_pb2.ReportVerdict) -> Verdict:
+    """Reads a verdict. Raises AnswerMalformed."""
     try:
         outcome = ReportOutcome(message.outcome)
     except ValueError:

@@ -15,6 +15,7 @@ from tallystick.server.examination.evidence import Evidence
 from tallystick.server.examination.membership import Membership
 from tallystick.server.examination.requests import Requests
 from tallystick.server.examination.scratch import Scratch
+from tallystick.server.examination.servicing import ServicingRecord
 from tallystick.server.examination.streams import Row, Rows, plain
 from tallystick.server.examination.subjects import Subjects
 from tallystick.server.examination.tree import Tree
@@ -41,6 +42,10 @@ FROM request ORDER BY entry_index, member, request_id
 _ACCOUNTS = """
 SELECT subject, member, account_reference, record, versions, standing, live, update_time
 FROM account ORDER BY subject, member, account_reference
+"""
+_EVENTS = """
+SELECT subject, member, account_reference, event_id, event, create_time
+FROM servicing_event ORDER BY subject, member, account_reference, event_id
 """
 _NONCES = "SELECT minute, keyid, nonce FROM nonce WHERE minute > %s ORDER BY minute, keyid, nonce"
 _MEMBERS = (
@@ -96,6 +101,9 @@ class _Examination:
         self._meter = Meter(anomalies, names)
         forgotten = now - timedelta(days=settings.withdrawn_days), timedelta(days=settings.withdrawn_days)
         self._accounts = Accounts(anomalies, scratch, self._subjects, foundation.epoch_id, names, *forgotten)
+        months = int(settings.servicing_months)
+        ((horizon,),) = self._fetch(f"SELECT clock_timestamp() - {months} * interval '1 month'")
+        self._servicing = ServicingRecord(anomalies, scratch, self._subjects, foundation.epoch_id, names, horizon)
 
     def run(self, progress: Progress) -> Anomalies:
         """The walk, and what remains after it."""
@@ -111,6 +119,7 @@ class _Examination:
         self._nonces.finish(_keyed(self._connection, _NONCES, self._horizon))
         self._meter.finish(self._fetch("SELECT member, day, evaluations FROM token_meter"))
         self._accounts.finish(_keyed(self._connection, _ACCOUNTS))
+        self._servicing.finish(Rows(self._connection, _EVENTS, key=4))
         return self._anomalies
 
     def _walk(self, size: int, progress: Progress) -> None:
@@ -133,6 +142,7 @@ class _Examination:
             self._nonces.take(entry)
             self._meter.take(entry)
             self._accounts.take(entry, verdicts)
+            self._servicing.take(entry, verdicts)
             if index % PROGRESS_ENTRIES == PROGRESS_ENTRIES - 1:
                 progress(index + 1, size)
         for table, rows in beside:

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from tallystick.contract.authority import BOOTSTRAP
 from tallystick.contract.instants import microseconds
-from tallystick.contract.methods import ERASE_SUBJECT, EVALUATE_TOKENS, SUBMIT_REPORTS
+from tallystick.contract.methods import ERASE_SUBJECT, EVALUATE_TOKENS, METHODS, RECORD_SERVICING_EVENTS, SUBMIT_REPORTS
 from tallystick.crypto import framed
 from tallystick.server.examination.anomalies import Anomalies
 from tallystick.server.examination.examined import Examined
@@ -23,6 +23,8 @@ from tallystick.v1 import reporting_service_pb2 as reporting
 
 _WITHOUT_ANSWER = QUERIES | {EVALUATE_TOKENS.path}
 """Methods whose retries are answered anew."""
+_WITH_VERDICTS = frozenset({SUBMIT_REPORTS.path, RECORD_SERVICING_EVENTS.path})
+"""Methods whose answers judge each item of a batch."""
 
 
 class Requests:
@@ -61,7 +63,7 @@ class Requests:
             self._scratch.execute("INSERT OR REPLACE INTO effect VALUES (?, ?, ?)", *who, time)
 
     def take(self, entry: Examined, rows: Sequence[Row]) -> list[int] | None:
-        """One entry with the rows that call it theirs; the outcomes of its reports, where a row holds them for certain."""
+        """One entry with the rows that call it theirs; the outcomes of its items, where a row holds them for certain."""
         has_effect = entry.carried_out and self._has_request_id(entry) and entry.repeated is not True
         verdicts = None
         for number, row in enumerate(rows):
@@ -92,9 +94,10 @@ class Requests:
             "answer": self._is_answer(entry, answer),
         }
         verdicts = _verdicts(entry, answer)
-        refused = None if verdicts is None else sum(each == reporting.REPORT_OUTCOME_REJECTED for each in verdicts)
-        taken = None if verdicts is None or refused is None else len(verdicts) - refused
-        changed_nothing = None if verdicts is None else sum(each == reporting.REPORT_OUTCOME_SUPERSEDED for each in verdicts)
+        counted = verdicts if entry.leaf.method == SUBMIT_REPORTS.path else None
+        refused = None if counted is None else sum(each == reporting.REPORT_OUTCOME_REJECTED for each in counted)
+        taken = None if counted is None or refused is None else len(counted) - refused
+        changed_nothing = None if counted is None else sum(each == reporting.REPORT_OUTCOME_SUPERSEDED for each in counted)
         if entry.leaf.method != SUBMIT_REPORTS.path or same["answer"]:
             same |= {
                 "accepted_count": accepted == taken,
@@ -130,11 +133,11 @@ class Requests:
 
 
 def _verdicts(entry: Examined, answer: bytes | None) -> list[int] | None:
-    """The outcome of each report; None for any other method, and for an answer that cannot be read."""
-    if entry.leaf.method != SUBMIT_REPORTS.path or answer is None:
+    """The outcome of each report or event; None for any other method, and for an answer that cannot be read."""
+    if entry.leaf.method not in _WITH_VERDICTS or answer is None:
         return None
     try:
-        read: Any = reporting.SubmitReportsResponse.FromString(answer)
+        read: Any = METHODS[entry.leaf.method].answer.FromString(answer)
     except DecodeError:
         return None
     return [verdict.outcome for verdict in read.verdicts]

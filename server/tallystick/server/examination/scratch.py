@@ -1,7 +1,7 @@
 """What an examination must remember of a log of any length: a file of its own, which is gone when it is closed.
 
-It holds no more than the database does: subject keys, account states, request_ids and nonces; no token and no consent. SQLite
-unlinks the file as it makes it, so that it does not outlive the process either.
+It holds no more than the database does: subject keys, account states, servicing events, request_ids and nonces; no token and
+no consent. SQLite unlinks the file as it makes it, so that it does not outlive the process either.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ CREATE TABLE report (
   subject BLOB, member INTEGER, reference BLOB, entry INTEGER, time INTEGER, as_of INTEGER, account BLOB, judged INTEGER
 );
 CREATE TABLE unread (subject BLOB, member INTEGER, PRIMARY KEY (subject, member)) WITHOUT ROWID;
+CREATE TABLE event (
+  subject BLOB, member INTEGER, reference BLOB, event_id BLOB, entry INTEGER, time INTEGER, content BLOB, judged INTEGER
+);
+CREATE TABLE unread_event (subject BLOB, member INTEGER, PRIMARY KEY (subject, member)) WITHOUT ROWID;
 """
 
 

@@ -131,6 +131,8 @@ class Settings(BaseSettings):
     """What becomes of the report that first makes a person's account bad and does not say when the person was told."""
     withdrawn_days: int = Field(default=400, ge=1, le=3650)
     """How long a withdrawn account is remembered, so that an older report that comes late does not bring it back."""
+    servicing_months: int = Field(default=60, ge=1, le=1200)
+    """How many months a servicing event is kept after it was recorded."""
     grace_seconds: float = Field(default=20.0, ge=0, le=600)
     """How long a worker may take to finish what it has begun when it is asked to stop."""
 

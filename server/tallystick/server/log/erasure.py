@@ -88,7 +88,7 @@ class SubjectEraser:
         this began stay. Raises ErasureError, and CryptoError for a token of the wrong length.
         """
         key = subject_key(self._subject_secret, subject.epoch_id, subject.element)
-        accounts_deleted = sum([await eraser.erase(connection, key) for eraser in self._reported]) if accounts else 0
+        erased = {eraser.table: await eraser.erase(connection, key) for eraser in self._reported} if accounts else {}
         rows = await connection.fetch(
             "SELECT DISTINCT entry_index FROM audit_subject WHERE subject = %s ORDER BY entry_index LIMIT %s",
             (key, MAX_ENTRIES + 1),
@@ -104,7 +104,7 @@ class SubjectEraser:
             "DELETE FROM audit_subject WHERE subject = %s AND entry_index = ANY(%s)", (key, indices[: len(done)])
         )
         resealed = sum(one.leaves > 0 for one in done)
-        return ErasureReport(resealed, len(done) - resealed, accounts_deleted, complete=len(done) == len(indices))
+        return ErasureReport(resealed, len(done) - resealed, erased.get("account", 0), complete=len(done) == len(indices))
 
     async def _reseal(self, connection: Connection, entry: Entry, subject: SubjectToken) -> _Resealed:
         # Locked: the evidence of a batch may be sealed anew for another of its subjects at this moment, and the later

@@ -51,6 +51,8 @@ SERVING: dict[str, Allowed] = {
     tables.token_meter.name: Allowed(insert=True, update=("evaluations",)),
     tables.member_usage.name: Allowed(insert=True, update=("calls", "subjects", "bytes", "kept_bytes"), delete=True),
     tables.account.name: Allowed(insert=True, update=("record", "versions", "standing", "live", "update_time"), delete=True),
+    # What is recorded stays as it is: retention and erasure delete it.
+    tables.servicing_event.name: Allowed(insert=True, delete=True),
     tables.log_head.name: Allowed(update=("size", "compact_range", "last_time", "registry_version")),
     tables.audit_entry.name: Allowed(insert=True),
     # A search row says whom an entry is about: erasure deletes it, and the log's own leaf stays.

@@ -192,6 +192,24 @@ account = Table(
     Index("account_withdrawn_idx", "subject", postgresql_where=text("standing = 0")),
 )
 
+servicing_event = Table(
+    "servicing_event",
+    metadata,
+    Column("subject", LargeBinary, primary_key=True, comment="subject key, as in account"),
+    Column("member", BigInteger, primary_key=True),
+    Column("account_reference", LargeBinary, primary_key=True, comment="as in account"),
+    Column("event_id", LargeBinary, primary_key=True, comment="the member's own"),
+    Column(
+        "event",
+        LargeBinary,
+        nullable=False,
+        comment="serialised tallystick.v1.ServicingEvent without what the key says",
+    ),
+    Column("create_time", TIMESTAMP, nullable=False),
+    # Purging by age.
+    Index("servicing_event_create_time_idx", "create_time", postgresql_using="brin"),
+)
+
 # --- The log --------------------------------------------------------------------------------------------------------------------
 
 log_head = Table(

@@ -1,0 +1,93 @@
+"""Recording servicing events: each is taken if the caller reports its account (tallystick.v1.ServicingService)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from tallystick.contract.limits import MAX_ACCOUNT_EVENTS
+from tallystick.contract.methods import RECORD_SERVICING_EVENTS
+from tallystick.contract.steps import Steps
+from tallystick.contract.violations import Violation
+from tallystick.credit.requests import rejection
+from tallystick.credit.servicing import account_missing, checked_events, one_event_too_many, recorded_otherwise
+from tallystick.server.requests.operation import Operation, Work
+from tallystick.server.services.servicing.events import AccountKey, Known, add_events, content_of, lock_accounts
+from tallystick.server.storage.connection import Connection
+from tallystick.v1 import reporting_service_pb2
+from tallystick.v1 import servicing_service_pb2 as pb
+
+Added = dict[tuple[AccountKey, bytes], tuple[bytes, datetime]]
+
+
+class RecordServicingEvents(Operation):
+    """A batch of events, each accepted or rejected by itself."""
+
+    contract = RECORD_SERVICING_EVENTS
+    locks = "accounts"
+
+    def __init__(self, epoch_id: bytes) -> None:
+        self._epoch_id = epoch_id
+
+    def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
+        """What is wrong with each event by itself."""
+        return list(checked_events(message, now, epoch_id=self._epoch_id))
+
+    def validate_in_steps(self, message: Any, now: datetime) -> Steps[object]:
+        found = []
+        for violations in checked_events(message, now, epoch_id=self._epoch_id):
+            found.append(violations)
+            yield
+        return found
+
+    async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
+        asked: dict[AccountKey, set[bytes]] = {}
+        for work in works:
+            for event, key, violations in zip(work.message.events, _keys(work), work.request.prepared, strict=True):
+                if not violations:
+                    asked.setdefault(key, set()).add(event.event_id)
+        known = await lock_accounts(connection, asked)
+        added: Added = {}
+        for work in works:
+            verdicts = _verdicts(work, known, added, clock)
+            work.answer = pb.RecordServicingEventsResponse(verdicts=verdicts).SerializeToString()
+            work.keep_answer = True
+        await add_events(connection, added)
+
+
+def _keys(work: Work) -> list[AccountKey]:
+    return [
+        (subject_key, work.caller.member, event.account_reference.secret_id + event.account_reference.digest)
+        for event, subject_key in zip(work.message.events, work.request.subject_keys, strict=True)
+    ]
+
+
+def _verdicts(
+    work: Work, known: Mapping[AccountKey, Known], added: Added, clock: datetime
+) -> list[reporting_service_pb2.ReportVerdict]:
+    """A verdict for each event; those that are taken are noted in `known`, and what is new among them in `added`."""
+    verdicts = []
+    for place, (event, key) in enumerate(zip(work.message.events, _keys(work), strict=True)):
+        violations = work.request.prepared[place] or _judge(place, event, known.get(key))
+        if violations:
+            verdicts.append(rejection(violations))
+            continue
+        account, content = known[key], content_of(event)
+        if event.event_id not in account.events:
+            account.events[event.event_id] = content
+            account.count += 1
+            # Each adds a microsecond to the time of arrival: the later one is listed before.
+            added[key, event.event_id] = content, clock + timedelta(microseconds=len(added))
+        verdicts.append(reporting_service_pb2.ReportVerdict(outcome=reporting_service_pb2.REPORT_OUTCOME_ACCEPTED))
+    return verdicts
+
+
+def _judge(place: int, event: pb.ServicingEvent, account: Known | None) -> list[Violation]:
+    """Why an event that is good by itself is not taken, if it is not."""
+    if account is None:
+        return [account_missing(place)]
+    stored = account.events.get(event.event_id)
+    if stored is not None:
+        return [] if stored == content_of(event) else [recorded_otherwise(place)]
+    return [one_event_too_many(place)] if account.count >= MAX_ACCOUNT_EVENTS else []
