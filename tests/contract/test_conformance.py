@@ -18,14 +18,17 @@ from tests.contract.requests import (
     GET_ENTRY,
     GET_SUBMISSION,
     LIST_ENTRIES,
+    LIST_EVENTS,
     LIST_SUBMISSIONS,
     QUERY,
+    RECORD_EVENTS,
     SUBMIT,
     WITHDRAW,
     account,
     inquiry,
     month,
     months_back,
+    recording,
     report,
     request_id,
     submission,
@@ -39,6 +42,7 @@ from tallystick.testing import InMemoryExchange
 from tallystick.v1 import audit_service_pb2 as audit
 from tallystick.v1 import membership_service_pb2 as membership
 from tallystick.v1 import reporting_service_pb2 as reporting
+from tallystick.v1 import servicing_service_pb2 as servicing
 from tallystick.v1 import subject_token_service_pb2 as tokens
 
 OVERDUE_1 = Disposition.OVERDUE_1
@@ -203,6 +207,34 @@ def roles_bound_what_may_be_asked(twin: Twin, serial: int) -> Iterator[Told]:
     yield twin.call(CREATE_MEMBER, membership.CreateMemberRequest())
     yield twin.call(LIST_ENTRIES, audit.ListAuditEntriesRequest(consent_reference="c"))
     yield twin.call(LIST_ENTRIES, audit.ListAuditEntriesRequest(subject=of(twin, serial)))
+
+
+@case
+def events_are_recorded_and_listed(twin: Twin, serial: int) -> Iterator[Told]:
+    mine = report(of(twin, serial), None, requests.reference(serial))
+    other = report(of(twin, serial + 1), None, mine.account_reference)
+    events = [requests.event(mine, event_id=bytes([n]) * 16, next_date=20260203 + n) for n in range(5)]
+    plan = requests.plan_event(mine)
+    plan.event_id = b"p" * 16
+    yield twin.call(RECORD_EVENTS, recording(events[:1]))
+    yield twin.call(SUBMIT, submission([mine]))
+    first = recording([*events, plan, requests.event(other), requests.event(mine, date=20991231), events[0]])
+    yield twin.call(RECORD_EVENTS, first)
+    yield twin.call(RECORD_EVENTS, first)
+    changed = requests.event(mine, event_id=events[1].event_id, outcome=4)
+    yield twin.call(RECORD_EVENTS, recording([events[0], changed, requests.event(mine, type=99), requests.event(mine, type=11)]))
+    yield twin.call(RECORD_EVENTS, recording([]))
+    yield twin.call(LIST_EVENTS, requests.events_of(mine))
+    yield twin.call(LIST_EVENTS, requests.events_of(mine, page_size=4))
+    yield twin.call(LIST_EVENTS, requests.events_of(mine, page_size=6))
+    yield twin.call(LIST_EVENTS, requests.events_of(mine, page_size=1001))
+    yield twin.call(LIST_EVENTS, requests.events_of(mine, page_token="QUJD"))
+    yield twin.call(LIST_EVENTS, requests.events_of(other))
+    yield twin.call(LIST_EVENTS, servicing.ListServicingEventsRequest())
+    full = recording(requests.event(mine) for _ in range(1000))
+    yield twin.call(RECORD_EVENTS, full)
+    yield twin.call(WITHDRAW, requests.withdrawal(mine.subject, mine.account_reference, requests.now() + timedelta(seconds=5)))
+    yield twin.call(RECORD_EVENTS, recording(events[:2]))
 
 
 @case

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 import tallystick.testing
 from tallystick.client import (
+    AccountEvent,
     CheckpointFalse,
     Exchange,
     Inquiry,
@@ -35,7 +37,17 @@ from tallystick.client import (
 from tallystick.client.cli.context import Tool
 from tallystick.client.cli.program import run
 from tallystick.contract.reasons import REASONS
-from tallystick.credit import AccountType, AssetQuality, Decision, Disposition, HistoryOutcome, ScreeningPolicy
+from tallystick.credit import (
+    AccountType,
+    AssetQuality,
+    Channel,
+    Decision,
+    Disposition,
+    HistoryOutcome,
+    ScreeningPolicy,
+    ServicingEvent,
+    ServicingEventType,
+)
 from tallystick.testing import InMemoryExchange, KnownAccount, account, person
 
 PUBLIC = ["AskedInquiry", "InMemoryExchange", "KnownAccount", "account", "person"]
@@ -263,9 +275,19 @@ def test_a_member_may_do_what_is_agreed() -> None:
             exchange.register_key(memory.profile.signer.key)
 
 
-def test_the_servicing_record_is_not_served() -> None:
-    with InMemoryExchange().exchange() as exchange, pytest.raises(NotAnExchange):
-        next(exchange.servicing.list(person(), "4000-1"))
+def test_the_servicing_record_goes_page_by_page_and_stays() -> None:
+    memory = InMemoryExchange()
+    day = memory.clock.now().date()
+    visits = [ServicingEvent(event_id=uuid4(), type=ServicingEventType.RETURN_VISIT, date=day) for _ in range(999)]
+    events = [AccountEvent(person(), "4000-1", visit) for visit in visits]
+    with memory.exchange() as exchange:
+        assert not any(result.accepted for result in exchange.servicing.record(events[:1]))
+        assert exchange.report(Report(person(), "4000-1", account().on(memory.clock.now()))).accepted
+        for _ in range(2):
+            assert all(result.accepted for result in exchange.servicing.record(events))
+        assert list(exchange.servicing.list(person(), "4000-1")) == visits[::-1]
+        (changed,) = exchange.servicing.record([replace(events[0], event=replace(visits[0], channel=Channel.LETTER))])
+        assert [violation.reason for violation in changed.violations] == ["ALREADY_EXISTS"]
 
 
 def test_who_has_no_living_account_may_not_ask_after_the_loan() -> None:

@@ -6,11 +6,12 @@ The rules concern an event by itself; whether the institution has such an accoun
 import datetime as dt
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from tallystick.contract.limits import MAX_ACCOUNT_EVENTS, MAX_EVENTS
-from tallystick.contract.refusals import Refusal
+from tallystick.contract.refusals import Refusal, refuse_violations
+from tallystick.contract.request_fields import check_page_size
 from tallystick.contract.violations import Violation
 from tallystick.credit.account_rules import MAX_MONTHS_CHANGED, MAX_VIOLATIONS_PER_REPORT
 from tallystick.credit.dates import number_of_day, ordinal_of_number
@@ -27,7 +28,7 @@ from tallystick.credit.field_rules import (
 )
 from tallystick.credit.records import HistoryError, read_code, read_day
 from tallystick.credit.validation import check_reference, check_subject
-from tallystick.v1 import errors_pb2, servicing_service_pb2
+from tallystick.v1 import errors_pb2, reporting_service_pb2, servicing_service_pb2
 
 EVENT_ID_LENGTH: Final = 16
 COMMITMENT_LENGTH: Final = 32
@@ -147,14 +148,14 @@ def checked_events(
         raise Refusal.of_field(errors_pb2.ERROR_REASON_BATCH_TOO_LARGE, "events", f"at most {MAX_EVENTS} at once; split the batch")
     seen: set[bytes] = set()
     for i, event in enumerate(message.events):
-        field = f"events[{i}]"
+        where = f"events[{i}]"
         found: list[Violation] = []
-        check_subject(event.HasField("subject"), event.subject, f"{field}.subject", epoch_id, found)
-        check_reference(event.account_reference, f"{field}.account_reference", found)
-        check_event(event, now, f"{field}.", found)
+        check_subject(event.HasField("subject"), event.subject, f"{where}.subject", epoch_id, found)
+        check_reference(event.account_reference, f"{where}.account_reference", found)
+        check_event(event, now, f"{where}.", found)
         if event.event_id in seen:
             description = "is that of another event of this batch; send each event once, under an id of its own"
-            found.append(Violation(f"{field}.event_id", "FIELDS_INCONSISTENT", description))
+            found.append(Violation(f"{where}.event_id", "FIELDS_INCONSISTENT", description))
         elif event.event_id:
             seen.add(event.event_id)
         yield found[:MAX_VIOLATIONS_PER_REPORT]
@@ -218,27 +219,57 @@ def _check_later(number: int, date: int, field: str, found: list[Violation]) -> 
         found.append(Violation(field, "FIELDS_INCONSISTENT", "lies before the event's date; correct one of the two"))
 
 
-def list_violations(message: servicing_service_pb2.ListServicingEventsRequest, *, epoch_id: bytes | None = None) -> list[Violation]:
-    """What is wrong with the account whose events are to be listed."""
+def content_of(event: servicing_service_pb2.ServicingEvent) -> bytes:
+    """What is kept of an event under its account and event_id: all else. Equal events give equal bytes."""
+    kept = servicing_service_pb2.ServicingEvent()
+    kept.CopyFrom(event)
+    for name in ("event_id", "subject", "account_reference"):
+        kept.ClearField(name)
+    return kept.SerializeToString(deterministic=True)
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What is recorded of one account, as far as it matters for the events that come."""
+
+    count: int = 0
+    events: dict[bytes, bytes] = field(default_factory=dict)
+    """The content of those whose event_id is asked about."""
+
+    def take(self, event: servicing_service_pb2.ServicingEvent) -> bytes | None:
+        """Notes an event that is accepted; returns its content, or None if it is recorded already."""
+        if event.event_id in self.events:
+            return None
+        content = self.events[event.event_id] = content_of(event)
+        self.count += 1
+        return content
+
+
+def judge_event(place: int, event: servicing_service_pb2.ServicingEvent, account: Recorded | None) -> list[Violation]:
+    """Why an event that is good by itself is not taken, if it is not. `account` is None where there is no such account."""
+    if account is None:
+        description = "you report no such account of this subject, or have withdrawn it; report the account first"
+        return [Violation(f"events[{place}].account_reference", "NOT_FOUND", description)]
+    stored = account.events.get(event.event_id)
+    if stored is not None:
+        description = "is recorded with other content, and what is recorded stays; record the correction as an event of its own"
+        same = stored == content_of(event)
+        return [] if same else [Violation(f"events[{place}].event_id", "ALREADY_EXISTS", description)]
+    if account.count >= MAX_ACCOUNT_EVENTS:
+        description = f"has {MAX_ACCOUNT_EVENTS} recorded events, which is the limit; it frees as the oldest are forgotten"
+        return [Violation(f"events[{place}].account_reference", "FIELD_OUT_OF_RANGE", description)]
+    return []
+
+
+def accepted() -> reporting_service_pb2.ReportVerdict:
+    """The verdict on an event that is taken, or was before."""
+    return reporting_service_pb2.ReportVerdict(outcome=reporting_service_pb2.REPORT_OUTCOME_ACCEPTED)
+
+
+def check_listing(message: servicing_service_pb2.ListServicingEventsRequest, *, epoch_id: bytes) -> None:
+    """Raises Refusal for what is wrong with a request for an account's events."""
     found: list[Violation] = []
     check_subject(message.HasField("subject"), message.subject, "subject", epoch_id, found)
     check_reference(message.account_reference, "account_reference", found)
-    return found
-
-
-def account_missing(position: int) -> Violation:
-    """For an event of an account that its sender does not report of this subject."""
-    description = "you report no such account of this subject, or have withdrawn it; report the account first"
-    return Violation(f"events[{position}].account_reference", "NOT_FOUND", description)
-
-
-def recorded_otherwise(position: int) -> Violation:
-    """For an event whose id is taken, with other content."""
-    description = "is recorded with other content, and what is recorded stays; record the correction as an event of its own"
-    return Violation(f"events[{position}].event_id", "ALREADY_EXISTS", description)
-
-
-def one_event_too_many(position: int) -> Violation:
-    """For an event past MAX_ACCOUNT_EVENTS."""
-    description = f"has {MAX_ACCOUNT_EVENTS} recorded events, which is the limit; it frees as the oldest are forgotten"
-    return Violation(f"events[{position}].account_reference", "FIELD_OUT_OF_RANGE", description)
+    if violations := [*found, *check_page_size(message.page_size)]:
+        raise refuse_violations(violations)

@@ -33,6 +33,7 @@ from tallystick.testing.profiles import in_memory_profile, served, write_profile
 from tallystick.testing.reporting import Accounts
 from tallystick.testing.requests import ALL_PURPOSES, Caller
 from tallystick.testing.servers import InMemoryServer
+from tallystick.testing.servicing import ServicingRecord
 from tallystick.testing.tokens import TokenKey
 from tallystick.testing.transports import AsyncTransportOver
 from tallystick.testing.values import code_of, whole_of
@@ -85,7 +86,9 @@ class InMemoryExchange(Faults):
         self._token_key = TokenKey()
         self._accounts = Accounts(self._token_key, notices=NoticeRule(require_notice))
         self._histories = Histories(self._accounts)
-        self._exchange = self._server("exchange.test/log", {**self._accounts.operations(), **self._histories.operations()})
+        servicing = ServicingRecord(self._accounts)
+        operations = {**self._accounts.operations(), **self._histories.operations(), **servicing.operations()}
+        self._exchange = self._server("exchange.test/log", operations)
         self._authority = self._server("tokens.test/log", self._token_key.operations())
         self._authority.public_methods[GET_TOKEN_KEY.path] = self._token_key.published
         super().__init__(self._exchange, self._authority)

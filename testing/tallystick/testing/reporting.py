@@ -119,13 +119,13 @@ class Accounts:
     def _verdict(self, request: Request, place: int, report: pb.AccountReport, violations: Any) -> pb.ReportVerdict:
         if violations:
             return rejection(violations)
-        key = request.caller.member_id, _reference(report.account_reference)
+        key = request.caller.member_id, reference_of(report.account_reference)
         return self.merge(report.subject.element, key, report, microseconds(request.now), place, self.notices)
 
     def _withdraw(self, request: Request) -> Message:
         message = request.message
         known = self.states.get(message.subject.element, {})
-        key = request.caller.member_id, _reference(message.account_reference)
+        key = request.caller.member_id, reference_of(message.account_reference)
         if key not in known:
             return pb.WithdrawAccountResponse(withdrawn=False)
         merged = merge_withdrawal(known[key], message.as_of.seconds, microseconds(request.now))
@@ -152,5 +152,6 @@ def _check_list(message: pb.ListSubmissionsRequest, _now: datetime) -> None:
         raise refuse_violations(violations)
 
 
-def _reference(reference: account_pb2.AccountReference) -> bytes:
+def reference_of(reference: account_pb2.AccountReference) -> bytes:
+    """As accounts are kept by."""
     return reference.secret_id + reference.digest

@@ -10,12 +10,12 @@ import pytest
 
 from tallystick.contract.methods import RECORD_SERVICING_EVENTS
 from tallystick.contract.subjects import of_token
+from tallystick.credit.servicing import content_of
 from tallystick.server.examination.anomalies import Anomalies
 from tallystick.server.examination.examined import Examined
 from tallystick.server.examination.scratch import Scratch
 from tallystick.server.examination.servicing import Key, ServicingRecord
 from tallystick.server.examination.subjects import Subjects
-from tallystick.server.services.servicing.events import content_of
 from tallystick.v1 import log_pb2
 from tallystick.v1 import servicing_service_pb2 as pb
 

@@ -13,13 +13,13 @@ from tallystick.contract.instants import microseconds
 from tallystick.contract.methods import RECORD_SERVICING_EVENTS
 from tallystick.contract.subjects import of_token
 from tallystick.credit.dates import number_of_day
+from tallystick.credit.servicing import content_of
 from tallystick.server.examination.accounts import LONGEST_WAY
 from tallystick.server.examination.anomalies import Anomalies
 from tallystick.server.examination.examined import Examined
 from tallystick.server.examination.scratch import Scratch
 from tallystick.server.examination.streams import Rows
 from tallystick.server.examination.subjects import Subjects
-from tallystick.server.services.servicing.events import content_of
 from tallystick.server.services.servicing.recording import RecordServicingEvents
 from tallystick.v1 import reporting_service_pb2
 from tallystick.v1 import servicing_service_pb2 as pb

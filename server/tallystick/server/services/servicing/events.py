@@ -8,14 +8,13 @@ is withdrawn, and forgotten, leaves its events to their own retention.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tallystick.credit.servicing import Recorded
 from tallystick.server.storage.array_literals import integers, short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Statement
-from tallystick.v1 import servicing_service_pb2 as pb
 
 AccountKey = tuple[bytes, int, bytes]
 """Subject key, member, account reference."""
@@ -73,31 +72,13 @@ ORDER BY subject, member, account_reference, event_id
 )
 
 
-@dataclass(slots=True)
-class Known:
-    """What is recorded of one account, as far as a transaction needs it."""
-
-    count: int = 0
-    events: dict[bytes, bytes] = field(default_factory=dict)
-    """The content of those whose event_id is asked about."""
-
-
-def content_of(event: pb.ServicingEvent) -> bytes:
-    """What is stored of an event: all but what the row's key says. Equal events give equal bytes."""
-    kept = pb.ServicingEvent()
-    kept.CopyFrom(event)
-    for name in ("event_id", "subject", "account_reference"):
-        kept.ClearField(name)
-    return kept.SerializeToString(deterministic=True)
-
-
-async def lock_accounts(connection: Connection, events: Mapping[AccountKey, set[bytes]]) -> dict[AccountKey, Known]:
+async def lock_accounts(connection: Connection, events: Mapping[AccountKey, set[bytes]]) -> dict[AccountKey, Recorded]:
     """Locks those of the accounts that are there and not withdrawn; returns what is recorded of each. `events` are the ids that are
     asked about."""
     if not events:
         return {}
     found = await connection.run(_LOCK(**_columns(sorted(events))))
-    known = {_key(row): Known() for row in found}
+    known = {_key(row): Recorded() for row in found}
     if not known:
         return {}
     keys = sorted(known)

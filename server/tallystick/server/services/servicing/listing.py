@@ -9,9 +9,9 @@ from typing import Any
 
 from tallystick.contract.instants import EPOCH, microseconds
 from tallystick.contract.methods import LIST_SERVICING_EVENTS
-from tallystick.contract.request_fields import check_page_size, page_size
-from tallystick.credit.servicing import EVENT_ID_LENGTH, list_violations
-from tallystick.server.errors import Refusal, refuse_violations
+from tallystick.contract.request_fields import page_size
+from tallystick.credit.servicing import EVENT_ID_LENGTH, check_listing
+from tallystick.server.errors import Refusal
 from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.services.page_tokens import PageTokens
 from tallystick.server.storage.connection import Connection
@@ -37,8 +37,7 @@ class ListServicingEvents(Operation):
         self._epoch_id = epoch_id
 
     def validate(self, message: Any, now: datetime) -> None:
-        if violations := [*list_violations(message, epoch_id=self._epoch_id), *check_page_size(message.page_size)]:
-            raise refuse_violations(violations)
+        check_listing(message, epoch_id=self._epoch_id)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         for work in works:

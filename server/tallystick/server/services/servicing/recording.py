@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from tallystick.contract.limits import MAX_ACCOUNT_EVENTS
 from tallystick.contract.methods import RECORD_SERVICING_EVENTS
 from tallystick.contract.steps import Steps
 from tallystick.contract.violations import Violation
 from tallystick.credit.requests import rejection
-from tallystick.credit.servicing import account_missing, checked_events, one_event_too_many, recorded_otherwise
+from tallystick.credit.servicing import Recorded, accepted, checked_events, judge_event
 from tallystick.server.requests.operation import Operation, Work
-from tallystick.server.services.servicing.events import AccountKey, Known, add_events, content_of, lock_accounts
+from tallystick.server.services.servicing.events import AccountKey, add_events, lock_accounts
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import reporting_service_pb2
 from tallystick.v1 import servicing_service_pb2 as pb
@@ -64,30 +63,14 @@ def _keys(work: Work) -> list[AccountKey]:
 
 
 def _verdicts(
-    work: Work, known: Mapping[AccountKey, Known], added: Added, clock: datetime
+    work: Work, known: Mapping[AccountKey, Recorded], added: Added, clock: datetime
 ) -> list[reporting_service_pb2.ReportVerdict]:
     """A verdict for each event; those that are taken are noted in `known`, and what is new among them in `added`."""
     verdicts = []
     for place, (event, key) in enumerate(zip(work.message.events, _keys(work), strict=True)):
-        violations = work.request.prepared[place] or _judge(place, event, known.get(key))
-        if violations:
-            verdicts.append(rejection(violations))
-            continue
-        account, content = known[key], content_of(event)
-        if event.event_id not in account.events:
-            account.events[event.event_id] = content
-            account.count += 1
+        violations = work.request.prepared[place] or judge_event(place, event, known.get(key))
+        if not violations and (content := known[key].take(event)) is not None:
             # Each adds a microsecond to the time of arrival: the later one is listed before.
             added[key, event.event_id] = content, clock + timedelta(microseconds=len(added))
-        verdicts.append(reporting_service_pb2.ReportVerdict(outcome=reporting_service_pb2.REPORT_OUTCOME_ACCEPTED))
+        verdicts.append(rejection(violations) if violations else accepted())
     return verdicts
-
-
-def _judge(place: int, event: pb.ServicingEvent, account: Known | None) -> list[Violation]:
-    """Why an event that is good by itself is not taken, if it is not."""
-    if account is None:
-        return [account_missing(place)]
-    stored = account.events.get(event.event_id)
-    if stored is not None:
-        return [] if stored == content_of(event) else [recorded_otherwise(place)]
-    return [one_event_too_many(place)] if account.count >= MAX_ACCOUNT_EVENTS else []
