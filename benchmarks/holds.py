@@ -19,13 +19,15 @@ from benchmarks.traffic import account, random_tokens
 from rich.console import Console
 from rich.table import Table
 
-from tallystick.contract.limits import MAX_INQUIRIES, MAX_REPORTS
+from tallystick.contract.evaluations import check_evaluation
+from tallystick.contract.limits import BATCH_REQUEST, MAX_ELEMENTS, MAX_INQUIRIES, MAX_REPORTS
 from tallystick.contract.messages import parse_request
-from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, SUBMIT_REPORTS, Method
-from tallystick.credit.requests import check_batch_query, check_submission
+from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, EVALUATE_TOKENS, SUBMIT_REPORTS, Method
+from tallystick.credit.requests import check_batch_query, check_submission, rejection
 from tallystick.crypto import subject_key
 from tallystick.server.errors import Refusal
-from tallystick.v1 import codes_pb2, inquiry_service_pb2, reporting_service_pb2
+from tallystick.server.services.inquiries.wire import varint
+from tallystick.v1 import codes_pb2, inquiry_service_pb2, reporting_service_pb2, subject_token_service_pb2
 
 SIZE = 4 << 20
 EPOCH = bytes(20)
@@ -38,6 +40,11 @@ def _submission(message: Any) -> object:
 
 def _batch_query(message: Any) -> object:
     check_batch_query(message, epoch_id=EPOCH)
+    return None
+
+
+def _evaluation(message: Any) -> object:
+    check_evaluation(message, epoch_id=EPOCH, sequence=1)
     return None
 
 
@@ -61,6 +68,8 @@ def family() -> Iterator[Message]:
         yield name, SUBMIT_REPORTS, _submission, data
     for name, data in _batches(tokens):
         yield name, BATCH_QUERY_CREDIT_HISTORIES, _batch_query, data
+    for name, data in _evaluations(tokens):
+        yield name, EVALUATE_TOKENS, _evaluation, data
 
 
 def _of(reports: list[reporting_service_pb2.AccountReport]) -> bytes:
@@ -100,6 +109,9 @@ def _made_up(token: bytes) -> Iterator[tuple[str, bytes]]:
     yield "empty reports", b"\x12\x00" * (SIZE // 2)
     yield "unknown fields", b"\x9a\x06\x00" * (SIZE // 3)
     yield "unknown varints", b"\x98\x06\x00" * (SIZE // 3)
+    yield "unknown groups in each other", (b"\x9b\x06" * 90 + b"\x9c\x06" * 90) * (SIZE // 360)
+    yield "unknown groups in each other, too many", b"\x9b\x06" * (SIZE // 2)
+    yield "one unknown field", b"\x9a\x06" + varint(SIZE - 8) + bytes(SIZE - 8)
     yield "a field repeated", (b"\x0a\x10" + bytes(16)) * (SIZE // 18)
     one = report(token, 0, 0)
     one.account.annotations.extend([codes_pb2.AnnotationType.ValueType(1)] * (SIZE - 1000))
@@ -119,14 +131,28 @@ def _batches(tokens: list[bytes]) -> Iterator[tuple[str, bytes]]:
         inquiries.append(inquiry)
     batch = inquiry_service_pb2.BatchQueryCreditHistoriesRequest(request_id=bytes(16), inquiries=inquiries)
     yield f"{MAX_INQUIRIES} inquiries", batch.SerializeToString()
+    yield "empty inquiries", b"\x12\x00" * (BATCH_REQUEST // 2)
+    batch.inquiries.extend(inquiries * 8)
+    yield f"{len(batch.inquiries):,} inquiries", batch.SerializeToString()
 
 
-def stages(method: Method[Any, Any], check: Check, data: bytes) -> tuple[float, float, float, str]:
-    """Processor seconds of parsing, validating and finding subjects; and what came of it."""
+def _evaluations(tokens: list[bytes]) -> Iterator[tuple[str, bytes]]:
+    def asked(elements: list[bytes]) -> bytes:
+        return subject_token_service_pb2.EvaluateTokensRequest(
+            request_id=bytes(16), epoch_id=EPOCH, blinded_elements=elements
+        ).SerializeToString()
+
+    yield f"{MAX_ELEMENTS:,} elements", asked(tokens[:MAX_ELEMENTS])
+    yield f"{MAX_ELEMENTS:,} that are none", asked([b"\xff" * 32] * MAX_ELEMENTS)
+    yield "empty elements", b"\x1a\x00" * (BATCH_REQUEST // 2)
+
+
+def stages(method: Method[Any, Any], check: Check, data: bytes) -> tuple[float, float, float, float, str]:
+    """Processor seconds of parsing, validating, finding subjects and telling what is wrong; and what came of it."""
     began = time.process_time()
     parsed = parse_request(method, data)
     read = time.process_time()
-    verdict = "taken"
+    verdict, found = "taken", None
     if parsed.invalid is None:
         try:
             found = check(parsed.message)
@@ -139,17 +165,22 @@ def stages(method: Method[Any, Any], check: Check, data: bytes) -> tuple[float, 
     for subject in parsed.subjects or ():
         if len(subject.element) == 32:
             subject_key(bytes(32), EPOCH, subject.element)
-    return read - began, checked - read, time.process_time() - checked, verdict
+    named = time.process_time()
+    if isinstance(found, list):
+        # Later, in the transaction, and so again while all others of the worker wait.
+        verdicts = [rejection(violations) for violations in found if violations]
+        reporting_service_pb2.SubmitReportsResponse(verdicts=verdicts).SerializeToString()
+    return read - began, checked - read, named - checked, time.process_time() - named, verdict
 
 
 def main() -> None:
     """Prints what each costs."""
     console = Console() if sys.stdout.isatty() else Console(width=130)
     table = Table(title="processor milliseconds of one message")
-    for heading in ("message", "bytes", "parsed", "validated", "subjects", "which is"):
+    for heading in ("message", "bytes", "parsed", "validated", "subjects", "told", "which is"):
         table.add_column(heading, justify="left" if heading in ("message", "which is") else "right")
     for name, method, check, data in family():
-        *spent, verdict = min((stages(method, check, data) for _ in range(3)), key=lambda each: sum(each[:3]))
+        *spent, verdict = min((stages(method, check, data) for _ in range(3)), key=lambda each: sum(each[:4]))
         table.add_row(name, f"{len(data):,}", *(f"{seconds * 1e3:.1f}" for seconds in spent), verdict)
     console.print(table)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, timedelta
 from pathlib import Path
 
 from examples.artificial_ids import artificial_identity
@@ -16,9 +16,12 @@ from tallystick.client import Exchange, Inquiry, Purpose, Report, ReportOutcome
 from tallystick.credit.decisions import Decision
 from tallystick.credit.enums import HistoryOutcome
 from tallystick.credit.history import CreditHistory
+from tallystick.credit.overdue import is_overdue
 from tallystick.credit.screening import ScreeningPolicy
 
 PURPOSE = Purpose.CREDIT_CARD_APPROVAL
+NOTICE = timedelta(days=30)
+"""How long before its report a client is told of a bad record; the file holds no notices, so this is constructed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +92,23 @@ def tokenise(profile: Path, serials: Sequence[int]) -> Timing:
 
 def report(profile: Path, clients: Sequence[CardClient], months: tuple[date, ...]) -> Timing:
     """Reports the accounts of these clients."""
-    reports = [
-        Report(artificial_identity(client.number), f"CARD-{client.number:05d}", account_of(client, months)) for client in clients
-    ]
+    reports = [_report(client, months) for client in clients]
     with Exchange.from_profile(profile) as bank:
         begin = time.monotonic()
         results = list(bank.report_many(reports))
         end = time.monotonic()
     for result in results:
         must(result.outcome is ReportOutcome.ACCEPTED, f"a report was not accepted: {result.violations}")
+        must(not result.warnings, f"a report lacks something: {result.warnings}")
     return Timing(len(results), begin, end)
+
+
+def _report(client: CardClient, months: tuple[date, ...]) -> Report:
+    """The report of a client's account; who is late was told of it a month before, as the law has it."""
+    account = account_of(client, months)
+    late = account.running_overdue is not None or any(is_overdue(month.disposition) for month in account.months)
+    told = account.as_of.astimezone(UTC).date() - NOTICE if late else None
+    return Report(artificial_identity(client.number), f"CARD-{client.number:05d}", account, told)
 
 
 def screen(profile: Path, applicants: Sequence[Applicant], months: tuple[date, ...]) -> Screening:

@@ -108,6 +108,7 @@ def _introduce(screen: Screen, clients: Sequence[CardClient], months: tuple[date
         "k months late becomes code k, 7 at the most. The file holds no days past due and no overdue amounts: both stay "
         '"not known". Amounts are reported in cents of TWD.'
     )
+    screen.say("- Notices: the file holds none. Each client with a late month is said to have been told 30 days before the report.")
 
 
 def _show_rates(screen: Screen, day: Market) -> None:
