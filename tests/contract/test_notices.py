@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.contract import requests
+from tests.contract.examined import examine
 from tests.contract.raw_caller import RawCaller
 from tests.contract.requests import GET_SUBMISSION, SUBMIT
 from tests.contract.system import System
@@ -156,6 +157,18 @@ def test_an_account_without_as_of_says_only_that(system: System) -> None:
     state.as_of.seconds = -(2**62)
     found = verdicts(system["bank-a"].exchange, report(system.mint.stranger(), state, notice=days_before(1)))
     assert ("reports[0].account.as_of", "FIELD_OUT_OF_RANGE") in told(found[0])[1]
+
+
+def test_the_doctor_accuses_nobody_of_what_may_have_been_rejected(own_system: System) -> None:
+    with exchange(own_system, "reject") as caller:
+        request = requests.submission([report(own_system.mint.stranger(), bad(), requests.reference())])
+        assert [told(each) for each in caller.call(SUBMIT, request).message.verdicts] == [missing("reject")]
+    assert [str(each) for each in examine(own_system.exchange).found if each.table == "account"] == []
+    # Once its verdicts are forgotten nobody knows what the exchange asked for.
+    own_system.exchange.database_view.rows("DELETE FROM request WHERE request_id = %s RETURNING 1", (request.request_id,))
+    examined = examine(own_system.exchange)
+    assert [str(each) for each in examined.found if each.table == "account"] == []
+    assert sum(count for what, count in examined.untold.items() if what.startswith("accounts some of whose reports")) == 1
 
 
 def test_the_sdk_says_and_hears_of_notices(system: System, sdk: Callable[[str], Exchange]) -> None:

@@ -13,6 +13,7 @@ from tallystick.credit.dates import ordinal_of_number
 from tallystick.credit.enums import SubjectKind
 from tallystick.credit.field_rules import day_violation
 from tallystick.credit.merging import Merged
+from tallystick.credit.overdue import has_overdue
 from tallystick.v1.reporting_service_pb2 import AccountReport
 
 MOST_DAYS: Final = 90
@@ -48,8 +49,16 @@ def check_notice_date(report: AccountReport, prefix: str, found: list[Violation]
 
 def lacks_notice(report: AccountReport, merged: Merged) -> bool:
     """Whether a report that was merged should have said of a notice, and did not."""
-    person = int(report.account.subject_kind) == SubjectKind.PERSON
-    return merged.became_overdue and person and not report.bad_record_notice_date
+    return merged.became_overdue and _says_nothing_of_a_person(report)
+
+
+def may_lack_notice(report: AccountReport) -> bool:
+    """Whether it may be such a report, by itself: what was known of its account before decides."""
+    return has_overdue(report.account) and _says_nothing_of_a_person(report)
+
+
+def _says_nothing_of_a_person(report: AccountReport) -> bool:
+    return int(report.account.subject_kind) == SubjectKind.PERSON and not report.bad_record_notice_date
 
 
 def notice_missing(position: int) -> Violation:

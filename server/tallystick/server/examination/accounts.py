@@ -15,6 +15,7 @@ from tallystick.contract.limits import MAX_OWN_ACCOUNTS
 from tallystick.contract.methods import SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.contract.subjects import of_token
 from tallystick.credit.merging import AccountState, merge_report, merge_withdrawal
+from tallystick.credit.notices import may_lack_notice
 from tallystick.credit.versions import Versions
 from tallystick.server.examination.anomalies import Anomalies
 from tallystick.server.examination.examined import Examined
@@ -111,6 +112,10 @@ class Accounts:
         for report, good in zip(message.reports, accepted, strict=True):
             if good:
                 as_of = report.account.as_of.seconds
+                if not judged and may_lack_notice(report):
+                    # Nothing says what the exchange asked for then: it may have rejected this one.
+                    key = self._subjects.key(of_token(report.subject))
+                    self._scratch.execute("INSERT OR IGNORE INTO unread VALUES (?, ?)", key, entry.member)
                 self._keep(entry, report.subject, report.account_reference, as_of, report.account, judged=judged)
 
     def _keep(self, entry: Examined, token: Any, reference: Any, as_of: int, account: Any, *, judged: bool) -> None:
