@@ -341,6 +341,25 @@ def test_a_file_whose_first_bad_report_says_nothing_of_a_notice(
         assert "row 3" not in captured.err
 
 
+def test_many_warnings_are_counted_and_the_first_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    memory, now = InMemoryExchange(), dt.datetime.now(dt.UTC)
+    header = "id_kind,id_type,id_country,id_number,account_number,as_of,account_type,status,currency,opened_date,month,disposition"
+    late, as_of = f"{now - dt.timedelta(days=40):%Y-%m}", f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    rows = [f"person,10,CN,{person(n).number},{n},{as_of},R2,1,CNY,2020-01-01,{late},1" for n in range(13)]
+    file = tmp_path / "accounts.csv"
+    file.write_text("\n".join([header, *rows, ""]), "utf-8")
+    profile = memory.write_profile(tmp_path / "profile")
+    with memory.serving():
+        assert run(["--profile", str(profile), "report", str(file)], Tool()) == 0
+        captured = capsys.readouterr()
+        assert captured.out == "13 accounts: 13 accepted, 0 superseded, 0 rejected; 13 taken with a warning\n"
+        assert captured.err.count("accepted with a warning") == 10
+        assert captured.err.count("there are more warnings") == 1
+        assert run(["--profile", str(profile), "report", str(file), "--json"], Tool()) == 0
+        # Reported again it was known to be bad before.
+        assert '"warned": 0' in capsys.readouterr().out
+
+
 def test_a_profile_leads_into_memory(
     tallystick_exchange: InMemoryExchange, tallystick_profile: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -189,12 +189,13 @@ class _Tally:
             self._shown += 1
 
     def _warn(self, warnings: tuple[Reject, ...]) -> None:
-        if not warnings:
-            return
-        self._run.progress.warned += 1
-        for each in warnings[: _SHOWN_REJECTS - self._warnings_shown]:
-            self._tool.remark(f"row {each.row}: accepted with a warning: {each.field}: {each.description}")
-        self._warnings_shown += len(warnings)
+        self._run.progress.warned += bool(warnings)
+        for each in warnings:
+            if self._warnings_shown < _SHOWN_REJECTS:
+                self._tool.remark(f"row {each.row}: accepted with a warning: {each.field}: {each.description}")
+            elif self._warnings_shown == _SHOWN_REJECTS:
+                self._tool.remark('there are more warnings; "tallystick submissions REQUEST_ID" shows all of a submission')
+            self._warnings_shown += 1
 
     def show(self) -> None:
         """Prints what became of the accounts: of all, or of those until the run ended early."""
