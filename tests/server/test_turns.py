@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from benchmarks.holds import EPOCH, family
 
-from tallystick.contract.methods import SUBMIT_REPORTS, Method
+from tallystick.contract.methods import EVALUATE_TOKENS, SUBMIT_REPORTS, Method
 from tallystick.contract.steps import Steps, at_once
 from tallystick.server.requests.calls import Call
 from tallystick.server.requests.operation import Operation, Request
@@ -56,7 +56,8 @@ def _spent(steps: Steps[Request]) -> list[float]:
 
 
 def test_no_step_takes_most_of_the_time() -> None:
-    spent = {name: _spent(_reading(method, data)) for name, method, _, data in family()}
+    messages = [each for each in family() if each[1] is not EVALUATE_TOKENS]  # which no validation goes through item by item
+    spent = {name: _spent(_reading(method, data)) for name, method, _, data in messages}
     assert {name: max(steps) for name, steps in spent.items() if max(steps) > max(SHORT, LARGEST_PART * sum(steps))} == {}
 
 
