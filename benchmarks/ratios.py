@@ -15,6 +15,8 @@ class Owed:
     owed: float
     aim: float | None = None
     less_is_better: bool = False
+    has_floor: bool = True
+    """False where the peer alone differs by more than a floor allows for, on one machine."""
 
     def holds(self, ratio: float) -> bool:
         """Whether a ratio is what is owed."""
@@ -23,6 +25,8 @@ class Owed:
     def holds_floor(self, ratio: Ratio) -> bool:
         """Whether the best of its rounds is at least half as good as what is owed: a busy machine spoils a round, a slower program
         all of them."""
+        if not self.has_floor:
+            return True
         return ratio.low <= self.owed * 2 if self.less_is_better else ratio.high >= self.owed / 2
 
     def attained(self, ratio: float) -> float:
@@ -85,7 +89,9 @@ OWED: dict[str, Owed] = {
         Owed(to_fastapi(1), 1.2, 1.5),
         Owed(TO_GRPCIO, 3, 5),
         Owed(TO_ECHO, 0.28, 0.4),
-        Owed(TO_PGBENCH, 1.7, 2.2),
+        # pgbench and its one server process wake each other at every look-up: 12,000 a second where that takes a processor out of
+        # its sleep, and 60,000 where something else keeps it awake.
+        Owed(TO_PGBENCH, 1.7, 2.2, has_floor=False),
         Owed(TO_LIBSODIUM, 0.40, 0.45),
         *(Owed(growth(callers), 1.3, 1.1, less_is_better=True) for callers in (1, 16)),
         Owed(GOODPUT, 0.90, 0.97),

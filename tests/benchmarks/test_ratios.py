@@ -25,3 +25,8 @@ def test_requests_fall_due_at_the_rate() -> None:
     due = moments(1000.0, 20_000, seed=1)
     assert due == sorted(due)
     assert due[-1] == pytest.approx(20.0, rel=0.05)
+
+
+def test_a_peer_that_differs_by_itself_sets_no_floor() -> None:
+    assert Owed("look-ups", 4.0, has_floor=False).holds_floor(Ratio(0.1, 0.1, 0.1))
+    assert not Owed("look-ups", 4.0, has_floor=False).holds(0.1)
