@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,8 +25,8 @@ ENTRIES = st.builds(
 )
 
 
-def kinds(**fields: object) -> list[NoticeKind]:
-    return [notice.kind for notice in due_notices([BookEntry("1", **fields)], DAY)]  # type: ignore[arg-type]
+def kinds(**fields: Any) -> list[NoticeKind]:
+    return [notice.kind for notice in due_notices([BookEntry("1", **fields)], DAY)]
 
 
 @pytest.mark.parametrize(("days", "told"), [(4, []), (3, ["due_soon"]), (2, []), (1, []), (0, ["due_today"]), (-1, [])])

@@ -33,5 +33,5 @@ _ENDED: Final[Mapping[int, frozenset[int]]] = MappingProxyType(
 
 def is_living(account: Account) -> bool:
     """Whether an account is open, or anything of it is owed. Of a closed account, a balance that is not known is none."""
-    ended = account.closed_date != 0 or account.status in _ENDED.get(account.account_type, frozenset[int]())
+    ended = account.closed_date != 0 or account.status in _ENDED.get(account.account_type, ())
     return not ended or account.balance > 0 or account.HasField("running_overdue")

@@ -47,8 +47,17 @@ def check_notice_date(report: AccountReport, prefix: str, found: list[Violation]
         found.append(Violation(f"{prefix}{FIELD}", "FIELD_OUT_OF_RANGE", f"give {_GIVE}, or leave it out"))
 
 
-def lacks_notice(report: AccountReport, merged: Merged) -> bool:
-    """Whether a report that was merged should have said of a notice, and did not."""
+def is_refused(rule: NoticeRule, report: AccountReport, merged: Merged) -> bool:
+    """Whether what merging a report makes of its account is not to be written, since the report lacks a notice."""
+    return rule is NoticeRule.REJECT and _lacks_notice(report, merged)
+
+
+def warnings_of(rule: NoticeRule, report: AccountReport, merged: Merged, position: int) -> list[Violation]:
+    """What is to be said of a report that is taken, which is at this place of its batch."""
+    return [notice_missing(position)] if rule is NoticeRule.WARN and _lacks_notice(report, merged) else []
+
+
+def _lacks_notice(report: AccountReport, merged: Merged) -> bool:
     return merged.became_overdue and _says_nothing_of_a_person(report)
 
 

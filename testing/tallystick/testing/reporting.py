@@ -17,7 +17,7 @@ from tallystick.contract.request_fields import check_page_size, page_size
 from tallystick.contract.violations import Violation
 from tallystick.credit.living import REPORT_AGE
 from tallystick.credit.merging import AccountState, merge_report, merge_withdrawal
-from tallystick.credit.notices import NoticeRule, lacks_notice, notice_missing
+from tallystick.credit.notices import NoticeRule, is_refused, notice_missing, warnings_of
 from tallystick.credit.requests import (
     acceptance,
     check_submission,
@@ -87,16 +87,15 @@ class Accounts:
         known = self.states.setdefault(element, {})
         state = known.get(key, AccountState.empty())
         merged = merge_report(state, report.account, arrival)
+        if is_refused(notices, report, merged):
+            return rejection([notice_missing(place)])
         own = sum(whose == key[0] and each.content is not None for (whose, _), each in known.items())
         if state.content is None and merged.state.content is not None and own >= MAX_OWN_ACCOUNTS:
             return rejection([one_account_too_many(place)])
-        lacking = [notice_missing(place)] if notices is not NoticeRule.OFF and lacks_notice(report, merged) else []
-        if lacking and notices is NoticeRule.REJECT:
-            return rejection(lacking)
         known[key] = merged.state
         if merged.state is not state:
             self.reported[element, key] = arrival
-        return acceptance(merged, lacking)
+        return acceptance(merged, warnings_of(notices, report, merged, place))
 
     def _submit(self, request: Request) -> Message:
         answer = pb.SubmitReportsResponse()

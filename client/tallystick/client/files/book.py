@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tallystick.client.files import amounts, cells
-from tallystick.client.files.accounts import Reject
+from tallystick.client.files.accounts import Reject, undamaged
 from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.cells import Cells
 from tallystick.client.files.reading import TableReader
@@ -28,7 +28,6 @@ OPTIONAL = (
     "plan_end_date",
 )
 NOTICE_COLUMNS = ("account_number", "kind", "day", "about", "amount_due", "currency")
-_TRUTH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +59,12 @@ def _rows(table: TableReader, said: Amounts | None) -> Iterator[BookRow]:
         row = Cells(positions, values)
         currency = row.take_optional("currency", _currency) or ""
         entry = BookEntry(
-            account_number=row.take("account_number", str, ""),
+            account_number=row.take("account_number", undamaged, ""),
             next_due_date=row.take_optional("next_due_date", cells.day),
             amount_due=row.take_optional("amount_due", amounts.reader(said, currency)),
             currency=currency,
             overdue_since=row.take_optional("overdue_since", cells.day),
-            reported_overdue=row.take_optional("reported_overdue", _truth) or False,
+            reported_overdue=row.take_optional("reported_overdue", cells.truth) or False,
             notice_date=row.take_optional("notice_date", cells.day),
             cured_date=row.take_optional("cured_date", cells.day),
             plan_end_date=row.take_optional("plan_end_date", cells.day),
@@ -98,10 +97,3 @@ def _currency(text: str) -> str:
     if not is_currency(text.upper()):
         raise ValueError("must be the ISO 4217 alphabetic code of a currency, such as CNY")
     return text.upper()
-
-
-def _truth(text: str) -> bool:
-    try:
-        return _TRUTH[text.lower()]
-    except KeyError:
-        raise ValueError("must be yes or no") from None

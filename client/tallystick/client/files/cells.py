@@ -111,6 +111,17 @@ def instant(text: str) -> dt.datetime:
     return value.replace(microsecond=0)
 
 
+_TRUTH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+def truth(text: str) -> bool:
+    """Yes or no, as people and programs write it."""
+    try:
+        return _TRUTH[text.lower()]
+    except KeyError:
+        raise ValueError("must be yes or no") from None
+
+
 def code(kind: type[E], *, numbers: bool = True) -> Callable[[str], E]:
     """A code of a list by its name, and by its number where the trade has numbers: "doubtful" or "4"."""
     members = {member.name.lower(): member for member in kind if member}

@@ -32,7 +32,6 @@ PLAN_COLUMNS = (
 OPTIONAL = ("channel", "outcome", "next_date", *PLAN_COLUMNS, "text_commitment")
 
 _COLUMNS = {"subject": "id_number", "account_reference": "account_number", "plan": "plan_kind"}
-_YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
 _COMMITMENT = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
 _NOBODY = uuid.UUID(int=0)
 
@@ -113,7 +112,7 @@ def _plan(row: Cells) -> RepaymentPlan | None:
         instalments=row.take("plan_instalments", numbers.count, 0),
         instalment_amount=row.take_optional("plan_instalment_amount", numbers.whole) or 0,
         months_changed=row.take_optional("plan_months_changed", _months) or 0,
-        financial_difficulty=row.take_optional("plan_financial_difficulty", _yes_or_no) or False,
+        financial_difficulty=row.take_optional("plan_financial_difficulty", cells.truth) or False,
     )
 
 
@@ -127,12 +126,6 @@ def _event_id(text: str) -> uuid.UUID:
 def _months(text: str) -> int:
     """Months either way; "-3.0" is -3."""
     return -numbers.count(text[1:]) if text.startswith("-") else numbers.count(text)
-
-
-def _yes_or_no(text: str) -> bool:
-    if text.lower() not in _YES + _NO:
-        raise ValueError("must be yes or no")
-    return text.lower() in _YES
 
 
 def _commitment(text: str) -> bytes:

@@ -206,7 +206,7 @@ class Reporting:
         receipt = receipt_of(answered)
         for position, (each, message) in enumerate(zip(prepared, verdicts, strict=True)):
             verdict = read_verdict(message)
-            violations, warnings = _own_fields(verdict.violations, position), _own_fields(verdict.warnings, position)
+            violations, warnings = (own_fields(each, f"reports[{position}].") for each in (verdict.violations, verdict.warnings))
             results[each.place] = ReportResult(
                 reports[each.place], verdict.outcome, violations, receipt, request_id, warnings=warnings
             )
@@ -335,9 +335,8 @@ def without_token(shortage: LimitExceeded) -> IdentityInvalid:
     return IdentityInvalid("number", shortage.reason, text)
 
 
-def _own_fields(violations: Iterable[Violation], position: int) -> tuple[Violation, ...]:
-    """The violations with their fields as paths in the report, without the report's place in the batch."""
-    prefix = f"reports[{position}]."
+def own_fields(violations: Iterable[Violation], prefix: str) -> tuple[Violation, ...]:
+    """The violations with their fields as paths in an item of a batch, without `prefix`, the item's place in it."""
     return tuple(Violation(each.field.removeprefix(prefix), each.reason, each.description) for each in violations)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tallystick.client.exceptions import AnswerMalformed, IdentityInvalid, InputInvalid
 from tallystick.client.flows.inquiries import new_or_own, receipt_of
-from tallystick.client.flows.reporting import read_verdict, reference_of, without_token
+from tallystick.client.flows.reporting import own_fields, read_verdict, reference_of, without_token
 from tallystick.client.flows.tokens import Tokeniser
 from tallystick.client.identities import AnyIdentity, canonical
 from tallystick.client.protocol.calls import Call, Flow, Method, ask
@@ -112,7 +112,7 @@ class Servicing:
         receipt = receipt_of(answered)
         for position, (each, message) in enumerate(zip(sent, verdicts, strict=True)):
             verdict = read_verdict(message)
-            violations = tuple(_own_field(violation, position) for violation in verdict.violations)
+            violations = own_fields(verdict.violations, f"events[{position}].")
             accepted = verdict.outcome is not ReportOutcome.REJECTED
             results[each.place] = EventResult(events[each.place], accepted, violations, receipt, request_id)
 
@@ -170,8 +170,3 @@ def _rejected_here(event: AccountEvent, error: InputInvalid) -> EventResult:
     field = f"identity.{error.field}" if isinstance(error, IdentityInvalid) else error.field
     others = [] if field in ("event", "event_id") else faults_of(event.event)
     return EventResult(event, accepted=False, violations=(Violation(field, error.reason, error.description), *others))
-
-
-def _own_field(violation: Violation, position: int) -> Violation:
-    """The violation with its field as a path in the event, without the event's place in the batch."""
-    return Violation(violation.field.removeprefix(f"events[{position}]."), violation.reason, violation.description)

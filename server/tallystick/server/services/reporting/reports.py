@@ -12,7 +12,7 @@ from tallystick.contract.methods import SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.contract.steps import Steps
 from tallystick.contract.violations import Violation
 from tallystick.credit.merging import Merged, merge_report, merge_withdrawal
-from tallystick.credit.notices import NoticeRule, lacks_notice, notice_missing
+from tallystick.credit.notices import NoticeRule, is_refused, notice_missing, warnings_of
 from tallystick.credit.requests import (
     acceptance,
     check_submission,
@@ -67,14 +67,17 @@ class SubmitReports(Operation):
 
     def _changes(self, work: Work, arrival: int) -> list[Change]:
         return [
-            Change(_key(key, work, report.account_reference), partial(merge_report, account=report.account, arrival=arrival), takes)
+            Change(
+                _key(key, work, report.account_reference),
+                partial(merge_report, account=report.account, arrival=arrival),
+                partial(self._takes, report),
+            )
             for report, key, violations in zip(work.message.reports, work.request.subject_keys, work.request.prepared, strict=True)
             if not violations
-            for takes in [partial(self._takes, report)]
         ]
 
     def _takes(self, report: pb.AccountReport, merged: Merged) -> bool:
-        return self._notices is not NoticeRule.REJECT or not lacks_notice(report, merged)
+        return not is_refused(self._notices, report, merged)
 
     def _verdict(
         self, i: int, report: pb.AccountReport, violations: Sequence[Violation], results: Iterator[Merged | NotTaken]
@@ -87,8 +90,7 @@ class SubmitReports(Operation):
             return rejection([one_account_too_many(i)])
         if merged is NotTaken.REFUSED:
             return rejection([notice_missing(i)])
-        warned = self._notices is NoticeRule.WARN and lacks_notice(report, merged)
-        return acceptance(merged, [notice_missing(i)] if warned else ())
+        return acceptance(merged, warnings_of(self._notices, report, merged, i))
 
 
 class WithdrawAccount(Operation):
