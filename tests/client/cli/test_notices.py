@@ -90,6 +90,17 @@ def test_a_row_that_cannot_be_read_is_named_and_the_others_are_read(cli: Any, tm
     assert "2 rows of the book, 1 that cannot be read" in ran.err
 
 
+def test_of_many_rows_that_cannot_be_read_the_first_are_told(cli: Any, tmp_path: Path) -> None:
+    ran = cli("notices", book(tmp_path, HEADER + "\nA-1,never,,,,,,," * 12 + "\n"), "--day", "2026-03-10")
+    assert (ran.code, ran.err.count("next_due_date: "), ran.err.count("there is more")) == (1, 10, 1)
+    assert "12 rows of the book, 12 that cannot be read" in ran.err
+
+
+def test_a_number_that_a_spreadsheet_has_spoilt_is_none(cli: Any, tmp_path: Path) -> None:
+    ran = cli("notices", book(tmp_path, f"{HEADER}\n6.22E+15,2026-03-13,,,,,,,\n"), "--day", "2026-03-10")
+    assert (ran.code, "row 2: account_number: " in ran.err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [(f"{HEADER}\n", "no row"), ("next_due_date\n2026-03-13\n", "account_number"), ("account_number,due\nA-1,2026-03-13\n", "due")],

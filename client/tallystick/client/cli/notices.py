@@ -18,7 +18,6 @@ from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.book import NOTICE_COLUMNS, NoticeWriter, read_book, row_of
 from tallystick.credit.reminders import BookEntry, NoticeKind, due_notices
 
-_SHOWN_FAULTS = 10
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
 
@@ -64,7 +63,7 @@ class _Book:
     """The entries of a book, and how many of its rows there were."""
 
     def __init__(self, tool: Tool, file: Path, said: Amounts | None, encoding: str | None) -> None:
-        self._tool = tool
+        self._faults = output.FirstRemarks(tool.remark, "there is more that cannot be read")
         self._read = read_book(file, said, encoding)
         self.rows = 0
         self.faulty = 0
@@ -77,8 +76,5 @@ class _Book:
                 yield row.entry
                 continue
             self.faulty += 1
-            if self.faulty <= _SHOWN_FAULTS:
-                for each in row.rejects:
-                    self._tool.remark(f"row {each.row}: {each.field}: {each.description} ({each.reason})")
-            elif self.faulty == _SHOWN_FAULTS + 1:
-                self._tool.remark("there are more rows that cannot be read")
+            for each in row.rejects:
+                self._faults.make(f"row {each.row}: {each.field}: {each.description} ({each.reason})")

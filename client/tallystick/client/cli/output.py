@@ -8,7 +8,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from enum import Enum, IntEnum
@@ -24,6 +24,26 @@ from tallystick.credit.codes import disposition_code
 from tallystick.credit.enums import AccountType, AssetQuality, Channel, CollectionStage, Disposition, EventOutcome
 
 T = TypeVar("T")
+
+SHOWN_REMARKS = 10
+
+
+class FirstRemarks:
+    """The first of many remarks of a kind; of the others it is said, once, that there are more."""
+
+    def __init__(self, remark: Callable[[str], None], more: str) -> None:
+        self._remark = remark
+        self._more = more
+        self._made = 0
+
+    def make(self, text: str) -> None:
+        """One more."""
+        if self._made < SHOWN_REMARKS:
+            self._remark(text)
+        elif self._made == SHOWN_REMARKS:
+            self._remark(self._more)
+        self._made += 1
+
 
 _NARROW = 90
 """Columns below which a table that does not fit is not shown as one."""

@@ -39,7 +39,6 @@ from tallystick.client.flows.reporting import (
 )
 from tallystick.credit.enums import ReportOutcome, WithdrawalReason
 
-_SHOWN_REJECTS = 10
 MAX_ROWS_UNDER_WAY = 2_000
 """Accounts that go with one batch at the most, be they fit to be sent or not."""
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
@@ -132,8 +131,9 @@ class _Tally:
         self._tool = tool
         self._run = run
         self._under_way: deque[list[AccountRows]] = deque()
-        self._shown = 0
-        self._warnings_shown = 0
+        self._rejects = output.FirstRemarks(tool.remark, "there are more; give --rejects FILE to have them all")
+        more = 'there are more warnings; "tallystick submissions REQUEST_ID" shows all of a submission'
+        self._warnings = output.FirstRemarks(tool.remark, more)
         columns = ("row", "field", "reason", "description")
         self._writer = stack.enter_context(TableWriter(rejects, columns, ("row",), resume_at=run.resume_at)) if rejects else None
 
@@ -182,20 +182,13 @@ class _Tally:
         for each in rejects:
             if self._writer is not None:
                 self._writer.write((each.row, each.field, each.reason, each.description))
-            elif self._shown < _SHOWN_REJECTS:
-                self._tool.remark(f"row {each.row}: {each.field}: {each.description} ({each.reason})")
-            elif self._shown == _SHOWN_REJECTS:
-                self._tool.remark("there are more; give --rejects FILE to have them all")
-            self._shown += 1
+            else:
+                self._rejects.make(f"row {each.row}: {each.field}: {each.description} ({each.reason})")
 
     def _warn(self, warnings: tuple[Reject, ...]) -> None:
         self._run.progress.warned += bool(warnings)
         for each in warnings:
-            if self._warnings_shown < _SHOWN_REJECTS:
-                self._tool.remark(f"row {each.row}: accepted with a warning: {each.field}: {each.description}")
-            elif self._warnings_shown == _SHOWN_REJECTS:
-                self._tool.remark('there are more warnings; "tallystick submissions REQUEST_ID" shows all of a submission')
-            self._warnings_shown += 1
+            self._warnings.make(f"row {each.row}: accepted with a warning: {each.field}: {each.description}")
 
     def show(self) -> None:
         """Prints what became of the accounts: of all, or of those until the run ended early."""

@@ -21,7 +21,6 @@ from tallystick.client.flows.servicing import AccountEvent, EventResult
 from tallystick.credit.codes import describe
 from tallystick.credit.servicing import RepaymentPlan, ServicingEvent
 
-_SHOWN_REJECTS = 10
 _RECORD = "record"
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
@@ -83,7 +82,7 @@ class _Tally:
         self.counts = Counter[str]()
         self._tool = tool
         self._under_way: deque[EventRow] = deque()
-        self._shown = 0
+        self._rejects = output.FirstRemarks(tool.remark, "there are more; give --rejects FILE to have them all")
         self._complete = False
         columns = ("row", "field", "reason", "description")
         self._writer = stack.enter_context(TableWriter(rejects, columns, ("row",))) if rejects else None
@@ -119,11 +118,8 @@ class _Tally:
         for each in rejects:
             if self._writer is not None:
                 self._writer.write((each.row, each.field, each.reason, each.description))
-            elif self._shown < _SHOWN_REJECTS:
-                self._tool.remark(f"row {each.row}: {each.field}: {each.description} ({each.reason})")
-            elif self._shown == _SHOWN_REJECTS:
-                self._tool.remark("there are more; give --rejects FILE to have them all")
-            self._shown += 1
+            else:
+                self._rejects.make(f"row {each.row}: {each.field}: {each.description} ({each.reason})")
 
     def show(self) -> None:
         """Prints what became of the events: of all, or of those until the run ended early."""
