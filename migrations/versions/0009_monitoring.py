@@ -116,12 +116,11 @@ def _create_message() -> None:
         "message_cursor",
         sa.Column("member", sa.BigInteger, nullable=False),
         sa.Column(
-            "position",
-            sa.LargeBinary,
-            nullable=False,
-            comment="the key of the last message that is acknowledged; empty for none",
+            "release_time", TIMESTAMP, nullable=False, comment="with the next three the key of the last message acknowledged"
         ),
-        sa.Column("acknowledge_time", TIMESTAMP),
+        sa.Column("subject_order", sa.LargeBinary, nullable=False),
+        sa.Column("entry_index", sa.BigInteger, nullable=False),
+        sa.Column("ordinal", sa.Integer, nullable=False),
         sa.Column(
             "crowded",
             sa.Boolean,

@@ -23,7 +23,9 @@ MAX_EVENTS: Final = 1000
 EVENTS_REQUEST: Final = 512 * 1024
 """Most bytes of a batch of servicing events: a full one has some 250 KB."""
 MAX_WATCHES: Final = 1000
-"""Watches put, or ended, in one request, and looked at in one step of the sweep."""
+"""Watches put, or ended, in one request."""
+MAX_SWEPT: Final = 10_000
+"""Watches that one step of the sweep looks at."""
 WATCHES_REQUEST: Final = 512 * 1024
 """Most bytes of a batch of watches: a full one has some 250 KB."""
 MAX_PULL_SECONDS: Final = 25

@@ -57,8 +57,6 @@ class Method(Generic[Asked, Answer]):
     """Any one of these allows it; empty allows every active member."""
     about: SubjectReader = subjects.nobody
     """Reads whom a request is about."""
-    told: SubjectReader = subjects.nobody
-    """Reads whom an answer told of; those are the subjects of its entry then, and the request names none."""
     items: str = ""
     """The repeated field that holds the items of a batch; empty for a method that takes one."""
     max_items: int = 0
@@ -68,6 +66,8 @@ class Method(Generic[Asked, Answer]):
     """A public method is neither signed nor logged, and has no receipt."""
     paged: bool = False
     """The answer is a stream of pages, each an entry and a transaction of its own."""
+    told: SubjectReader = subjects.nobody
+    """Reads whom an answer told of: the subjects of its entry, where the request names none."""
     path: str = field(init=False)
     """The full method, such as "/tallystick.v1.InquiryService/QueryCreditHistory"."""
 

@@ -624,7 +624,7 @@ class GetPortfolioDigestRequest(_message.Message):
 
     MONTH_FIELD_NUMBER: _builtins.int
     month: _builtins.int
-    """The first day of a past month, as YYYYMM01; at most 24 months back."""
+    """The first day of one of the two months before the running one, as YYYYMM01. Messages are kept for 100 days, so both are whole."""
     def __init__(
         self,
         *,
@@ -640,7 +640,7 @@ Global___GetPortfolioDigestRequest: _TypeAlias = GetPortfolioDigestRequest  # no
 
 @_typing.final
 class GetPortfolioDigestResponse(_message.Message):
-    """What was told of the caller's watched borrowers in a month. Counts of alerts that are forgotten already are missing: see the retention."""
+    """What was released to the caller of its watched borrowers in a month, but for what was discarded with its watch or erased."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -719,7 +719,7 @@ class SweepWatchesRequest(_message.Message):
     request_id: _builtins.bytes
     """A random UUID (16 bytes). The same one with the same content returns the first answer and changes nothing."""
     max_watches: _builtins.int
-    """How many watches to look at, at the most; 0 is 1,000, the limit is 1,000."""
+    """How many watches to look at, at the most; 0 is 1,000, the limit is 10,000."""
     def __init__(
         self,
         *,

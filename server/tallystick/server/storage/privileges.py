@@ -59,8 +59,8 @@ SERVING: dict[str, Allowed] = {
         delete=True,
     ),
     tables.sweep.name: Allowed(update=("subject", "member", "account_reference")),
-    tables.message.name: Allowed(insert=True, update=("before", "after", "band", "repeats"), delete=True),
-    tables.message_cursor.name: Allowed(insert=True, update=("position", "acknowledge_time", "crowded")),
+    tables.message.name: Allowed(insert=True, delete=True),
+    tables.message_cursor.name: Allowed(insert=True, update=("release_time", "subject_order", "entry_index", "ordinal", "crowded")),
     tables.log_head.name: Allowed(update=("size", "compact_range", "last_time", "registry_version", "watch_index", "fence_time")),
     tables.audit_entry.name: Allowed(insert=True),
     # A search row says whom an entry is about: erasure deletes it, and the log's own leaf stays.

@@ -274,8 +274,10 @@ message_cursor = Table(
     "message_cursor",
     metadata,
     Column("member", BigInteger, primary_key=True),
-    Column("position", LargeBinary, nullable=False, comment="the key of the last message that is acknowledged; empty for none"),
-    Column("acknowledge_time", TIMESTAMP),
+    Column("release_time", TIMESTAMP, nullable=False, comment="with the next three the key of the last message acknowledged"),
+    Column("subject_order", LargeBinary, nullable=False),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("ordinal", Integer, nullable=False),
     Column(
         "crowded", Boolean, nullable=False, comment="whether too many messages wait: alerts of one watch and type are then merged"
     ),
