@@ -73,6 +73,11 @@ SETTLED_STATUSES: Final[Mapping[AccountType, frozenset[int]]] = MappingProxyType
 )
 """Which status of each account type says that nothing is owed any more."""
 
+LENDING_PURPOSES: Final = frozenset(
+    map(int, (Purpose.LOAN_APPROVAL, Purpose.CREDIT_CARD_APPROVAL, Purpose.FINANCING_APPROVAL, Purpose.LIMIT_APPROVAL))
+)
+"""Purposes for which an institution asks in order to lend."""
+
 ORGANISATION_ONLY_ACCOUNT_TYPES: Final = frozenset({AccountType.D2})
 
 OVERDUE_DISPOSITIONS: Final[Mapping[Disposition, int]] = MappingProxyType(

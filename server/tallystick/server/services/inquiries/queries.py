@@ -347,5 +347,6 @@ def _inquiry_summary(
         count_1_month=one_month,
         count_6_months=six_months,
         institutions_6_months=institutions,
+        lending_institutions_1_month=lenders,
         truncated=truncated,
     )

@@ -1,8 +1,8 @@
 """Waiting for messages: pulls that have nothing to tell yet wait before the ledger, all of a worker behind one look a moment.
 
 Who waits holds no connection and no place in the ledger's queue. A look finds the members for whom something is due. Where the log
-stands still it also moves the fence, before which no entry can be any more: without it what is due could not be told before somebody
-asks something.
+stands still it also moves the fence, before which no entry can be any more: without it what is due could not be told before
+somebody asks something.
 """
 
 from __future__ import annotations
