@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.contract import requests
 from tests.contract.raw_caller import RawCaller
-from tests.contract.system import INQUIRER, REPORTER, SYSTEM, System
+from tests.contract.system import INQUIRER, REPORTER, System
 
 from tallystick.v1 import codes_pb2
 

@@ -22,6 +22,9 @@ from tallystick.credit.enums import (
     Purpose,
     ServicingEventType,
     SpecialTransactionType,
+    TriggerType,
+    WatchState,
+    WatchStateReason,
     WithdrawalReason,
 )
 
@@ -253,7 +256,10 @@ def describe(
     | ServicingEventType
     | Channel
     | EventOutcome
-    | PlanKind,
+    | PlanKind
+    | TriggerType
+    | WatchState
+    | WatchStateReason,
 ) -> str:
     """The name of any other code, in words, such as "special mention"."""
     return code.name.lower().replace("_", " ")

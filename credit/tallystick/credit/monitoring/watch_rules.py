@@ -25,6 +25,7 @@ LONGEST_WATCH: Final = 24
 DIGEST_MONTHS: Final = 2
 """How many months before the running one have a digest."""
 
+_PURPOSES: Final = members(Purpose)
 _TYPES: Final = members(TriggerType)
 _STATES: Final = members(WatchState) | {0}
 
@@ -37,19 +38,13 @@ def checked_watches(message: pb.PutWatchesRequest, now: dt.datetime, *, epoch_id
         raise Refusal.of_field(
             errors_pb2.ERROR_REASON_BATCH_TOO_LARGE, "watches", f"at most {MAX_WATCHES} at once; split the batch"
         )
-    today = now.astimezone(dt.UTC).date()
     seen: set[tuple[bytes, bytes, bytes]] = set()
     for i, watch in enumerate(message.watches):
         where = f"watches[{i}]"
         found: list[Violation] = []
         check_subject(watch.HasField("subject"), watch.subject, f"{where}.subject", epoch_id, found)
         check_reference(watch.account_reference, f"{where}.account_reference", found)
-        found += stated_violations(watch.purpose, watch.consent_reference, f"{where}.")
-        if watch.purpose in members(Purpose) and watch.purpose not in LIVING_PURPOSES:
-            description = "is none for a watch: give POST_LOAN_MANAGEMENT or POST_GUARANTEE_MANAGEMENT"
-            found.append(Violation(f"{where}.purpose", "FIELD_OUT_OF_RANGE", description))
-        _check_triggers(watch, where, found)
-        _check_end(watch.end_date, today, f"{where}.end_date", found)
+        found += watch_faults(watch, now, f"{where}.")
         key = (watch.subject.element, watch.account_reference.secret_id, watch.account_reference.digest)
         if key in seen and not found:
             description = "this batch has a watch of the same account already; put one, with all its triggers"
@@ -58,10 +53,21 @@ def checked_watches(message: pb.PutWatchesRequest, now: dt.datetime, *, epoch_id
         yield found[:MAX_VIOLATIONS_PER_REPORT]
 
 
-def _check_triggers(watch: pb.Watch, where: str, found: list[Violation]) -> None:
+def watch_faults(watch: pb.Watch, now: dt.datetime, prefix: str = "") -> list[Violation]:
+    """What is wrong with a watch, but for the account that it is of. `now` carries a time zone."""
+    found = stated_violations(watch.purpose, watch.consent_reference, prefix)
+    if watch.purpose in _PURPOSES and watch.purpose not in LIVING_PURPOSES:
+        description = "is none for a watch: give POST_LOAN_MANAGEMENT or POST_GUARANTEE_MANAGEMENT"
+        found.append(Violation(f"{prefix}purpose", "FIELD_OUT_OF_RANGE", description))
+    _check_triggers(watch, prefix, found)
+    _check_end(watch.end_date, now.astimezone(dt.UTC).date(), f"{prefix}end_date", found)
+    return found
+
+
+def _check_triggers(watch: pb.Watch, prefix: str, found: list[Violation]) -> None:
     seen: set[int] = set()
     for j, trigger in enumerate(watch.triggers):
-        field = f"{where}.triggers[{j}]"
+        field = f"{prefix}triggers[{j}]"
         if trigger.type not in _TYPES:
             found.append(code_violation(f"{field}.type", trigger.type))
             continue

@@ -12,7 +12,6 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import structlog
-from tallystick.credit.monitoring import check_acknowledgement, check_pull
 
 from tallystick.contract.limits import MAX_WAITING_COUNT
 from tallystick.contract.methods import ACKNOWLEDGE_MESSAGES, PULL_MESSAGES
@@ -20,6 +19,7 @@ from tallystick.contract.request_fields import page_size
 from tallystick.contract.subjects import Subject
 from tallystick.credit.dates import number_of_day
 from tallystick.credit.enums import WatchState
+from tallystick.credit.monitoring import check_acknowledgement, check_pull
 from tallystick.server.errors import Refusal
 from tallystick.server.requests.operation import Operation, Waits, Work
 from tallystick.server.services.monitoring.listing import reference_of

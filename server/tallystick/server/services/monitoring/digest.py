@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from tallystick.credit.monitoring import check_digest
-
 from tallystick.contract.methods import GET_PORTFOLIO_DIGEST
 from tallystick.credit.dates import day_of_number
+from tallystick.credit.monitoring import check_digest
 from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Statement

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from tallystick.credit.monitoring import Triggers, check_watch_listing
-
 from tallystick.contract.methods import LIST_WATCHES
 from tallystick.contract.request_fields import page_size
 from tallystick.credit.dates import number_of_day
+from tallystick.credit.monitoring import Triggers, check_watch_listing
 from tallystick.crypto.references import SECRET_ID_BYTES
 from tallystick.server.errors import Refusal
 from tallystick.server.requests.operation import Operation, Work

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from tallystick.credit.monitoring import Fact, Triggers, account_facts
-
 from tallystick.credit.enums import WatchStateReason
+from tallystick.credit.monitoring import Fact, Triggers, account_facts
 from tallystick.server.requests.operation import Place, Work
 from tallystick.server.services.monitoring.outbox import KEYS, WATCH_ENDED, Draft, Outgoing, WatchKey, discard, key_columns
 from tallystick.server.services.monitoring.positions import ReleaseWindows

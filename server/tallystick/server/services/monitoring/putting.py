@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from tallystick.credit.monitoring import Triggers, check_ending, checked_watches, judge_watch, last_day, seed
-
 from tallystick.contract.methods import END_WATCHES, PUT_WATCHES
 from tallystick.contract.steps import Steps
 from tallystick.contract.violations import Violation
 from tallystick.credit.enums import WatchStateReason
 from tallystick.credit.living import REPORT_AGE
+from tallystick.credit.monitoring import Triggers, check_ending, checked_watches, judge_watch, last_day, seed
 from tallystick.server.errors import ConcurrentChangeError
 from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.services.monitoring.outbox import KEYS, WatchKey, discard, key_columns

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tallystick.credit.monitoring import SubjectFacts
-
 from tallystick.contract.limits import MAX_ACCOUNTS, ONE_MONTH
 from tallystick.credit.codes import LENDING_PURPOSES
+from tallystick.credit.monitoring import SubjectFacts
 from tallystick.server.storage.array_literals import integers, short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Statement

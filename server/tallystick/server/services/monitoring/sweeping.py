@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tallystick.credit.monitoring import Baseline, Triggers, check_sweep, worse
-
 from tallystick.contract.methods import SWEEP_WATCHES
+from tallystick.credit.monitoring import Baseline, Triggers, check_sweep, worse
 from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.services.monitoring.observing import draft_of
 from tallystick.server.services.monitoring.outbox import KEYS, Draft, Outgoing, WatchKey, key_columns
