@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 
 from tallystick.client.drivers.tasks import TaskDriver, chunks
-from tallystick.client.flows.monitoring import AccountWatch, Acknowledged, Pulled, WatchResult, check_ids
+from tallystick.client.flows.monitoring import AccountWatch, Acknowledged, Pulled, Recent, WatchResult, check_ids
 from tallystick.client.session import Session
 from tallystick.contract.limits import MAX_WATCHES
 from tallystick.credit.enums import WatchState
@@ -63,19 +64,20 @@ class AsyncWatching:
         """Messages that are not acknowledged yet, one after the other, until there is none for as long as `wait`.
 
         A page is acknowledged once its last message was taken and the next one is asked for: a caller that has each message safe
-        before it asks for the next loses none. After a break some may come again: remove duplicates by their message_id.
+        before it asks for the next loses none. What comes again is left out; in a later run some may come again: remove duplicates
+        by their message_id.
         """
-        cursor, left = "", wait
+        cursor, left, recent = "", wait, Recent()
         while True:
-            began = dt.datetime.now(dt.UTC)
+            began = time.monotonic()
             pulled = await self.pull(cursor, wait=left, timeout=timeout)
-            for message in pulled.messages:
+            for message in filter(recent.is_new, pulled.messages):
                 yield message
             if pulled.next_cursor != cursor:
                 cursor = (await self.acknowledge(pulled.next_cursor, timeout=timeout)).cursor
             elif not left:
                 return
-            left = wait if pulled.messages else max(_NOT, left - (dt.datetime.now(dt.UTC) - began))
+            left = wait if pulled.messages else max(_NOT, left - dt.timedelta(seconds=time.monotonic() - began))
 
     async def digest(self, month: dt.date, *, timeout: float | None = None) -> PortfolioDigest:
         """What was told in a month, counted by trigger and transition; `month` is any day of one of the last two months."""

@@ -65,7 +65,7 @@ class Session:
         self.inquiries = Inquiries(self.tokeniser)
         self.reporting = Reporting(self.tokeniser, profile.account_secret)
         self.servicing = Servicing(self.tokeniser, profile.account_secret)
-        self.monitoring = Monitoring(self.tokeniser, profile.account_secret)
+        self.monitoring = Monitoring(self.tokeniser, profile.account_secret, self.options.patience.timeout)
         endpoints = {Server.EXCHANGE: profile.exchange}
         if profile.authority is not None:
             endpoints[Server.TOKEN_AUTHORITY] = profile.authority

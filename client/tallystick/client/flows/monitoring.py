@@ -36,6 +36,9 @@ GET_PORTFOLIO_DIGEST = Method.of(methods.GET_PORTFOLIO_DIGEST)
 _PAGE = 1_000
 LONGEST_WAIT = dt.timedelta(seconds=MAX_PULL_SECONDS)
 """For how long one pull waits at the most."""
+_ON_THE_WAY = dt.timedelta(seconds=5)
+"""What an answer needs beside the wait."""
+_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,12 @@ class _Prepared:
 class Monitoring:
     """The flows of MonitoringService."""
 
-    def __init__(self, tokeniser: Tokeniser, account_secret: bytes | None) -> None:
+    def __init__(self, tokeniser: Tokeniser, account_secret: bytes | None, timeout: float) -> None:
+        """`timeout` is that of one attempt, in seconds: no pull waits beyond it."""
         self._tokeniser = tokeniser
         self._account_secret = account_secret
+        attempt = dt.timedelta(seconds=min(timeout, 2 * MAX_PULL_SECONDS))
+        self._longest_wait = min(LONGEST_WAIT, max(attempt - _ON_THE_WAY, attempt / 2))
 
     def put(self, watches: Sequence[AccountWatch], request_id: uuid.UUID | None = None) -> Flow[list[WatchResult]]:
         """One batch of at most 1,000; each watch is accepted or rejected by itself."""
@@ -180,7 +186,7 @@ class Monitoring:
 
     def pull(self, cursor: str, page_size: int, wait: dt.timedelta) -> Flow[Pulled]:
         """What is told from a cursor on."""
-        seconds = -(-min(wait, LONGEST_WAIT) // dt.timedelta(seconds=1))
+        seconds = -(-min(wait, self._longest_wait) // dt.timedelta(seconds=1))
         if seconds < 0:
             raise InputInvalid("wait", "FIELD_OUT_OF_RANGE", "must not be negative")
         try:
@@ -212,6 +218,22 @@ class Monitoring:
             return PortfolioDigest.from_message(first, answered.message)
         except HistoryError as error:
             raise AnswerMalformed(f"a digest cannot be read: {error}") from None
+
+
+class Recent:
+    """The messages that a run was given of late: what comes again is not given again."""
+
+    def __init__(self) -> None:
+        self._ids: dict[uuid.UUID, None] = {}
+
+    def is_new(self, message: MonitoringMessage) -> bool:
+        """Whether it comes for the first time; it is remembered."""
+        if message.message_id in self._ids:
+            return False
+        self._ids[message.message_id] = None
+        if len(self._ids) > _REMEMBERED:
+            del self._ids[next(iter(self._ids))]
+        return True
 
 
 def faults_of(watch: Watch) -> list[Violation]:
@@ -258,6 +280,7 @@ __all__ = [
     "Acknowledged",
     "Monitoring",
     "Pulled",
+    "Recent",
     "WatchResult",
     "check_ids",
     "faults_of",
