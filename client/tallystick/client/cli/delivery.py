@@ -32,7 +32,10 @@ class Delivery:
         self._tool = tool
         self._known = known
         self._policy = policy
-        self._arguments = shlex.split(program) if program is not None else []
+        try:
+            self._arguments = shlex.split(program) if program is not None else []
+        except ValueError as error:
+            raise click.BadParameter(f"cannot be split into words: {error}", param_hint="--exec") from None
         if program is not None and not self._arguments:
             raise click.BadParameter("names no program", param_hint="--exec")
 
