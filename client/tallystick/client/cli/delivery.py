@@ -17,7 +17,6 @@ from tallystick.client.exchange import Exchange
 from tallystick.client.files.accounts import undamaged
 from tallystick.client.files.cells import Cells
 from tallystick.client.files.reading import TableReader
-from tallystick.credit.decisions import PolicyError
 from tallystick.credit.monitoring import Alert, EarlyWarning, MonitoringMessage, WarningPolicy
 
 _ACCOUNT = "account_number"
@@ -108,13 +107,3 @@ def book_references(exchange: Exchange, path: Path) -> dict[bytes, str]:
         if cells.faults:
             raise FileInvalid(f"{path}: row {row}: {_ACCOUNT}: {cells.faults[0].description}")
     return exchange.monitoring.references(numbers)
-
-
-def load_warning_policy(file: Path | None) -> WarningPolicy:
-    """The warning policy of a file, or the built-in one. Raises FileInvalid, which names the file and the key."""
-    if file is None:
-        return WarningPolicy.default()
-    try:
-        return WarningPolicy.from_toml(file)
-    except PolicyError as error:
-        raise FileInvalid(f"{file}: {error}") from None

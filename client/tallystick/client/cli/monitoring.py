@@ -12,10 +12,11 @@ import click
 
 from tallystick.client.cli import output
 from tallystick.client.cli.context import ReceiptFile, Tool, command
-from tallystick.client.cli.delivery import Delivery, book_references, load_warning_policy
+from tallystick.client.cli.delivery import Delivery, book_references
 from tallystick.client.cli.groups import Commands
 from tallystick.client.cli.meanings import epilog, identity_types
 from tallystick.client.cli.parameters import keep_apart, standard_input, timeout_option
+from tallystick.client.cli.policy import load_warning_policy
 from tallystick.client.files.accounts import Reject
 from tallystick.client.files.tables import TableWriter
 from tallystick.client.files.watches import WatchRow, read_watches
@@ -46,7 +47,7 @@ def watch() -> None:
 def put(tool: Tool, file: Path, rejects: Path | None, keep_receipts: Path | None, encoding: str | None) -> int:
     """Put a watch for each row of FILE (CSV or Parquet, "-" is standard input; docs/files.md has the layout).
 
-    Each watch is accepted or rejected by itself. Putting it again renews it for another 24 months, with the triggers of the new row.
+    Each watch is accepted or rejected by itself. Putting it again renews it for 24 months, with the triggers of the new row.
     """
     keep_apart({"FILE": file}, {"--rejects": rejects, "--keep-receipts": keep_receipts})
     rows = read_watches(file, encoding)
