@@ -12,6 +12,7 @@ from tallystick.server.services.monitoring.positions import Cursors, ReleaseWind
 from tallystick.server.services.monitoring.putting import EndWatches, PutWatches
 from tallystick.server.services.monitoring.retention import (
     erase_messages,
+    erase_sweep,
     erase_watches,
     mark_crowded,
     purge_messages,
@@ -49,7 +50,7 @@ def monitoring(foundation: Foundation) -> Capability:
             Step("crowded", 60.0, mark_crowded),
         ),
         # After the accounts, which reporting locks before watches.
-        erasers=(Eraser("watch", erase_watches), Eraser("message", erase_messages)),
+        erasers=(Eraser("watch", erase_watches), Eraser("message", erase_messages), Eraser("sweep", erase_sweep)),
     )
 
 

@@ -91,7 +91,8 @@ _WAITING = Statement(
     {"member": "bigint", "complete": "timestamptz", "count": "bigint"} | POSITION,
     f"""
 SELECT count(*) FROM (
-  SELECT FROM message WHERE member = %(member)s AND {KEY} > {GIVEN} AND release_time <= %(complete)s LIMIT %(count)s
+  SELECT FROM message WHERE member = %(member)s AND {KEY} > {GIVEN} AND release_time <= %(complete)s
+  ORDER BY release_time, subject_order, entry_index, ordinal LIMIT %(count)s
 ) AS waiting
 """,  # noqa: S608 - the inserted texts are constants of this module
 )

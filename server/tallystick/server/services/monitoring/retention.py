@@ -70,6 +70,16 @@ async def erase_watches(connection: Connection, subject_key: bytes) -> int:
     return len(rows)
 
 
+async def erase_sweep(connection: Connection, subject_key: bytes) -> int:
+    """Begins the round of the sweep anew where it stands at a watch of the subject, whose key its place would keep; returns whether
+    it did."""
+    rows = await connection.fetch(
+        "UPDATE sweep SET subject = '', member = 0, account_reference = '' WHERE singleton AND subject = %s RETURNING 1",
+        (subject_key,),
+    )
+    return len(rows)
+
+
 async def erase_messages(connection: Connection, subject_key: bytes) -> int:
     """Deletes every message about a subject, told or not; returns how many there were."""
     rows = await connection.fetch("DELETE FROM message WHERE subject = %s RETURNING 1", (subject_key,))
