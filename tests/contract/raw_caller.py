@@ -191,7 +191,7 @@ def open_channel(address: str, tls: TlsIdentity) -> grpc.Channel:
 
 
 def subject_leaves(method: str, data: bytes, answer: bytes = b"") -> list[bytes]:
-    """The subjects that a request's log entry commits to (docs/protocol.md, "Log entry"): of a pull, those that its answer tells of."""
+    """Whom a request's log entry commits to (docs/protocol.md, "Log entry"); of a pull, those that its answer tells of."""
     try:
         message: Any = message_class(method, answer=False).FromString(data)
     except DecodeError:
@@ -204,7 +204,8 @@ def subject_leaves(method: str, data: bytes, answer: bytes = b"") -> list[bytes]
         case "PutWatches":
             return [_stated_leaf(each) for each in message.watches] if len(message.watches) <= MAX_WATCHES else []
         case "PullMessages":
-            return [_stated_leaf(each) for each in message_class(method, answer=True).FromString(answer).messages]
+            told: Any = message_class(method, answer=True).FromString(answer)
+            return [_stated_leaf(each) for each in told.messages]
         case "SubmitReports":
             return [_subject_leaf(each.subject) for each in message.reports] if len(message.reports) <= MAX_REPORTS else []
         case "RecordServicingEvents":

@@ -32,8 +32,8 @@ INSERT INTO watch (subject, member, account_reference, watch_id, purpose, consen
                    sealed_token, baseline)
 SELECT sha256(n::text::bytea), 1, sha256(n::text::bytea), sha256(n::text::bytea), 1, 'c', '', '2027-01-01', 0, '', ''
 FROM generate_series(1, {ROWS}) AS n;
-INSERT INTO message (member, release_time, subject_order, entry_index, ordinal, message_id, subject, account_reference, type, before,
-                     after, band, repeats)
+INSERT INTO message (member, release_time, subject_order, entry_index, ordinal, message_id, subject, account_reference, type,
+                     before, after, band, repeats)
 SELECT 1, now(), sha256(n::text::bytea), n, 0, '', sha256(n::text::bytea), sha256(n::text::bytea), 1, 0, 1, '', 0
 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO audit_entry (index, leaf, leaf_hash, create_time, member, method, outcome)
