@@ -39,7 +39,7 @@ def upgrade() -> None:
             "fence_time",
             TIMESTAMP,
             nullable=False,
-            server_default="-infinity",
+            server_default=sa.text("'epoch'"),
             comment="no later entry is earlier: what was released by then is complete",
         ),
     )
@@ -72,8 +72,8 @@ def _create_watch() -> None:
             comment="serialised tallystick.v1.WatchBaseline: what the sweep last knew",
         ),
         sa.PrimaryKeyConstraint("subject", "member", "account_reference", name="watch_pkey"),
+        sa.UniqueConstraint("member", "watch_id", name="watch_member_watch_id_key"),
     )
-    op.create_index("watch_member_watch_id_idx", "watch", ["member", "watch_id"], unique=True)
     op.create_index("watch_end_date_idx", "watch", ["end_date"])
 
 

@@ -232,7 +232,7 @@ watch = Table(
     ),
     Column("baseline", LargeBinary, nullable=False, comment="serialised tallystick.v1.WatchBaseline: what the sweep last knew"),
     # A member's own, to be listed and ended.
-    Index(None, "member", "watch_id", unique=True),
+    UniqueConstraint("member", "watch_id"),
     # Those that are to be forgotten.
     Index(None, "end_date"),
 )

@@ -23,6 +23,7 @@ from tallystick.server.storage.statements import Statement
 LOOK_SECONDS = 0.25
 """Seconds between two looks."""
 
+# The last one that is due: the fence has to pass it, and all before it are complete then.
 _DUE = Statement(
     "due_messages",
     {
@@ -48,7 +49,7 @@ CROSS JOIN LATERAL (
       > (coalesce(cursor.release_time, asked.release_time), coalesce(cursor.subject_order, asked.subject_order),
          coalesce(cursor.entry_index, asked.entry_index), coalesce(cursor.ordinal, asked.ordinal))
     AND message.release_time <= clock_timestamp()
-  ORDER BY message.release_time, message.subject_order, message.entry_index, message.ordinal LIMIT 1
+  ORDER BY message.release_time DESC, message.subject_order DESC, message.entry_index DESC, message.ordinal DESC LIMIT 1
 ) AS due
 """,
 )
