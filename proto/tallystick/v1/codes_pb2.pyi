@@ -771,7 +771,7 @@ class _WatchStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WatchState
     WATCH_STATE_ACTIVE: _WatchState.ValueType  # 1
     """It does."""
     WATCH_STATE_PAUSED: _WatchState.ValueType  # 2
-    """It does not now. What comes about meanwhile is not told later either: query once it is active again."""
+    """It does not now. Whoever pulls meanwhile passes its alerts over: query once it is active again."""
     WATCH_STATE_ENDED: _WatchState.ValueType  # 3
     """It never will again."""
 
@@ -783,7 +783,7 @@ WATCH_STATE_UNSPECIFIED: WatchState.ValueType  # 0
 WATCH_STATE_ACTIVE: WatchState.ValueType  # 1
 """It does."""
 WATCH_STATE_PAUSED: WatchState.ValueType  # 2
-"""It does not now. What comes about meanwhile is not told later either: query once it is active again."""
+"""It does not now. Whoever pulls meanwhile passes its alerts over: query once it is active again."""
 WATCH_STATE_ENDED: WatchState.ValueType  # 3
 """It never will again."""
 Global___WatchState: _TypeAlias = WatchState  # noqa: Y015

@@ -491,7 +491,7 @@ class Message(_message.Message):
 
     @_builtins.property
     def watch_ended(self) -> Global___WatchEnded:
-        """The watch ended, for another reason than that its member ended it."""
+        """The watch ended with its account. Of one that its member ended, or whose last day is over, nothing is said."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ def test_a_policy_of_ones_own(cli: Any, tmp_path: Path) -> None:
 
 def test_a_warning_policy_of_ones_own(cli: Any, tmp_path: Path) -> None:
     policy = tmp_path / "warnings.toml"
-    rule = '[[rules]]\nname = "late"\ntriggers = ["overdue_began"]\nclass = "{}"\naction = "call"\n'
+    rule = '[[rules]]\nname = "late"\ntriggers = ["overdue_began"]\nwarning = "{}"\naction = "call"\n'
     policy.write_text('name = "mild"\n' + rule.format("yellow"))
     assert cli("policy", "check", policy).out == "mild: 1 warning rules, all well formed\n"
     assert cli("policy", "check", policy, "--json").json == [{"name": "mild", "rules": 1, "kind": "warning"}]

@@ -123,7 +123,7 @@ def test_messages_are_shown_with_class_and_action_and_acknowledged(cli: Any, out
 def test_a_policy_of_ones_own_classes_them(cli: Any, outbox: Outbox, tmp_path: Path) -> None:
     policy = tmp_path / "mine.toml"
     policy.write_text(
-        '[[rules]]\nname = "late"\ntriggers = ["overdue_began"]\nclass = "red"\naction = "call at once"\nat_least = 2\n'
+        '[[rules]]\nname = "late"\ntriggers = ["overdue_began"]\nwarning = "red"\naction = "call at once"\nat_least = 2\n'
     )
     told = cli("watch", "follow", "--once", "--policy", policy, "--json").json
     assert [(each["class"], each["action"]) for each in told] == [(None, None), ("red", "call at once"), ("red", "call at once")]

@@ -222,8 +222,8 @@ def follow(
 ) -> None:
     """Tell what others report of your watched borrowers, as it is released, until you press Ctrl-C.
 
-    A message is acknowledged once it was shown, or once the program of --exec ended with 0 for it; after a break it may come again,
-    under the same message_id. Each alert has the class and the action of the warning policy.
+    Messages come in pages of up to 100, and a page is acknowledged once all of it was shown, or the program of --exec ended with 0 for
+    each; after a break some may come again, under the same message_id. Each alert has the class and the action of the warning policy.
     """
     keep_apart({"--accounts": accounts, "--policy": policy}, {"--keep-receipts": keep_receipts})
     warnings = load_warning_policy(policy)

@@ -70,7 +70,7 @@ def _summaries(loaded: ScreeningPolicy | WarningPolicy) -> list[dict[str, Any]]:
         {
             "name": rule.name,
             "triggers": [type_.name.lower() for type_ in rule.triggers],
-            "class": rule.class_,
+            "warning": rule.warning,
             "action": rule.action,
         }
         for rule in loaded.rules

@@ -34,7 +34,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchEnded:
-    """A watch ended, for another reason than that you ended it."""
+    """A watch ended with its account."""
 
     reason: WatchStateReason
     discarded_count: int

@@ -1,7 +1,7 @@
 """Early warning: a policy of rules over the alerts of one borrower gives its class, and what to do.
 
-A policy is a TOML text: a `name`, and `[[rules]]`, each with a `name`, the `triggers` that it is about, `at_least`, a `class` and
-an `action`. default_warning_policy.toml is one, with what it means. It is evaluated where the alerts are received: the exchange
+A policy is a TOML text: a `name`, and `[[rules]]`, each with a `name`, the `triggers` that it is about, `at_least`, a `warning`
+and an `action`. default_warning_policy.toml is one, with what it means. It is evaluated where the alerts are received: the exchange
 knows nothing of it.
 """
 
@@ -54,7 +54,7 @@ class WarningRule:
 
     name: Annotated[str, read_short_text]
     triggers: Annotated[tuple[TriggerType, ...], some_of(names_of(TriggerType))]
-    class_: Annotated[WarningClass, one_of({str(each): each for each in WarningClass})]
+    warning: Annotated[WarningClass, one_of({str(each): each for each in WarningClass})]
     action: Annotated[str, _read_action]
     at_least: Annotated[int, whole_number(0, 1_000_000)] = 0
     """The least value that the alert is now at."""
@@ -132,10 +132,9 @@ class WarningPolicy:
         speaking = [rule for rule in self.rules if rule.speaks_of(alert)]
         if not speaking:
             return None
-        rule = max(speaking, key=lambda each: each.class_.severity)
-        return WarningReason(rule.name, rule.class_, rule.action, alert)
+        rule = max(speaking, key=lambda each: each.warning.severity)
+        return WarningReason(rule.name, rule.warning, rule.action, alert)
 
 
 def _read_rule(path: str, entry: Any) -> WarningRule:
-    table = {"class_" if key == "class" else key: value for key, value in read_table(path, entry).items()}
-    return read_fields(path, table, WarningRule, "a warning rule")
+    return read_fields(path, read_table(path, entry), WarningRule, "a warning rule")
