@@ -30,7 +30,7 @@ def test_a_warning_policy_of_ones_own(cli: Any, tmp_path: Path) -> None:
     policy.write_text(rule.format("purple"))
     ran = cli("policy", "check", policy)
     assert ran.code == 2
-    assert "rules[0].class" in ran.err
+    assert "rules[0].warning" in ran.err
     policy.write_text(cli("policy", "show", "--warning").out)
     assert cli("policy", "check", policy).code == 0, "the built-in one is a beginning for one's own"
     assert cli("policy", "show", policy, "--json").json == cli("policy", "show", "--warning", "--json").json

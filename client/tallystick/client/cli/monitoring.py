@@ -222,8 +222,8 @@ def follow(
 ) -> None:
     """Tell what others report of your watched borrowers, as it is released, until you press Ctrl-C.
 
-    Messages come in pages of up to 100, and a page is acknowledged once all of it was shown, or the program of --exec ended with 0 for
-    each; after a break some may come again, under the same message_id. Each alert has the class and the action of the warning policy.
+    Messages come in pages of up to 100. A page is acknowledged once all of it was shown, or the program of --exec ended with 0 for
+    each; after a break some may come again, under the same message_id. Each alert has the class and action of the warning policy.
     """
     keep_apart({"--accounts": accounts, "--policy": policy}, {"--keep-receipts": keep_receipts})
     warnings = load_warning_policy(policy)

@@ -17,7 +17,7 @@ from tallystick.credit.policy_reading import load
 from tallystick.credit.screening import PolicyError, ScreeningPolicy
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
-_WARNING_KEYS = frozenset({"triggers", "class", "action", "at_least"})
+_WARNING_KEYS = frozenset({"triggers", "warning", "action", "at_least"})
 
 
 @click.group(cls=Commands)
