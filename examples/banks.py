@@ -15,7 +15,7 @@ from examples.screen import DemoError, must
 from tallystick.client import Exchange, Inquiry, Purpose, Report, ReportOutcome
 from tallystick.credit.decisions import Decision
 from tallystick.credit.enums import HistoryOutcome
-from tallystick.credit.history import CreditHistory
+from tallystick.credit.history import Account, CreditHistory
 from tallystick.credit.overdue import is_overdue
 from tallystick.credit.screening import ScreeningPolicy
 
@@ -106,9 +106,18 @@ def report(profile: Path, clients: Sequence[CardClient], months: tuple[date, ...
 def _report(client: CardClient, months: tuple[date, ...]) -> Report:
     """The report of a client's account; who is late was told of it a month before, as the law has it."""
     account = account_of(client, months)
+    return Report(artificial_identity(client.number), account_number(client.number), account, notice_of(account))
+
+
+def account_number(number: int) -> str:
+    """The bank's own number of a client's account."""
+    return f"CARD-{number:05d}"
+
+
+def notice_of(account: Account) -> date | None:
+    """When the client was told of a bad record; None where there is none."""
     late = account.running_overdue is not None or any(is_overdue(month.disposition) for month in account.months)
-    told = account.as_of.astimezone(UTC).date() - NOTICE if late else None
-    return Report(artificial_identity(client.number), f"CARD-{client.number:05d}", account, told)
+    return account.as_of.astimezone(UTC).date() - NOTICE if late else None
 
 
 def screen(profile: Path, applicants: Sequence[Applicant], months: tuple[date, ...]) -> Screening:

@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from examples import market
+from examples import after_the_loan, market
 from examples.artificial_ids import artificial_id, spaced
 from examples.audit import Audit
 from examples.banks import Screened, Timing
@@ -80,6 +80,9 @@ def _tell(screen: Screen) -> None:
         subject = next(each for each in day.screening.applicants if each.decision is Decision.REFER and each.applicant.client)
         entry = audit.look_again(subject.applicant)
         audit.who_asked(subject, entry)
+        screen.step("After the loan: bank A watches its borrowers, and bank B's next month comes in")
+        _introduce_watching(screen)
+        after_the_loan.show(screen, clients, after_the_loan.hold(FOLDER, screen, clients, months))
         screen.step("The log is what was signed")
         audit.verify()
         screen.step("One byte is changed in the database, behind the exchange's back")
@@ -109,6 +112,15 @@ def _introduce(screen: Screen, clients: Sequence[CardClient], months: tuple[date
         '"not known". Amounts are reported in cents of TWD.'
     )
     screen.say("- Notices: the file holds none. Each client with a late month is said to have been told 30 days before the report.")
+
+
+def _introduce_watching(screen: Screen) -> None:
+    screen.say(
+        "Constructed: each of bank A's clients has a second account at bank B, which shows what the file says of the client. It "
+        "has reported it up to the month before the last; bank A puts its watches; then the last month comes in. Here alerts are "
+        "released at once (alert_release_minutes = 0); a real exchange holds them to the end of the hour, so that none says who "
+        "reported when."
+    )
 
 
 def _show_rates(screen: Screen, day: Market) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from examples.card_file import CardClient, CardMonth
@@ -68,6 +69,13 @@ def account_of(client: CardClient, months: tuple[date, ...]) -> Account:
         balance=max(client.months[0].billed, 0) * _MINOR,
         months=tuple(_month(month, known) for month, known in zip(months, client.months, strict=True)),
     )
+
+
+def account_before(client: CardClient, months: tuple[date, ...]) -> Account:
+    """The same account as of the end of the month before the newest."""
+    account = account_of(client, months)
+    balance = max(client.months[1].billed, 0) * _MINOR
+    return replace(account, as_of=_end_of(months[1]), balance=balance, months=account.months[1:])
 
 
 def _month(month: date, known: CardMonth) -> AccountMonth:

@@ -32,7 +32,7 @@ class Member:
     purposes: str = "none"
 
 
-BANK_A = Member("bank-a", "Bank A", "reporter")
+BANK_A = Member("bank-a", "Bank A", "reporter,inquirer", "post-loan-management")
 BANK_B = Member("bank-b", "Bank B", "reporter")
 BANK_C = Member("bank-c", "Bank C", "inquirer", "credit-card-approval")
 AUDITOR = Member("auditor", "The auditor", "auditor")
@@ -58,6 +58,9 @@ def make_servers(commands: Commands) -> None:
         raise DemoError("tallystickd init did not tell the authority's public key")
     key = ("--token-public-key", told[1], "--token-sequence", told[2])
     commands.run(*_init(EXCHANGE, "exchange", exchange_port), *key)
+    # Nobody waits here for the end of the hour in which alerts are held back.
+    with (commands.folder / configuration(EXCHANGE)).open("a", encoding="utf-8") as settings:
+        settings.write("alert_release_minutes = 0\n")
 
 
 def _init(server: str, role: str, port: int) -> list[str]:

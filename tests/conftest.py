@@ -73,6 +73,13 @@ def database(postgresql: str, _template: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def other_database(postgresql: str, _template: str) -> Iterator[str]:
+    """Another one, for tests of two servers."""
+    with _new_database(postgresql, _template) as url:
+        yield url
+
+
 @pytest.fixture
 def fresh_database(postgresql: str, _template: str) -> Iterator[str]:
     """A database at the newest revision for one test."""

@@ -7,6 +7,8 @@ import tallystick.client
 PUBLIC = [
     *(
         "AccountEvent",
+        "AccountWatch",
+        "Acknowledged",
         "AnswerEvent",
         "AnswerMalformed",
         "AsyncExchange",
@@ -61,6 +63,7 @@ PUBLIC = [
     ),
     *(
         "ProfileError",
+        "Pulled",
         "Purpose",
         "QueriedBatch",
         "QueryResult",
@@ -88,7 +91,7 @@ PUBLIC = [
         "Submission",
         "SubmissionDetails",
     ),
-    *("TallystickError", "TokenProofFalse", "Unavailable", "Verdict", "Violation", "Withdrawal", "WithdrawalReason"),
+    *("TallystickError", "TokenProofFalse", "Unavailable", "Verdict", "Violation", "WatchResult", "Withdrawal", "WithdrawalReason"),
     "due_notices",
 ]
 

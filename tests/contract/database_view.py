@@ -18,6 +18,9 @@ _STATE = {
     "token_meter": "SELECT member, day, evaluations FROM token_meter",
     "account": "SELECT subject, member, account_reference, record, versions, standing, live FROM account",
     "servicing_event": "SELECT * FROM servicing_event",
+    "watch": "SELECT * FROM watch",
+    "message": "SELECT * FROM message",
+    "message_cursor": "SELECT * FROM message_cursor",
     "footprints": "SELECT subject, entry_index, ordinal FROM audit_subject WHERE footprint",
 }
 _DIGEST = "SELECT count(*), md5(string_agg(md5(row::text), '' ORDER BY md5(row::text))) FROM ({}) AS row"

@@ -29,7 +29,7 @@ from tallystick.v1 import (  # noqa: F401 - imported so that the pool knows ever
 PACKAGE = "tallystick.v1"
 RECEIPT_KEY = "tallystick-receipt-bin"
 STATUS_KEY = "grpc-status-details-bin"
-MAX_INQUIRIES, MAX_REPORTS, MAX_EVENTS = 200, 1000, 1000
+MAX_INQUIRIES, MAX_REPORTS, MAX_EVENTS, MAX_WATCHES = 200, 1000, 1000, 1000
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
@@ -164,7 +164,7 @@ class RawCaller:
             signature=signature.signature,
             answer=reply.answer if reply.ok else reply.status,
             reason=reply.reason,
-            subjects=subject_leaves(reply.method, reply.sent),
+            subjects=subject_leaves(reply.method, reply.sent, reply.answer if reply.ok else b""),
         )
         return verify_receipt(reply.receipt, expected)
 
@@ -190,17 +190,22 @@ def open_channel(address: str, tls: TlsIdentity) -> grpc.Channel:
     return grpc.secure_channel(address, credentials, options=options)
 
 
-def subject_leaves(method: str, data: bytes) -> list[bytes]:
-    """The subjects that a request's log entry commits to (docs/protocol.md, "Log entry")."""
+def subject_leaves(method: str, data: bytes, answer: bytes = b"") -> list[bytes]:
+    """Whom a request's log entry commits to (docs/protocol.md, "Log entry"); of a pull, those that its answer tells of."""
     try:
         message: Any = message_class(method, answer=False).FromString(data)
     except DecodeError:
         return []
     match method.split("/")[1]:
         case "QueryCreditHistory":
-            return [_inquiry_leaf(message.inquiry)]
+            return [_stated_leaf(message.inquiry)]
         case "BatchQueryCreditHistories":
-            return [_inquiry_leaf(each) for each in message.inquiries] if len(message.inquiries) <= MAX_INQUIRIES else []
+            return [_stated_leaf(each) for each in message.inquiries] if len(message.inquiries) <= MAX_INQUIRIES else []
+        case "PutWatches":
+            return [_stated_leaf(each) for each in message.watches] if len(message.watches) <= MAX_WATCHES else []
+        case "PullMessages":
+            told: Any = message_class(method, answer=True).FromString(answer)
+            return [_stated_leaf(each) for each in told.messages]
         case "SubmitReports":
             return [_subject_leaf(each.subject) for each in message.reports] if len(message.reports) <= MAX_REPORTS else []
         case "RecordServicingEvents":
@@ -213,9 +218,9 @@ def subject_leaves(method: str, data: bytes) -> list[bytes]:
             return []
 
 
-def _inquiry_leaf(inquiry: Any) -> bytes:
-    subject = inquiry.subject
-    return subject_leaf(subject.epoch_id, subject.element, inquiry.purpose, inquiry.consent_reference)
+def _stated_leaf(stated: Any) -> bytes:
+    subject = stated.subject
+    return subject_leaf(subject.epoch_id, subject.element, stated.purpose, stated.consent_reference)
 
 
 def _subject_leaf(subject: Any) -> bytes:

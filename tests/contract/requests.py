@@ -10,7 +10,15 @@ from typing import Any
 
 from tallystick.crypto import Identity, blind, evaluate, normalise, resident_id_check_digit, unblind
 from tallystick.server.installation.key_folder import TokenPrivateKey
-from tallystick.v1 import account_pb2, codes_pb2, inquiry_service_pb2, reporting_service_pb2, servicing_service_pb2, subject_pb2
+from tallystick.v1 import (
+    account_pb2,
+    codes_pb2,
+    inquiry_service_pb2,
+    monitoring_service_pb2,
+    reporting_service_pb2,
+    servicing_service_pb2,
+    subject_pb2,
+)
 
 QUERY = "InquiryService/QueryCreditHistory"
 BATCH_QUERY = "InquiryService/BatchQueryCreditHistories"
@@ -28,6 +36,13 @@ ERASE = "AuditService/EraseSubject"
 CREATE_MEMBER = "MembershipService/CreateMember"
 UPDATE_MEMBER = "MembershipService/UpdateMember"
 LIST_MEMBERS = "MembershipService/ListMembers"
+PUT_WATCHES = "MonitoringService/PutWatches"
+END_WATCHES = "MonitoringService/EndWatches"
+LIST_WATCHES = "MonitoringService/ListWatches"
+PULL = "MonitoringService/PullMessages"
+ACKNOWLEDGE = "MonitoringService/AcknowledgeMessages"
+DIGEST = "MonitoringService/GetPortfolioDigest"
+SWEEP = "MonitoringService/SweepWatches"
 STANDING = "MembershipService/GetStanding"
 ADD_KEY = "MembershipService/AddMemberKey"
 REVOKE_KEY = "MembershipService/RevokeMemberKey"
@@ -218,3 +233,43 @@ def recording(events: Iterable[Any]) -> Any:
 def events_of(of: Any, **page: Any) -> Any:
     """A request to list the events of the account of a report."""
     return servicing_service_pb2.ListServicingEventsRequest(subject=of.subject, account_reference=of.account_reference, **page)
+
+
+def watch(of: Any, triggers: Sequence[tuple[int, int]] = (), **changes: Any) -> Any:
+    """A good watch on the ground of the account of a report; `triggers` are types with thresholds."""
+    message: Any = monitoring_service_pb2.Watch(
+        subject=of.subject,
+        account_reference=of.account_reference,
+        purpose=codes_pb2.PURPOSE_POST_LOAN_MANAGEMENT,
+        consent_reference="contract-1",
+    )
+    for type_, threshold in triggers:
+        message.triggers.add(type=codes_pb2.TriggerType.ValueType(type_), threshold=threshold)
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def put(watches: Iterable[Any]) -> Any:
+    """A request to put watches."""
+    return monitoring_service_pb2.PutWatchesRequest(request_id=request_id(), watches=watches)
+
+
+def ending(watch_ids: Iterable[bytes]) -> Any:
+    """A request to end watches."""
+    return monitoring_service_pb2.EndWatchesRequest(request_id=request_id(), watch_ids=watch_ids)
+
+
+def pull(cursor: str = "", **fields: int) -> Any:
+    """A request for messages."""
+    return monitoring_service_pb2.PullMessagesRequest(cursor=cursor, **fields)
+
+
+def acknowledgement(cursor: str) -> Any:
+    """A request to acknowledge messages."""
+    return monitoring_service_pb2.AcknowledgeMessagesRequest(cursor=cursor)
+
+
+def sweeping(max_watches: int = 0) -> Any:
+    """A request for a step of the sweep."""
+    return monitoring_service_pb2.SweepWatchesRequest(request_id=request_id(), max_watches=max_watches)

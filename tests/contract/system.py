@@ -20,7 +20,7 @@ from tallystick.crypto import key_statement
 from tallystick.v1 import log_pb2
 from tallystick.v1 import membership_service_pb2 as membership
 
-REPORTER, INQUIRER, AUDITOR, OPERATOR, TOKEN_REQUESTER = 1, 2, 3, 4, 5
+REPORTER, INQUIRER, AUDITOR, OPERATOR, TOKEN_REQUESTER, SYSTEM = 1, 2, 3, 4, 5, 8
 
 
 @dataclass
@@ -121,6 +121,10 @@ class System:
         callers = (self.exchange.caller(member_id, key), self.authority.caller(member_id, key))
         self.members[member_id] = Member(member_id, key, folder, *callers)
         return self.members[member_id]
+
+    def admit_caller(self, member_id: str, roles: list[int], purposes: tuple[int, ...] = ()) -> RawCaller:
+        """Admits a member at the exchange alone."""
+        return self.admit(member_id, roles, purposes).exchange
 
     def close(self) -> None:
         """Closes every connection."""

@@ -83,8 +83,12 @@ class Database:
         try:
             yield (before or after)[0]
         finally:
-            # Beside us a worker counts on: what it has put there meanwhile is as good.
-            self._replace(table, after, before, unless_there=True)
+            if is_single(table) and before and after:
+                # Beside us the head goes on with the log: only what was changed is changed back.
+                self._run(_change(table, after[0], before[0]))
+            else:
+                # Beside us a worker counts on: what it has put there meanwhile is as good.
+                self._replace(table, after, before, unless_there=True)
 
     @contextmanager
     def rewritten(self, index: int) -> Iterator[datetime]:
@@ -207,6 +211,15 @@ def _delete(table: Table, row: Row) -> sql.Composable:
     key = [column.name for column in table.primary_key.columns]
     terms = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(row[name])) for name in key]
     return sql.SQL("DELETE FROM {} WHERE {}").format(sql.Identifier(table.name), sql.SQL(" AND ").join(terms))
+
+
+def _change(table: Table, before: Row, after: Row) -> sql.Composable:
+    changes = [
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value))
+        for name, value in after.items()
+        if value != before[name]
+    ]
+    return sql.SQL("UPDATE {} SET {}").format(sql.Identifier(table.name), sql.SQL(", ").join(changes))
 
 
 def _insert(table: Table, row: Row) -> sql.Composable:

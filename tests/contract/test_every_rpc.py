@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from tests.contract import requests
 from tests.contract.installation import public_bytes
 from tests.contract.raw_caller import PACKAGE, RawCaller, message_class, open_channel, path
-from tests.contract.system import INQUIRER, REPORTER, Running, System, add_key
+from tests.contract.system import INQUIRER, REPORTER, SYSTEM, Running, System, add_key
 
 from tallystick.crypto import key_statement, leaf_hash, root
 from tallystick.v1 import (
@@ -24,6 +24,7 @@ from tallystick.v1 import (
     inquiry_service_pb2,
     log_pb2,
     membership_service_pb2,
+    monitoring_service_pb2,
     reporting_service_pb2,
     servicing_service_pb2,
     subject_token_service_pb2,
@@ -33,6 +34,7 @@ FILES = (
     audit_service_pb2,
     inquiry_service_pb2,
     membership_service_pb2,
+    monitoring_service_pb2,
     reporting_service_pb2,
     servicing_service_pb2,
     subject_token_service_pb2,
@@ -49,7 +51,8 @@ PUBLIC = {
     "AuditService/GetInclusionProof",
     "AuditService/GetConsistencyProof",
 }
-ONLY_EXCHANGE, ONLY_AUTHORITY = ("ReportingService", "InquiryService", "ServicingService"), ("SubjectTokenService",)
+ONLY_EXCHANGE = ("ReportingService", "InquiryService", "ServicingService", "MonitoringService")
+ONLY_AUTHORITY = ("SubjectTokenService",)
 
 
 def servers_of(method: str) -> tuple[str, ...]:
@@ -77,6 +80,8 @@ class Examples:
         caller = {"MembershipService": self.operator, "AuditService": self.auditor}.get(service, self.bank)
         if name == "EraseSubject":
             caller = self.operator
+        if name == "SweepWatches":
+            caller = self._system_member()
         make: Callable[[Any], None] = getattr(self, name)
         request: Any = message_class(method, answer=False)()
         if "request_id" in request.DESCRIPTOR.fields_by_name:
@@ -113,6 +118,34 @@ class Examples:
 
     def ListServicingEvents(self, request: Any) -> None:  # noqa: N802
         request.MergeFrom(requests.events_of(requests.report(self._world.mint.stranger())))
+
+    def _watched(self) -> bytes:
+        """A watch of the bank's own."""
+        report = requests.report(self._world.mint.stranger())
+        assert self.bank.call(requests.SUBMIT, requests.submission([report])).ok
+        (verdict,) = self.bank.call(requests.PUT_WATCHES, requests.put([requests.watch(report)])).message.verdicts
+        return bytes(verdict.watch_id)
+
+    def PutWatches(self, request: Any) -> None:  # noqa: N802
+        report = requests.report(self._world.mint.stranger())
+        assert self.bank.call(requests.SUBMIT, requests.submission([report])).ok
+        request.watches.append(requests.watch(report))
+
+    def EndWatches(self, request: Any) -> None:  # noqa: N802
+        request.watch_ids.append(self._watched())
+
+    def AcknowledgeMessages(self, request: Any) -> None:  # noqa: N802
+        report = requests.report(self._world.mint.stranger())
+        assert self.bank.call(requests.SUBMIT, requests.submission([report])).ok
+        assert self.bank.call(requests.PUT_WATCHES, requests.put([requests.watch(report)])).ok
+        assert self.bank.call(requests.WITHDRAW, requests.withdrawal(report.subject, report.account_reference, requests.now())).ok
+        request.cursor = self.bank.call(requests.PULL, requests.pull()).message.next_cursor
+
+    def GetPortfolioDigest(self, request: Any) -> None:  # noqa: N802
+        request.month = requests.months_back(2)[1]
+
+    def _system_member(self) -> RawCaller:
+        return self._world.admit_caller(f"system-{requests.request_id().hex()[:8]}", [SYSTEM])
 
     def EvaluateTokens(self, request: Any) -> None:  # noqa: N802
         request.epoch_id = self._world.mint.epoch_id
@@ -159,9 +192,9 @@ class Examples:
     def _nothing(self, request: Any) -> None:
         """For methods that want no field set."""
 
-    GetTokenKey = GetStanding = GetCheckpoint = GetAuditEntry = ListAuditEntries = ListMembers = ListSubmissions = (
-        ExportAuditEntries
-    ) = _nothing
+    GetTokenKey = ListWatches = PullMessages = SweepWatches = GetStanding = GetCheckpoint = GetAuditEntry = ListAuditEntries = (
+        ListMembers
+    ) = ListSubmissions = ExportAuditEntries = _nothing
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.contract import requests
 from tests.contract.examined import examine
-from tests.contract.system import INQUIRER, Running, System, add_key, admit
+from tests.contract.system import INQUIRER, SYSTEM, Running, System, add_key, admit
 from tests.contract.tampering import ADDED, Database, Row, Tampering, Unchangeable, is_single, tamperings
 
 from tallystick.client import DifferenceKind, EntryFilter, Exchange, NotTrusted, Refused
@@ -54,6 +54,7 @@ class Populated:
 @pytest.fixture(scope="module")
 def populated(own_system: System) -> Iterator[Populated]:
     subject = _reports_and_queries(own_system)
+    _watches(own_system)
     _registry(own_system)
     _erasure(own_system)
     _evaluations(own_system)
@@ -105,6 +106,33 @@ def _reports_and_queries(system: System) -> Any:
     assert system["lender-c"].exchange.call(requests.QUERY, requests.query(subject, 1)).reason == "PURPOSE_NOT_ALLOWED"
     assert system["reporter-d"].exchange.call(requests.QUERY, requests.query(subject)).reason == "ROLE_MISSING"
     return subject
+
+
+def _watches(system: System) -> None:
+    a, b = system["bank-a"].exchange, system["bank-b"].exchange
+    borrowers = [requests.report(system.mint.stranger()) for _ in range(3)]
+    assert a.call(requests.SUBMIT, requests.submission(borrowers)).ok
+    put = requests.put([requests.watch(each, triggers) for each, triggers in zip(borrowers, ([], [(1, 2)], []), strict=True)])
+    for _ in range(2):
+        verdicts = a.call(requests.PUT_WATCHES, put).message.verdicts
+    for borrower in borrowers[:2]:
+        bad = requests.account()
+        bad.running_overdue.since_date, bad.running_overdue.days_past_due = 20250101, 100
+        assert b.call(requests.SUBMIT, requests.submission([requests.report(borrower.subject, bad)])).ok
+    pulled = a.call(requests.PULL, requests.pull()).message
+    assert len(pulled.messages) == 2
+    assert a.call(requests.ACKNOWLEDGE, requests.acknowledgement(pulled.next_cursor)).ok
+    assert a.call(requests.END_WATCHES, requests.ending([verdicts[2].watch_id])).message.ended_count == 1
+    system_member = system.admit_caller("exchange-itself", [SYSTEM])
+    assert system_member.call(requests.SWEEP, requests.sweeping(2)).ok
+    # Another member that has a cursor of its own.
+    c = requests.report(system.mint.stranger())
+    assert b.call(requests.SUBMIT, requests.submission([c])).ok
+    assert b.call(requests.PUT_WATCHES, requests.put([requests.watch(c)])).ok
+    until = datetime.now(UTC) + timedelta(seconds=1)
+    assert b.call(requests.WITHDRAW, requests.withdrawal(c.subject, c.account_reference, until)).message.withdrawn
+    told = b.call(requests.PULL, requests.pull()).message
+    assert b.call(requests.ACKNOWLEDGE, requests.acknowledgement(told.next_cursor)).ok
 
 
 def _registry(system: System) -> None:

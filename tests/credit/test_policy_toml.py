@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tallystick.credit.decisions import PolicyError
-from tallystick.credit.screening import MAX_POLICY_LENGTH, MAX_RULES, RULE_KINDS, ScreeningPolicy
+from tallystick.credit.policy_reading import MAX_POLICY_LENGTH, MAX_RULES
+from tallystick.credit.screening import RULE_KINDS, ScreeningPolicy
 
 GOOD = '[[rules]]\nname = "a"\nkind = "bad_debt"\ndecision = "decline"\n'
 

@@ -11,6 +11,8 @@ CurrencyAmount Decision Disposition HistoryError HistoryOutcome InquirySummary M
 PastInquiry PolicyError Purpose Reason RelatedObligor ReportOutcome ReportedAccount RunningOverdue Screening ScreeningPolicy
 SpecialTransaction SpecialTransactionType SubjectKind Violation WithdrawalReason credit_history_from_message has_overdue is_overdue
 Channel EventOutcome PlanKind RepaymentPlan ServicingEvent ServicingEventType
+Alert Band EarlyWarning ListedWatch MonitoringMessage PortfolioDigest TriggerType WarningClass WarningPolicy Watch WatchEnded
+WatchState WatchStateReason
 merge_report merge_withdrawal summarise validate_account validate_inquiry validate_report validate_subject validate_withdrawal
 """
 

@@ -44,7 +44,8 @@ class WrittenLog:
         self._connection = psycopg2.connect(url)
         self._connection.autocommit = True
         self.execute(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY")
-        self.execute("INSERT INTO log_head VALUES (true, 0, '', %s, 0) ON CONFLICT DO NOTHING", (START,))
+        self.execute("INSERT INTO log_head VALUES (true, 0, '', %s, 0, 0, %s) ON CONFLICT DO NOTHING", (START, START))
+        self.execute("INSERT INTO sweep VALUES (true, '', 0, '') ON CONFLICT DO NOTHING")
         for month, until in ((date(2026, 1, 1), date(2026, 2, 1)), (date(2026, 2, 1), date(2026, 3, 1))):
             name = f"evidence_{month:%Y_%m}"
             self.execute(f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF evidence FOR VALUES FROM (%s) TO (%s)", (month, until))

@@ -29,7 +29,8 @@ LARGEST_PART = 0.75
 
 def _reading(method: Method[Any, Any], data: bytes) -> Steps[Request]:
     unsigned: Any = None
-    operation: Operation = SubmitReports(EPOCH) if method is SUBMIT_REPORTS else BatchQueryCreditHistories(_answers())
+    unobserved: Any = None
+    operation: Operation = SubmitReports(EPOCH, unobserved) if method is SUBMIT_REPORTS else BatchQueryCreditHistories(_answers())
     call = Call(method.path, (), data, None)
     return read_in_steps(call, operation, unsigned, "bank-a", subject_secret=bytes(32), epoch_id=EPOCH, now=datetime.now(UTC))
 
@@ -64,7 +65,18 @@ def test_no_step_takes_most_of_the_time() -> None:
 async def test_a_worker_reads_large_messages_in_turns_and_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `Service` does with what it has authenticated: small messages pass while a large one is read."""
     anything: Any = SimpleNamespace(require_room=lambda size: None)
-    service = Service(anything, anything, anything, anything, {SUBMIT_REPORTS.path: SubmitReports(EPOCH)}, {}, b"", EPOCH, anything)
+    service = Service(
+        anything,
+        anything,
+        anything,
+        anything,
+        anything,
+        {SUBMIT_REPORTS.path: SubmitReports(EPOCH, anything)},
+        {},
+        b"",
+        EPOCH,
+        anything,
+    )
     done: list[str] = []
 
     def reading(_: Service, call: Call, *__: object) -> Steps[str]:

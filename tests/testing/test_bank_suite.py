@@ -7,10 +7,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from tests.client.flows.watching import Outbox, message
 
 from tallystick.client import Purpose
 from tallystick.testing import InMemoryExchange, person
@@ -79,8 +81,10 @@ def test_the_sdk_s_page_runs(
     """Its blocks in their order, as one script; the hooks that it makes are told of a query."""
     page = (ROOT / "docs" / "sdk.md").read_text("utf-8")
     names: dict[str, Any] = {}
+    outbox = Outbox([message(0)]).serve(SimpleNamespace(exchange=tallystick_exchange._exchange))
     for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         exec(compile(block, "docs/sdk.md", "exec"), names)
+    assert (len(outbox.put), outbox.acknowledged) == (1, 1)
     assert names["result"].history.accounts == ()
     tallystick_exchange.busy(times=1)
     with tallystick_exchange.exchange(names["options"]) as exchange:

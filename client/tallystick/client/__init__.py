@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from tallystick.client.flows.differences import Difference, DifferenceKind
     from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome, QueriedBatch, QueryResult
     from tallystick.client.flows.member_keys import KeyRegistration, RegisteredKey
+    from tallystick.client.flows.monitoring import AccountWatch, Acknowledged, Pulled, WatchResult
     from tallystick.client.flows.reporting import (
         Report,
         ReportedBatch,
@@ -82,6 +83,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccountEvent",
+    "AccountWatch",
+    "Acknowledged",
     "AnswerEvent",
     "AnswerMalformed",
     "AsyncExchange",
@@ -134,6 +137,7 @@ __all__ = [
     "PinnedTokenKey",
     "Profile",
     "ProfileError",
+    "Pulled",
     "Purpose",
     "QueriedBatch",
     "QueryResult",
@@ -163,6 +167,7 @@ __all__ = [
     "Unavailable",
     "Verdict",
     "Violation",
+    "WatchResult",
     "Withdrawal",
     "WithdrawalReason",
     "due_notices",
@@ -234,6 +239,7 @@ _HOMES = {
         "Verdict",
         "Withdrawal",
     ),
+    "tallystick.client.flows.monitoring": ("AccountWatch", "Acknowledged", "Pulled", "WatchResult"),
     "tallystick.client.flows.servicing": ("AccountEvent", "EventResult"),
     "tallystick.client.protocol.events": ("AnswerEvent", "EventHooks", "RequestEvent", "RetryEvent"),
     "tallystick.client.protocol.retrying": ("Patience",),

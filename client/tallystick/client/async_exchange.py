@@ -13,6 +13,7 @@ from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick.client.async_watches import AsyncWatching
 from tallystick.client.drivers.tasks import TaskDriver, chunks, cut, iterate
 from tallystick.client.flows.auditing import AuditEntry, EntryFilter, OpenedEntry
 from tallystick.client.flows.checkpoints import SignedCheckpoint
@@ -95,6 +96,8 @@ class AsyncExchange:
         self._driver = TaskDriver(self._session, transports, sleep)
         self.servicing = AsyncServicingRecord(self._session, self._driver)
         """What this member did after the loan."""
+        self.monitoring = AsyncWatching(self._session, self._driver)
+        """Watches over this member's own borrowers, and what they tell."""
 
     @classmethod
     def from_profile(cls, folder: Path | str | None = None, options: Options | None = None) -> Self:

@@ -39,6 +39,7 @@ from tallystick.client.protocol.calls import Clock
 from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.client.protocol.transport import Transport
 from tallystick.client.session import Options, Session
+from tallystick.client.watches import Watching
 from tallystick.contract.limits import MAX_ELEMENTS, MAX_EVENTS, MAX_INQUIRIES
 from tallystick.credit.enums import Purpose, WithdrawalReason
 from tallystick.credit.servicing import ServicingEvent
@@ -93,6 +94,8 @@ class Exchange:
         self._driver = ThreadDriver(self._session, transports, sleep)
         self.servicing = ServicingRecord(self._session, self._driver)
         """What this member did after the loan."""
+        self.monitoring = Watching(self._session, self._driver)
+        """Watches over this member's own borrowers, and what they tell."""
 
     @classmethod
     def from_profile(cls, folder: Path | str | None = None, options: Options | None = None) -> Self:

@@ -13,6 +13,7 @@ from tallystick.client.flows.completeness import Completeness
 from tallystick.client.flows.counting import Counting
 from tallystick.client.flows.inquiries import Inquiries
 from tallystick.client.flows.member_keys import MemberKeys
+from tallystick.client.flows.monitoring import Monitoring
 from tallystick.client.flows.reporting import Reporting
 from tallystick.client.flows.servicing import Servicing
 from tallystick.client.flows.signatures import RequestSignatures
@@ -32,7 +33,7 @@ class Options:
 
     patience: Patience = field(default_factory=Patience)
     in_flight: int = 4
-    """Batches under way at once in query_many, report_many and servicing.record."""
+    """Batches under way at once in query_many, report_many, servicing.record and monitoring.put."""
     keep_state: bool = True
     """Whether tokens, the newest key epoch and the last checkpoint verified are kept in the profile's `state` folder."""
     cached_tokens: int = CAPACITY
@@ -64,6 +65,7 @@ class Session:
         self.inquiries = Inquiries(self.tokeniser)
         self.reporting = Reporting(self.tokeniser, profile.account_secret)
         self.servicing = Servicing(self.tokeniser, profile.account_secret)
+        self.monitoring = Monitoring(self.tokeniser, profile.account_secret, self.options.patience.timeout)
         endpoints = {Server.EXCHANGE: profile.exchange}
         if profile.authority is not None:
             endpoints[Server.TOKEN_AUTHORITY] = profile.authority

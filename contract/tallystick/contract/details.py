@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tallystick.contract.subjects import Subject
 from tallystick.crypto import CryptoError, salted_leaf_hash
-from tallystick.v1 import log_pb2
+from tallystick.v1 import log_pb2, subject_pb2
+from tallystick.v1.codes_pb2 import Purpose
 
 HASH_BYTES = 32
 
@@ -12,6 +13,15 @@ HASH_BYTES = 32
 def subject_of(detail: log_pb2.SubjectDetail) -> Subject:
     """The subject that a disclosed leaf names."""
     return Subject(detail.subject.epoch_id, detail.subject.element, detail.purpose, detail.consent_reference)
+
+
+def detail_of(subject: Subject) -> log_pb2.SubjectDetail:
+    """The leaf that names a subject, to be disclosed: the inverse of `subject_of`."""
+    return log_pb2.SubjectDetail(
+        subject=subject_pb2.SubjectToken(element=subject.element, epoch_id=subject.epoch_id),
+        purpose=Purpose.ValueType(subject.purpose),
+        consent_reference=subject.consent_reference,
+    )
 
 
 def detail_hash(detail: log_pb2.DetailLeaf) -> bytes:

@@ -22,6 +22,16 @@ MAX_EVENTS: Final = 1000
 """Servicing events in one request."""
 EVENTS_REQUEST: Final = 512 * 1024
 """Most bytes of a batch of servicing events: a full one has some 250 KB."""
+MAX_WATCHES: Final = 1000
+"""Watches put, or ended, in one request."""
+MAX_SWEPT: Final = 10_000
+"""Watches that one step of the sweep looks at."""
+WATCHES_REQUEST: Final = 512 * 1024
+"""Most bytes of a batch of watches: a full one has some 250 KB."""
+MAX_PULL_SECONDS: Final = 25
+"""Most seconds that a pull waits for a message: well inside the time of its signature, which is judged after the wait."""
+MAX_WAITING_COUNT: Final = 10_000
+"""Up to where waiting messages are counted."""
 MAX_ELEMENTS: Final = 1000
 """Blinded elements in one request."""
 REQUEST_ID_BYTES: Final = 16

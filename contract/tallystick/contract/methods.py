@@ -17,17 +17,27 @@ from tallystick.contract.limits import (
     MAX_INQUIRIES,
     MAX_MESSAGE,
     MAX_REPORTS,
+    MAX_WATCHES,
     SMALL_REQUEST,
+    WATCHES_REQUEST,
 )
 from tallystick.contract.subjects import Subject, SubjectReader
 from tallystick.v1 import audit_service_pb2 as audit
 from tallystick.v1 import inquiry_service_pb2 as inquiry
 from tallystick.v1 import log_pb2 as log
 from tallystick.v1 import membership_service_pb2 as membership
+from tallystick.v1 import monitoring_service_pb2 as monitoring
 from tallystick.v1 import reporting_service_pb2 as reporting
 from tallystick.v1 import servicing_service_pb2 as servicing
 from tallystick.v1 import subject_token_service_pb2 as tokens
-from tallystick.v1.membership_service_pb2 import ROLE_AUDITOR, ROLE_INQUIRER, ROLE_OPERATOR, ROLE_REPORTER, ROLE_TOKEN_REQUESTER
+from tallystick.v1.membership_service_pb2 import (
+    ROLE_AUDITOR,
+    ROLE_INQUIRER,
+    ROLE_OPERATOR,
+    ROLE_REPORTER,
+    ROLE_SYSTEM,
+    ROLE_TOKEN_REQUESTER,
+)
 
 Asked = TypeVar("Asked", bound=Message)
 Answer = TypeVar("Answer", bound=Message)
@@ -56,6 +66,8 @@ class Method(Generic[Asked, Answer]):
     """A public method is neither signed nor logged, and has no receipt."""
     paged: bool = False
     """The answer is a stream of pages, each an entry and a transaction of its own."""
+    told: SubjectReader = subjects.nobody
+    """Reads whom an answer told of: the subjects of its entry, where the request names none."""
     path: str = field(init=False)
     """The full method, such as "/tallystick.v1.InquiryService/QueryCreditHistory"."""
 
@@ -94,7 +106,7 @@ def _roles(*roles: int) -> frozenset[int]:
 
 
 _R, _I, _T, _M, _A = "ReportingService", "InquiryService", "SubjectTokenService", "MembershipService", "AuditService"
-_S = "ServicingService"
+_S, _W = "ServicingService", "MonitoringService"
 _REPORTER, _INQUIRER, _OPERATOR = _roles(ROLE_REPORTER), _roles(ROLE_INQUIRER), _roles(ROLE_OPERATOR)
 
 # fmt: off
@@ -108,6 +120,14 @@ BATCH_QUERY_CREDIT_HISTORIES: Final = Method(_I, "BatchQueryCreditHistories", in
 
 RECORD_SERVICING_EVENTS: Final = Method(_S, "RecordServicingEvents", servicing.RecordServicingEventsRequest, servicing.RecordServicingEventsResponse, _REPORTER, subjects.of_events, "events", MAX_EVENTS, EVENTS_REQUEST)  # noqa: E501
 LIST_SERVICING_EVENTS: Final = Method(_S, "ListServicingEvents", servicing.ListServicingEventsRequest, servicing.ListServicingEventsResponse, _REPORTER, subjects.of_subject)  # noqa: E501
+
+PUT_WATCHES: Final = Method(_W, "PutWatches", monitoring.PutWatchesRequest, monitoring.PutWatchesResponse, _INQUIRER, subjects.of_watches, items="watches", max_items=MAX_WATCHES, max_bytes=WATCHES_REQUEST)  # noqa: E501
+END_WATCHES: Final = Method(_W, "EndWatches", monitoring.EndWatchesRequest, monitoring.EndWatchesResponse, _INQUIRER, items="watch_ids", max_items=MAX_WATCHES, max_bytes=BATCH_REQUEST)  # noqa: E501
+LIST_WATCHES: Final = Method(_W, "ListWatches", monitoring.ListWatchesRequest, monitoring.ListWatchesResponse, _INQUIRER)
+PULL_MESSAGES: Final = Method(_W, "PullMessages", monitoring.PullMessagesRequest, monitoring.PullMessagesResponse, _INQUIRER, told=subjects.of_messages)  # noqa: E501
+ACKNOWLEDGE_MESSAGES: Final = Method(_W, "AcknowledgeMessages", monitoring.AcknowledgeMessagesRequest, monitoring.AcknowledgeMessagesResponse, _INQUIRER)  # noqa: E501
+GET_PORTFOLIO_DIGEST: Final = Method(_W, "GetPortfolioDigest", monitoring.GetPortfolioDigestRequest, monitoring.GetPortfolioDigestResponse, _INQUIRER)  # noqa: E501
+SWEEP_WATCHES: Final = Method(_W, "SweepWatches", monitoring.SweepWatchesRequest, monitoring.SweepWatchesResponse, _roles(ROLE_SYSTEM))  # noqa: E501
 
 GET_TOKEN_KEY: Final = Method(_T, "GetTokenKey", tokens.GetTokenKeyRequest, tokens.GetTokenKeyResponse, public=True)
 EVALUATE_TOKENS: Final = Method(_T, "EvaluateTokens", tokens.EvaluateTokensRequest, tokens.EvaluateTokensResponse, _roles(ROLE_TOKEN_REQUESTER), items="blinded_elements", max_items=MAX_ELEMENTS, max_bytes=BATCH_REQUEST)  # noqa: E501
@@ -136,6 +156,7 @@ METHODS: Final[dict[str, Method[Any, Any]]] = {
         *(SUBMIT_REPORTS, WITHDRAW_ACCOUNT, GET_SUBMISSION, LIST_SUBMISSIONS),
         *(QUERY_CREDIT_HISTORY, BATCH_QUERY_CREDIT_HISTORIES),
         *(RECORD_SERVICING_EVENTS, LIST_SERVICING_EVENTS),
+        *(PUT_WATCHES, END_WATCHES, LIST_WATCHES, PULL_MESSAGES, ACKNOWLEDGE_MESSAGES, GET_PORTFOLIO_DIGEST, SWEEP_WATCHES),
         *(GET_TOKEN_KEY, EVALUATE_TOKENS),
         *(CREATE_MEMBER, UPDATE_MEMBER, LIST_MEMBERS, GET_STANDING, ADD_MEMBER_KEY, REVOKE_MEMBER_KEY),
         *(LIST_AUDIT_ENTRIES, COUNT_AUDIT_ENTRIES, GET_AUDIT_ENTRY, EXPORT_AUDIT_ENTRIES, ERASE_SUBJECT),

@@ -93,6 +93,7 @@ REASONS: Final = (
     Reason(errors_pb2.ERROR_REASON_BATCH_TOO_LARGE, _I, Family.INVALID),
     Reason(errors_pb2.ERROR_REASON_ELEMENT_INVALID, _I, Family.INVALID),
     Reason(errors_pb2.ERROR_REASON_PAGE_TOKEN_INVALID, _I, Family.INVALID),
+    Reason(errors_pb2.ERROR_REASON_CURSOR_INVALID, _I, Family.INVALID),
     Reason(errors_pb2.ERROR_REASON_TOKEN_EPOCH_MISMATCH, _F, Family.CONFLICT),
     Reason(errors_pb2.ERROR_REASON_REQUEST_ID_REUSED, _A, Family.CONFLICT),
     Reason(errors_pb2.ERROR_REASON_ALREADY_EXISTS, _A, Family.CONFLICT),

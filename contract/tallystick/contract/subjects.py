@@ -9,7 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tallystick.crypto import subject_leaf
-from tallystick.v1 import audit_service_pb2, inquiry_service_pb2, reporting_service_pb2, servicing_service_pb2, subject_pb2
+from tallystick.v1 import (
+    audit_service_pb2,
+    inquiry_service_pb2,
+    monitoring_service_pb2,
+    reporting_service_pb2,
+    servicing_service_pb2,
+    subject_pb2,
+)
 
 MAX_CONSENT_REFERENCE = 64
 
@@ -47,19 +54,21 @@ def of_token(token: subject_pb2.SubjectToken) -> Subject:
     return Subject(token.epoch_id, token.element)
 
 
-def of_inquiry(inquiry: inquiry_service_pb2.Inquiry) -> Subject:
-    """The subject of an inquiry, with its purpose and consent."""
-    return Subject(inquiry.subject.epoch_id, inquiry.subject.element, inquiry.purpose, inquiry.consent_reference)
+def of_stated(
+    stated: inquiry_service_pb2.Inquiry | monitoring_service_pb2.Watch | monitoring_service_pb2.Message,
+) -> Subject:
+    """The subject of an inquiry, a watch or a message, with the purpose and the consent that are stated beside it."""
+    return Subject(stated.subject.epoch_id, stated.subject.element, stated.purpose, stated.consent_reference)
 
 
 def of_query(message: inquiry_service_pb2.QueryCreditHistoryRequest) -> Sequence[Subject]:
     """The subject of a query."""
-    return (of_inquiry(message.inquiry),)
+    return (of_stated(message.inquiry),)
 
 
 def of_batch_query(message: inquiry_service_pb2.BatchQueryCreditHistoriesRequest) -> Sequence[Subject]:
     """The subject of each inquiry of a batch."""
-    return [of_inquiry(inquiry) for inquiry in message.inquiries]
+    return [of_stated(inquiry) for inquiry in message.inquiries]
 
 
 def of_reports(message: reporting_service_pb2.SubmitReportsRequest) -> Sequence[Subject]:
@@ -70,6 +79,16 @@ def of_reports(message: reporting_service_pb2.SubmitReportsRequest) -> Sequence[
 def of_events(message: servicing_service_pb2.RecordServicingEventsRequest) -> Sequence[Subject]:
     """The subject of each servicing event of a batch."""
     return [of_token(event.subject) for event in message.events]
+
+
+def of_watches(message: monitoring_service_pb2.PutWatchesRequest) -> Sequence[Subject]:
+    """The subject of each watch of a batch."""
+    return [of_stated(watch) for watch in message.watches]
+
+
+def of_messages(message: monitoring_service_pb2.PullMessagesResponse) -> Sequence[Subject]:
+    """The subject of each message that an answer holds."""
+    return [of_stated(each) for each in message.messages]
 
 
 def of_subject(

@@ -22,6 +22,9 @@ from tallystick.credit.enums import (
     Purpose,
     ServicingEventType,
     SpecialTransactionType,
+    TriggerType,
+    WatchState,
+    WatchStateReason,
     WithdrawalReason,
 )
 
@@ -72,6 +75,11 @@ SETTLED_STATUSES: Final[Mapping[AccountType, frozenset[int]]] = MappingProxyType
     }
 )
 """Which status of each account type says that nothing is owed any more."""
+
+LENDING_PURPOSES: Final = frozenset(
+    map(int, (Purpose.LOAN_APPROVAL, Purpose.CREDIT_CARD_APPROVAL, Purpose.FINANCING_APPROVAL, Purpose.LIMIT_APPROVAL))
+)
+"""Purposes for which an institution asks in order to lend."""
 
 ORGANISATION_ONLY_ACCOUNT_TYPES: Final = frozenset({AccountType.D2})
 
@@ -248,7 +256,10 @@ def describe(
     | ServicingEventType
     | Channel
     | EventOutcome
-    | PlanKind,
+    | PlanKind
+    | TriggerType
+    | WatchState
+    | WatchStateReason,
 ) -> str:
     """The name of any other code, in words, such as "special mention"."""
     return code.name.lower().replace("_", " ")

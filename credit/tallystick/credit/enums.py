@@ -229,3 +229,41 @@ class PlanKind(IntEnum):
     PARTIAL_RELIEF = 5
     REFINANCING = 6
     COLLATERAL = 7
+
+
+class TriggerType(IntEnum):
+    """What a watch tells of."""
+
+    UNSPECIFIED = 0
+    OVERDUE_BEGAN = 1
+    OVERDUE_WORSENED = 2
+    OVERDUE_CURED = 3
+    NON_PERFORMING = 4
+    SHARE_OVER_90_DAYS = 5
+    RESTRUCTURED = 6
+    COLLECTION_STAGE = 7
+    COMPENSATED = 8
+    ACCOUNTS_OPENED = 9
+    DEBT_GREW = 10
+    INQUIRY_BURST = 11
+
+
+class WatchState(IntEnum):
+    """Whether a watch tells of anything."""
+
+    UNSPECIFIED = 0
+    ACTIVE = 1
+    PAUSED = 2
+    ENDED = 3
+
+
+class WatchStateReason(IntEnum):
+    """Why a watch is not active."""
+
+    UNSPECIFIED = 0
+    BY_MEMBER = 1
+    ACCOUNT_NOT_LIVING = 2
+    ACCOUNT_WITHDRAWN = 3
+    DATE = 4
+    REPORT_STALE = 5
+    PURPOSE_NOT_ALLOWED = 6

@@ -110,6 +110,8 @@ class InquirySummary:
     """How many distinct institutions asked within 182 days."""
     truncated: bool = False
     """Whether only the newest of each institution are counted: there are at least so many."""
+    lending_institutions_1_month: int = 0
+    """How many distinct institutions asked within 30 days in order to lend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +179,7 @@ def _inquiry_summary(message: inquiry_service_pb2.InquirySummary) -> InquirySumm
         count_6_months=message.count_6_months,
         institutions_6_months=message.institutions_6_months,
         truncated=message.truncated,
+        lending_institutions_1_month=message.lending_institutions_1_month,
     )
 
 

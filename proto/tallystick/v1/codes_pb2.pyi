@@ -687,3 +687,143 @@ PLAN_KIND_REFINANCING: PlanKind.ValueType  # 6
 PLAN_KIND_COLLATERAL: PlanKind.ValueType  # 7
 """Collateral is added or changed."""
 Global___PlanKind: _TypeAlias = PlanKind  # noqa: Y015
+
+class _TriggerType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TriggerTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TriggerType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRIGGER_TYPE_UNSPECIFIED: _TriggerType.ValueType  # 0
+    """Not stated; refused."""
+    TRIGGER_TYPE_OVERDUE_BEGAN: _TriggerType.ValueType  # 1
+    """An account became overdue. Values: months overdue, 1 to 7, where 7 is any more. Threshold: from which on; default 1."""
+    TRIGGER_TYPE_OVERDUE_WORSENED: _TriggerType.ValueType  # 2
+    """A running overdue became longer by months. Values: months overdue, 1 to 7. Threshold: from which on; default 3, so 61 days and more."""
+    TRIGGER_TYPE_OVERDUE_CURED: _TriggerType.ValueType  # 3
+    """An overdue ended, and the account is paid as agreed or settled. Values: months overdue before; 0. No threshold."""
+    TRIGGER_TYPE_NON_PERFORMING: _TriggerType.ValueType  # 4
+    """An account became non-performing: bad debt, or of asset quality substandard or worse. Values: asset quality. No threshold."""
+    TRIGGER_TYPE_SHARE_OVER_90_DAYS: _TriggerType.ValueType  # 5
+    """Of an organisation's known debt at all institutions so many percent are more than 90 days overdue. Values: percent. Threshold: from
+    which on, 1 to 100; default 20.
+    """
+    TRIGGER_TYPE_RESTRUCTURED: _TriggerType.ValueType  # 6
+    """A loan was extended, relieved, deferred or paid in instalments of its own. Values: the special transaction; 0 before. No threshold."""
+    TRIGGER_TYPE_COLLECTION_STAGE: _TriggerType.ValueType  # 7
+    """The collection of an overdue went a stage further. Values: collection stage. Threshold: from which on, 2 to 6; default 3, in person."""
+    TRIGGER_TYPE_COMPENSATED: _TriggerType.ValueType  # 8
+    """Somebody else paid, or assets were taken for the debt. Values: the special transaction, or 2 and 3 where a month says so; 0 before.
+    No threshold.
+    """
+    TRIGGER_TYPE_ACCOUNTS_OPENED: _TriggerType.ValueType  # 9
+    """Accounts were opened within 90 days. Values: how many. Threshold: from which on, 1 to 100; default 3."""
+    TRIGGER_TYPE_DEBT_GREW: _TriggerType.ValueType  # 10
+    """The known debt in one currency grew, within 90 days. Values: by how many percent, in steps of 10. Threshold: from which on, 10 to 1,000;
+    default 50.
+    """
+    TRIGGER_TYPE_INQUIRY_BURST: _TriggerType.ValueType  # 11
+    """Distinct other institutions asked within 30 days in order to lend. Values: how many. Threshold: from which on, 1 to 100; default 4."""
+
+class TriggerType(_TriggerType, metaclass=_TriggerTypeEnumTypeWrapper):
+    """What a watch tells of. Each is about accounts that others report, never about the watching institution's own."""
+
+TRIGGER_TYPE_UNSPECIFIED: TriggerType.ValueType  # 0
+"""Not stated; refused."""
+TRIGGER_TYPE_OVERDUE_BEGAN: TriggerType.ValueType  # 1
+"""An account became overdue. Values: months overdue, 1 to 7, where 7 is any more. Threshold: from which on; default 1."""
+TRIGGER_TYPE_OVERDUE_WORSENED: TriggerType.ValueType  # 2
+"""A running overdue became longer by months. Values: months overdue, 1 to 7. Threshold: from which on; default 3, so 61 days and more."""
+TRIGGER_TYPE_OVERDUE_CURED: TriggerType.ValueType  # 3
+"""An overdue ended, and the account is paid as agreed or settled. Values: months overdue before; 0. No threshold."""
+TRIGGER_TYPE_NON_PERFORMING: TriggerType.ValueType  # 4
+"""An account became non-performing: bad debt, or of asset quality substandard or worse. Values: asset quality. No threshold."""
+TRIGGER_TYPE_SHARE_OVER_90_DAYS: TriggerType.ValueType  # 5
+"""Of an organisation's known debt at all institutions so many percent are more than 90 days overdue. Values: percent. Threshold: from
+which on, 1 to 100; default 20.
+"""
+TRIGGER_TYPE_RESTRUCTURED: TriggerType.ValueType  # 6
+"""A loan was extended, relieved, deferred or paid in instalments of its own. Values: the special transaction; 0 before. No threshold."""
+TRIGGER_TYPE_COLLECTION_STAGE: TriggerType.ValueType  # 7
+"""The collection of an overdue went a stage further. Values: collection stage. Threshold: from which on, 2 to 6; default 3, in person."""
+TRIGGER_TYPE_COMPENSATED: TriggerType.ValueType  # 8
+"""Somebody else paid, or assets were taken for the debt. Values: the special transaction, or 2 and 3 where a month says so; 0 before.
+No threshold.
+"""
+TRIGGER_TYPE_ACCOUNTS_OPENED: TriggerType.ValueType  # 9
+"""Accounts were opened within 90 days. Values: how many. Threshold: from which on, 1 to 100; default 3."""
+TRIGGER_TYPE_DEBT_GREW: TriggerType.ValueType  # 10
+"""The known debt in one currency grew, within 90 days. Values: by how many percent, in steps of 10. Threshold: from which on, 10 to 1,000;
+default 50.
+"""
+TRIGGER_TYPE_INQUIRY_BURST: TriggerType.ValueType  # 11
+"""Distinct other institutions asked within 30 days in order to lend. Values: how many. Threshold: from which on, 1 to 100; default 4."""
+Global___TriggerType: _TypeAlias = TriggerType  # noqa: Y015
+
+class _WatchState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WatchStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WatchState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WATCH_STATE_UNSPECIFIED: _WatchState.ValueType  # 0
+    """Not stated."""
+    WATCH_STATE_ACTIVE: _WatchState.ValueType  # 1
+    """It does."""
+    WATCH_STATE_PAUSED: _WatchState.ValueType  # 2
+    """It does not now. Whoever pulls meanwhile passes its alerts over: query once it is active again."""
+    WATCH_STATE_ENDED: _WatchState.ValueType  # 3
+    """It never will again."""
+
+class WatchState(_WatchState, metaclass=_WatchStateEnumTypeWrapper):
+    """Whether a watch tells of anything."""
+
+WATCH_STATE_UNSPECIFIED: WatchState.ValueType  # 0
+"""Not stated."""
+WATCH_STATE_ACTIVE: WatchState.ValueType  # 1
+"""It does."""
+WATCH_STATE_PAUSED: WatchState.ValueType  # 2
+"""It does not now. Whoever pulls meanwhile passes its alerts over: query once it is active again."""
+WATCH_STATE_ENDED: WatchState.ValueType  # 3
+"""It never will again."""
+Global___WatchState: _TypeAlias = WatchState  # noqa: Y015
+
+class _WatchStateReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WatchStateReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WatchStateReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WATCH_STATE_REASON_UNSPECIFIED: _WatchStateReason.ValueType  # 0
+    """It is active."""
+    WATCH_STATE_REASON_BY_MEMBER: _WatchStateReason.ValueType  # 1
+    """Ended: by its member."""
+    WATCH_STATE_REASON_ACCOUNT_NOT_LIVING: _WatchStateReason.ValueType  # 2
+    """Ended: its account is closed and nothing of it is owed any more."""
+    WATCH_STATE_REASON_ACCOUNT_WITHDRAWN: _WatchStateReason.ValueType  # 3
+    """Ended: its account was withdrawn."""
+    WATCH_STATE_REASON_DATE: _WatchStateReason.ValueType  # 4
+    """Ended: its last day is over."""
+    WATCH_STATE_REASON_REPORT_STALE: _WatchStateReason.ValueType  # 5
+    """Paused: its account was not reported for 92 days."""
+    WATCH_STATE_REASON_PURPOSE_NOT_ALLOWED: _WatchStateReason.ValueType  # 6
+    """Paused: the member has lost the purpose."""
+
+class WatchStateReason(_WatchStateReason, metaclass=_WatchStateReasonEnumTypeWrapper):
+    """Why a watch is not active."""
+
+WATCH_STATE_REASON_UNSPECIFIED: WatchStateReason.ValueType  # 0
+"""It is active."""
+WATCH_STATE_REASON_BY_MEMBER: WatchStateReason.ValueType  # 1
+"""Ended: by its member."""
+WATCH_STATE_REASON_ACCOUNT_NOT_LIVING: WatchStateReason.ValueType  # 2
+"""Ended: its account is closed and nothing of it is owed any more."""
+WATCH_STATE_REASON_ACCOUNT_WITHDRAWN: WatchStateReason.ValueType  # 3
+"""Ended: its account was withdrawn."""
+WATCH_STATE_REASON_DATE: WatchStateReason.ValueType  # 4
+"""Ended: its last day is over."""
+WATCH_STATE_REASON_REPORT_STALE: WatchStateReason.ValueType  # 5
+"""Paused: its account was not reported for 92 days."""
+WATCH_STATE_REASON_PURPOSE_NOT_ALLOWED: WatchStateReason.ValueType  # 6
+"""Paused: the member has lost the purpose."""
+Global___WatchStateReason: _TypeAlias = WatchStateReason  # noqa: Y015

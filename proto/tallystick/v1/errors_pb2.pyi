@@ -71,6 +71,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: a token or blinded element is not an element of the group."""
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 48
     """INVALID_ARGUMENT: a page_token was not made by this method for this request."""
+    ERROR_REASON_CURSOR_INVALID: _ErrorReason.ValueType  # 49
+    """INVALID_ARGUMENT: a cursor was not made for this member, or was altered."""
     ERROR_REASON_TOKEN_EPOCH_MISMATCH: _ErrorReason.ValueType  # 60
     """FAILED_PRECONDITION: a token belongs to another key epoch than the one in force."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 61
@@ -149,6 +151,8 @@ ERROR_REASON_ELEMENT_INVALID: ErrorReason.ValueType  # 47
 """INVALID_ARGUMENT: a token or blinded element is not an element of the group."""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 48
 """INVALID_ARGUMENT: a page_token was not made by this method for this request."""
+ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 49
+"""INVALID_ARGUMENT: a cursor was not made for this member, or was altered."""
 ERROR_REASON_TOKEN_EPOCH_MISMATCH: ErrorReason.ValueType  # 60
 """FAILED_PRECONDITION: a token belongs to another key epoch than the one in force."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 61

@@ -400,6 +400,7 @@ class InquirySummary(_message.Message):
     COUNT_6_MONTHS_FIELD_NUMBER: _builtins.int
     INSTITUTIONS_6_MONTHS_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
+    LENDING_INSTITUTIONS_1_MONTH_FIELD_NUMBER: _builtins.int
     count_1_month: _builtins.int
     """How many inquiries by others there were within the last month (30 days)."""
     count_6_months: _builtins.int
@@ -408,6 +409,10 @@ class InquirySummary(_message.Message):
     """How many distinct other institutions asked within the last 6 months (182 days)."""
     truncated: _builtins.bool
     """Whether inquiries were left out of the counts: they are then at least so many."""
+    lending_institutions_1_month: _builtins.int
+    """How many distinct other institutions asked within the last month (30 days) in order to lend: for LOAN_APPROVAL, CREDIT_CARD_APPROVAL,
+    FINANCING_APPROVAL or LIMIT_APPROVAL.
+    """
     @_builtins.property
     def inquiries(self) -> _containers.RepeatedCompositeFieldContainer[Global___PastInquiry]:
         """Inquiries by others within the last 24 months, newest first; 100 at the most, the newest of each institution before the second
@@ -422,10 +427,11 @@ class InquirySummary(_message.Message):
         count_6_months: _builtins.int = ...,
         institutions_6_months: _builtins.int = ...,
         truncated: _builtins.bool = ...,
+        lending_institutions_1_month: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_1_month", b"count_1_month", "count_6_months", b"count_6_months", "inquiries", b"inquiries", "institutions_6_months", b"institutions_6_months", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_1_month", b"count_1_month", "count_6_months", b"count_6_months", "inquiries", b"inquiries", "institutions_6_months", b"institutions_6_months", "lending_institutions_1_month", b"lending_institutions_1_month", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -39,6 +39,10 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     """May admit members and register keys."""
     ROLE_TOKEN_REQUESTER: _Role.ValueType  # 5
     """May have blinded identities evaluated (at a token authority)."""
+    ROLE_SYSTEM: _Role.ValueType  # 8
+    """6 and 7 are kept for what is to come.
+    The exchange's own member, which sweeps the watches (at an exchange).
+    """
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """What a member may do."""
@@ -55,6 +59,10 @@ ROLE_OPERATOR: Role.ValueType  # 4
 """May admit members and register keys."""
 ROLE_TOKEN_REQUESTER: Role.ValueType  # 5
 """May have blinded identities evaluated (at a token authority)."""
+ROLE_SYSTEM: Role.ValueType  # 8
+"""6 and 7 are kept for what is to come.
+The exchange's own member, which sweeps the watches (at an exchange).
+"""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 class _MemberState:

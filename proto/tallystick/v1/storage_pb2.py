@@ -24,21 +24,28 @@ _sym_db = _symbol_database.Default()
 
 from tallystick.v1 import log_pb2 as tallystick_dot_v1_dot_log__pb2
 from tallystick.v1 import membership_service_pb2 as tallystick_dot_v1_dot_membership__service__pb2
+from tallystick.v1 import monitoring_service_pb2 as tallystick_dot_v1_dot_monitoring__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btallystick/v1/storage.proto\x12\rtallystick.v1\x1a\x17tallystick/v1/log.proto\x1a&tallystick/v1/membership_service.proto\"\xfd\x01\n\x0f\x41\x63\x63ountVersions\x12\x13\n\x0bstate_as_of\x18\x01 \x01(\x03\x12\x15\n\rstate_arrival\x18\x02 \x01(\x03\x12\x1c\n\x0fwithdrawn_as_of\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x0cnewest_month\x18\x04 \x01(\r\x12+\n\x06months\x18\x05 \x03(\x0b\x32\x1b.tallystick.v1.MonthVersion\x12\x12\n\nrun_months\x18\x06 \x03(\r\x12\x18\n\x10run_as_of_deltas\x18\x07 \x03(\x12\x12\x1b\n\x13run_lateness_deltas\x18\x08 \x03(\x12\x42\x12\n\x10_withdrawn_as_of\".\n\x0cMonthVersion\x12\r\n\x05\x61s_of\x18\x01 \x01(\x03\x12\x0f\n\x07\x61rrival\x18\x02 \x01(\x03\"4\n\x0cMemberQuotas\x12$\n\x06quotas\x18\x01 \x03(\x0b\x32\x14.tallystick.v1.Quota\"v\n\x08\x45vidence\x12\x0c\n\x04seed\x18\x01 \x01(\x0c\x12\x10\n\x08\x65nvelope\x18\x02 \x01(\x0c\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12)\n\x06leaves\x18\x04 \x03(\x0b\x32\x19.tallystick.v1.DetailLeaf\x12\x0e\n\x06method\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btallystick/v1/storage.proto\x12\rtallystick.v1\x1a\x17tallystick/v1/log.proto\x1a&tallystick/v1/membership_service.proto\x1a&tallystick/v1/monitoring_service.proto\"\xfd\x01\n\x0f\x41\x63\x63ountVersions\x12\x13\n\x0bstate_as_of\x18\x01 \x01(\x03\x12\x15\n\rstate_arrival\x18\x02 \x01(\x03\x12\x1c\n\x0fwithdrawn_as_of\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x0cnewest_month\x18\x04 \x01(\r\x12+\n\x06months\x18\x05 \x03(\x0b\x32\x1b.tallystick.v1.MonthVersion\x12\x12\n\nrun_months\x18\x06 \x03(\r\x12\x18\n\x10run_as_of_deltas\x18\x07 \x03(\x12\x12\x1b\n\x13run_lateness_deltas\x18\x08 \x03(\x12\x42\x12\n\x10_withdrawn_as_of\".\n\x0cMonthVersion\x12\r\n\x05\x61s_of\x18\x01 \x01(\x03\x12\x0f\n\x07\x61rrival\x18\x02 \x01(\x03\"4\n\x0cMemberQuotas\x12$\n\x06quotas\x18\x01 \x03(\x0b\x32\x14.tallystick.v1.Quota\"\xa2\x01\n\x08\x45vidence\x12\x0c\n\x04seed\x18\x01 \x01(\x0c\x12\x10\n\x08\x65nvelope\x18\x02 \x01(\x0c\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12)\n\x06leaves\x18\x04 \x03(\x0b\x32\x19.tallystick.v1.DetailLeaf\x12\x0e\n\x06method\x18\x05 \x01(\t\x12*\n\x04told\x18\x06 \x03(\x0b\x32\x1c.tallystick.v1.SubjectDetail\"9\n\rWatchTriggers\x12(\n\x08triggers\x18\x01 \x03(\x0b\x32\x16.tallystick.v1.Trigger\"\x8e\x01\n\rWatchBaseline\x12\x1a\n\x12share_over_90_days\x18\x01 \x01(\r\x12\x17\n\x0f\x61\x63\x63ounts_opened\x18\x02 \x01(\r\x12\x1c\n\x14lending_institutions\x18\x03 \x01(\r\x12*\n\x05\x64\x65\x62ts\x18\x04 \x03(\x0b\x32\x1b.tallystick.v1.DebtBaseline\">\n\x0c\x44\x65\x62tBaseline\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x61te\x18\x03 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallystick.v1.storage_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACCOUNTVERSIONS']._serialized_start=112
-  _globals['_ACCOUNTVERSIONS']._serialized_end=365
-  _globals['_MONTHVERSION']._serialized_start=367
-  _globals['_MONTHVERSION']._serialized_end=413
-  _globals['_MEMBERQUOTAS']._serialized_start=415
-  _globals['_MEMBERQUOTAS']._serialized_end=467
-  _globals['_EVIDENCE']._serialized_start=469
-  _globals['_EVIDENCE']._serialized_end=587
+  _globals['_ACCOUNTVERSIONS']._serialized_start=152
+  _globals['_ACCOUNTVERSIONS']._serialized_end=405
+  _globals['_MONTHVERSION']._serialized_start=407
+  _globals['_MONTHVERSION']._serialized_end=453
+  _globals['_MEMBERQUOTAS']._serialized_start=455
+  _globals['_MEMBERQUOTAS']._serialized_end=507
+  _globals['_EVIDENCE']._serialized_start=510
+  _globals['_EVIDENCE']._serialized_end=672
+  _globals['_WATCHTRIGGERS']._serialized_start=674
+  _globals['_WATCHTRIGGERS']._serialized_end=731
+  _globals['_WATCHBASELINE']._serialized_start=734
+  _globals['_WATCHBASELINE']._serialized_end=876
+  _globals['_DEBTBASELINE']._serialized_start=878
+  _globals['_DEBTBASELINE']._serialized_end=940
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from tallystick.v1 import log_pb2 as _log_pb2
 from tallystick.v1 import membership_service_pb2 as _membership_service_pb2
+from tallystick.v1 import monitoring_service_pb2 as _monitoring_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -145,6 +146,7 @@ class Evidence(_message.Message):
     REQUEST_FIELD_NUMBER: _builtins.int
     LEAVES_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
+    TOLD_FIELD_NUMBER: _builtins.int
     seed: _builtins.bytes
     """The 32 bytes from which all salts derive; empty once a subject was erased."""
     envelope: _builtins.bytes
@@ -157,6 +159,10 @@ class Evidence(_message.Message):
     def leaves(self) -> _containers.RepeatedCompositeFieldContainer[_log_pb2.DetailLeaf]:
         """Once a subject was erased: every leaf with its own salt, or its hash alone. Empty before."""
 
+    @_builtins.property
+    def told(self) -> _containers.RepeatedCompositeFieldContainer[_log_pb2.SubjectDetail]:
+        """Whom the answer told of, where the subjects of an entry come from the answer; empty once a subject was erased."""
+
     def __init__(
         self,
         *,
@@ -165,11 +171,102 @@ class Evidence(_message.Message):
         request: _builtins.bytes = ...,
         leaves: _abc.Iterable[_log_pb2.DetailLeaf] | None = ...,
         method: _builtins.str = ...,
+        told: _abc.Iterable[_log_pb2.SubjectDetail] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "leaves", b"leaves", "method", b"method", "request", b"request", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "leaves", b"leaves", "method", b"method", "request", b"request", "seed", b"seed", "told", b"told"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
+
+@_typing.final
+class WatchTriggers(_message.Message):
+    """What a watch watches for, as its row holds it: all types, each with its threshold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def triggers(self) -> _containers.RepeatedCompositeFieldContainer[_monitoring_service_pb2.Trigger]:
+        """In the order of their types."""
+
+    def __init__(
+        self,
+        *,
+        triggers: _abc.Iterable[_monitoring_service_pb2.Trigger] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["triggers", b"triggers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTriggers: _TypeAlias = WatchTriggers  # noqa: Y015
+
+@_typing.final
+class WatchBaseline(_message.Message):
+    """What a sweep knew of a subject when it last told its watcher: a fact is told again only when it has become worse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARE_OVER_90_DAYS_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_OPENED_FIELD_NUMBER: _builtins.int
+    LENDING_INSTITUTIONS_FIELD_NUMBER: _builtins.int
+    DEBTS_FIELD_NUMBER: _builtins.int
+    share_over_90_days: _builtins.int
+    """Percent of the debt more than 90 days overdue."""
+    accounts_opened: _builtins.int
+    """Accounts opened within 90 days."""
+    lending_institutions: _builtins.int
+    """Distinct institutions that asked in order to lend, within 30 days."""
+    @_builtins.property
+    def debts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DebtBaseline]:
+        """The debts from which growth is counted."""
+
+    def __init__(
+        self,
+        *,
+        share_over_90_days: _builtins.int = ...,
+        accounts_opened: _builtins.int = ...,
+        lending_institutions: _builtins.int = ...,
+        debts: _abc.Iterable[Global___DebtBaseline] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts_opened", b"accounts_opened", "debts", b"debts", "lending_institutions", b"lending_institutions", "share_over_90_days", b"share_over_90_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchBaseline: _TypeAlias = WatchBaseline  # noqa: Y015
+
+@_typing.final
+class DebtBaseline(_message.Message):
+    """The debt in one currency from which growth is counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """ISO 4217 alphabetic code."""
+    amount: _builtins.int
+    """The debt in minor units."""
+    date: _builtins.int
+    """Since which day, as YYYYMMDD."""
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        amount: _builtins.int = ...,
+        date: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency", "date", b"date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DebtBaseline: _TypeAlias = DebtBaseline  # noqa: Y015

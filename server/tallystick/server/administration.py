@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
 
+from tallystick.contract.methods import ADD_MEMBER_KEY, CREATE_MEMBER
 from tallystick.crypto import key_statement, parse_request_signature, sign_request
 from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.server.composition import compose
+from tallystick.server.errors import Refusal
 from tallystick.server.installation.key_folder import ServerKeys
 from tallystick.server.installation.settings import Settings
 from tallystick.server.ledger.transaction import Transactor
@@ -25,6 +30,7 @@ from tallystick.server.requests.operation import Request
 from tallystick.server.service import Service
 from tallystick.server.services.membership import registry
 from tallystick.server.storage.connection import Connection
+from tallystick.v1 import errors_pb2
 from tallystick.v1 import membership_service_pb2 as pb
 
 Response = TypeVar("Response", bound=Message)
@@ -35,12 +41,24 @@ async def administer(
     settings: Settings, keys: ServerKeys, dsn: str, method: str, message: Message, response_type: type[Response]
 ) -> Response:
     """Carries out one request of the operator's, logged like any other; raises Refusal."""
+    async with in_process(settings, keys, dsn) as service:
+        return await carry_out(service, signed(settings, keys.operator_key, method, message, int(time.time())), response_type)
+
+
+@asynccontextmanager
+async def in_process(settings: Settings, keys: ServerKeys, dsn: str) -> AsyncIterator[Service]:
+    """A service that serves nobody but the caller, until the context ends."""
     service = compose(settings, keys, dsn)
     service.ledger.start()
     try:
-        answer = await service.handle(_signed(settings, keys, method, message, int(time.time())))
+        yield service
     finally:
         await service.close()
+
+
+async def carry_out(service: Service, call: Call, response_type: type[Response]) -> Response:
+    """Carries out one signed call; raises Refusal."""
+    answer = await service.handle(call)
     if answer.refusal is not None:
         raise answer.refusal
     return response_type.FromString(answer.message)
@@ -92,8 +110,8 @@ async def _first_requests(connection: Connection, settings: Settings, keys: Serv
     # The database's clock will judge the signatures, whatever this machine's says.
     now = int(clock.timestamp())
     return [
-        _settled(service, _signed(settings, keys, SERVICE + "CreateMember", create, now), settings.operator, created),
-        _settled(service, _signed(settings, keys, SERVICE + "AddMemberKey", add, now), settings.operator, added),
+        _settled(service, signed(settings, keys.operator_key, SERVICE + "CreateMember", create, now), settings.operator, created),
+        _settled(service, signed(settings, keys.operator_key, SERVICE + "AddMemberKey", add, now), settings.operator, added),
     ]
 
 
@@ -102,7 +120,32 @@ def _settled(service: Service, call: Call, member_id: str, answer: Message) -> R
     return replace(request, answer=answer.SerializeToString())
 
 
-def _signed(settings: Settings, keys: ServerKeys, method: str, message: Message, now: int) -> Call:
+def signed(settings: Settings, key: Ed25519PrivateKey, method: str, message: Message, now: int) -> Call:
+    """A call as the holder of `key` makes it, at `now` in seconds since 1970."""
     content = message.SerializeToString()
-    signed = sign_request(keys.operator_key, path=method, message=content, audience=settings.origin, created=now)
-    return Call(method=method, metadata=signed.metadata, message=content, certificate_member=None)
+    request = sign_request(key, path=method, message=content, audience=settings.origin, created=now)
+    return Call(method=method, metadata=request.metadata, message=content, certificate_member=None)
+
+
+async def register_system(settings: Settings, keys: ServerKeys, service: Service) -> None:
+    """Admits the exchange's own member with its key, by the operator's; does what of it is not done yet. Raises Refusal."""
+    now = int(time.time())
+    member = pb.Member(
+        member_id=settings.system_member, display_name="This exchange", roles=[pb.ROLE_SYSTEM], state=pb.MEMBER_STATE_ACTIVE
+    )
+    create = pb.CreateMemberRequest(request_id=secrets.token_bytes(16), member=member)
+    public_key = raw_public_key(keys.system_key)
+    add = pb.AddMemberKeyRequest(
+        request_id=secrets.token_bytes(16),
+        member_id=settings.system_member,
+        public_key=public_key,
+        possession_signature=keys.system_key.sign(key_statement(settings.origin, settings.system_member, public_key)),
+    )
+    try:
+        create_call = signed(settings, keys.operator_key, CREATE_MEMBER.path, create, now)
+        await carry_out(service, create_call, pb.CreateMemberResponse)
+    except Refusal as refusal:
+        # Who has the name may be this member, of an attempt that ended here; if it is another, its key will lack the role.
+        if refusal.reason != errors_pb2.ERROR_REASON_ALREADY_EXISTS:
+            raise
+    await carry_out(service, signed(settings, keys.operator_key, ADD_MEMBER_KEY.path, add, now), pb.AddMemberKeyResponse)

@@ -30,7 +30,8 @@ def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
         return await Connection.open(dsn)
 
     # Public methods have a reader of their own: anybody may call them, and must not delay key look-ups or the health check.
-    reader, public_reader = Reader(connect), Reader(connect)
+    # So have those who wait: one look for all of them must not delay anybody either.
+    reader, public_reader, waiting_reader = Reader(connect), Reader(connect), Reader(connect)
 
     async def lookup(keyid: bytes) -> Any:
         return await reader.read(lambda connection: find_key(connection, keyid))
@@ -48,6 +49,7 @@ def compose(settings: Settings, keys: ServerKeys, dsn: str) -> Service:
         ledger=ledger,
         reader=reader,
         public_reader=public_reader,
+        waiting_reader=waiting_reader,
         operations={operation.method: operation for part in parts for operation in part.operations},
         public_methods={
             method.contract.path: _public_method(method, public_reader) for part in parts for method in part.public_methods

@@ -7,6 +7,7 @@ from tallystick.server.services.audit import audit
 from tallystick.server.services.capability import Capability, Foundation
 from tallystick.server.services.inquiries import inquiries
 from tallystick.server.services.membership import membership
+from tallystick.server.services.monitoring import monitoring, watch_observer
 from tallystick.server.services.reporting import reporting
 from tallystick.server.services.servicing import servicing
 from tallystick.server.services.tokens import tokens
@@ -24,7 +25,8 @@ def capabilities(foundation: Foundation) -> tuple[Capability, ...]:
         own: tuple[Capability, ...] = (tokens(foundation),)
     else:
         # Erasers run in this order: what locks accounts comes first.
-        own = (reporting(foundation), inquiries(foundation), servicing(foundation))
+        observer = watch_observer(foundation)
+        own = (reporting(foundation, observer), inquiries(foundation), servicing(foundation), monitoring(foundation))
     others = (*own, membership(foundation))
     return (*others, audit(foundation, [eraser for each in others for eraser in each.erasers]))
 

@@ -41,6 +41,8 @@ class Service:
     reader: Reader
     """For key look-ups and health."""
     public_reader: Reader
+    waiting_reader: Reader
+    """For calls that wait before they go to the ledger."""
     operations: Mapping[str, Operation]
     public_methods: Mapping[str, PublicMethod]
     subject_secret: bytes
@@ -51,7 +53,10 @@ class Service:
 
     async def handle(self, call: Call) -> Answer:
         """Carries one call out; raises Refusal for what is not logged."""
-        return await self.ledger.submit(await self._authenticated(call))
+        request = await self._authenticated(call)
+        if request.invalid is None and (waits := request.operation.waits) is not None:
+            await waits.wait(self.waiting_reader, request)
+        return await self.ledger.submit(request)
 
     async def handle_stream(self, call: Call) -> AsyncIterator[Answer]:
         """Carries a streaming call out page by page. The pages share one signature; each is an entry and a transaction itself."""
@@ -63,11 +68,18 @@ class Service:
                 return
             request = replace(request, cursor=answer.next_page)
 
+    def stop_waiting(self) -> None:
+        """Ends what waits for something to happen: nobody may be kept from shutting down by it."""
+        for operation in self.operations.values():
+            if operation.waits is not None:
+                operation.waits.stop()
+
     async def close(self) -> None:
         """Finishes what is queued and closes the connections."""
+        self.stop_waiting()
         await self.ledger.close()
-        self.reader.close()
-        self.public_reader.close()
+        for reader in (self.reader, self.public_reader, self.waiting_reader):
+            reader.close()
 
     async def _authenticated(self, call: Call) -> Request:
         signature, key = await self.authenticator.authenticate(call)

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from tallystick.contract.limits import INQUIRY_AGE, MAX_ACCOUNTS, MAX_LISTED_INQUIRIES, MAX_MESSAGE, ONE_MONTH, SIX_MONTHS
 from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CREDIT_HISTORY
+from tallystick.credit.codes import LENDING_PURPOSES
 from tallystick.credit.dates import number_of_day
 from tallystick.credit.overdue import has_overdue, summarise
 from tallystick.credit.requests import account_refusal, answer_too_large, check_batch_query, check_query, purpose_refusal
@@ -115,4 +116,7 @@ def _summary(footprints: Sequence[Footprint], now: datetime) -> pb.InquirySummar
         count_1_month=sum(each.at > now - ONE_MONTH for each in recent),
         count_6_months=len(half_year),
         institutions_6_months=len({each.institution for each in half_year}),
+        lending_institutions_1_month=len(
+            {each.institution for each in recent if each.at > now - ONE_MONTH and each.purpose in LENDING_PURPOSES}
+        ),
     )

@@ -170,6 +170,7 @@ class InMemoryServer:
             body = self._carry_out(method, message, signed)
         except (AnyRefusal, Refusal) as refusal:
             return self._refused(refusal, method.path, message, signed, subjects)
+        subjects = [*subjects, *method.told(method.answer.FromString(body))]
         receipt = self._receipt(method.path, message, signed, body, "", subjects)
         if self.lost_answers:
             self.lost_answers -= 1

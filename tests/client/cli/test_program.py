@@ -121,19 +121,6 @@ def test_screening_a_file_gives_each_applicant_a_row_in_order(cli: Any, tmp_path
     assert b"C01X" not in out.read_bytes()
 
 
-def test_a_policy_of_ones_own(cli: Any, tmp_path: Path) -> None:
-    policy = tmp_path / "policy.toml"
-    policy.write_text('name = "strict"\n[[rules]]\nname = "unknown"\nkind = "no_record"\ndecision = "decline"\n')
-    assert cli("policy", "check", policy).out == "strict: 1 rules, all well formed\n"
-    assert cli(*QUERY, "--policy", policy, "--json").json[0]["decision"] == "decline"
-    policy.write_text('[[rules]]\nname = "unknown"\nkind = "no_such"\ndecision = "decline"\n')
-    ran = cli("policy", "check", policy)
-    assert ran.code == 2
-    assert "rules[0].kind" in ran.err
-    assert "bad-debt" in cli("policy", "show").out
-    assert {"name", "kind", "decision"} == set(cli("policy", "show", "--json").json[0])
-
-
 def test_withdrawals_and_submissions(cli: Any, tmp_path: Path) -> None:
     cli("report", accounts_file(tmp_path / "accounts.csv", 3, bad=[1]))
     (submission,) = cli("submissions", "--json").json

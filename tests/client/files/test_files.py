@@ -26,6 +26,9 @@ from tallystick.client.files.events import OPTIONAL as EVENT_COLUMNS
 from tallystick.client.files.events import read_events
 from tallystick.client.files.reading import TableReader
 from tallystick.client.files.tables import TableWriter
+from tallystick.client.files.watches import OPTIONAL as WATCH_COLUMNS
+from tallystick.client.files.watches import read_watches
+from tallystick.client.flows.monitoring import faults_of as watch_faults_of
 from tallystick.client.flows.servicing import faults_of
 from tallystick.client.identities import canonical
 from tallystick.credit.enums import (
@@ -376,16 +379,19 @@ def test_a_pipe_is_read_as_far_as_it_is_needed(tmp_path: Path) -> None:
 
 def test_the_examples_of_the_documentation_are_read(tmp_path: Path) -> None:
     page = (Path(__file__).parents[3] / "docs" / "files.md").read_text("utf-8")
-    reported, done, asked = [block.partition("```")[0] for block in page.split("```csv\n")[1:]]
+    reported, done, watched, asked = [block.partition("```")[0] for block in page.split("```csv\n")[1:]]
     (tmp_path / "accounts.csv").write_text(reported)
     (tmp_path / "events.csv").write_text(done)
+    (tmp_path / "watches.csv").write_text(watched)
     (tmp_path / "applicants.csv").write_text(asked)
     found = list(read_accounts(tmp_path / "accounts.csv"))
     assert [account.rows for account in found] == [(2, 3), (4,)]
     assert all(account.report and canonical(account.report.identity) for account in found)
     events = [row.event for row in read_events(tmp_path / "events.csv")]
     assert [event is not None and faults_of(event.event) for event in events] == [[], []]
+    watches = [row.watch for row in read_watches(tmp_path / "watches.csv")]
+    assert [watch is not None and watch_faults_of(watch.watch) for watch in watches] == [[], []]
     applicants = list(read_applicants(tmp_path / "applicants.csv"))
     assert all(applicant.inquiry and canonical(applicant.inquiry.identity) for applicant in applicants)
-    for column in (*COLUMNS, *EVENT_COLUMNS, *DECISION_COLUMNS):
+    for column in (*COLUMNS, *EVENT_COLUMNS, *WATCH_COLUMNS, *DECISION_COLUMNS):
         assert f"`{column}`" in page

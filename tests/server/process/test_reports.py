@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +22,7 @@ from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg2 import extensions
 from tests.docker.alarms import Alarm, alarms
+from tests.server.cli.running import TOKEN_KEY
 
 from tallystick.server.cli.program import run
 from tallystick.server.installation.settings import Settings
@@ -85,9 +87,23 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("metrics") / "server"
-    arguments = ["init", folder, "--role", "token-authority", "--origin", "a.example/log", "--listen", "127.0.0.1:0"]
-    assert run([*map(str, arguments), "--database", database]) == 0
+    """A token authority."""
+    with _serving(tmp_path_factory.mktemp("metrics") / "server", database, "--role", "token-authority") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory: pytest.TempPathFactory, other_database: str) -> Iterator[Running]:
+    """An exchange, which does more steps."""
+    role = ("--role", "exchange", "--token-public-key", TOKEN_KEY)
+    with _serving(tmp_path_factory.mktemp("metrics") / "exchange", other_database, *role) as running:
+        yield running
+
+
+@contextmanager
+def _serving(folder: Path, database: str, *role: str) -> Iterator[Running]:
+    arguments = ["init", str(folder), *role, "--origin", "a.example/log", "--listen", "127.0.0.1:0"]
+    assert run([*arguments, "--database", database]) == 0
     port = _free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "tallystick.server.cli", "serve", "--workers", "2", "--config", str(folder / "tallystickd.toml")],
@@ -182,10 +198,14 @@ def test_the_log_its_tables_and_its_partitions(running: Running) -> None:
     assert time.time() - 120 < scraped.value("tallystick_census_timestamp_seconds") <= time.time()
 
 
-def test_every_step_of_the_upkeep_is_reported_and_documented(running: Running) -> None:
-    scraped = running.scrape()
+@pytest.mark.parametrize("role", ["running", "exchange"])
+def test_every_step_of_the_upkeep_is_reported_and_documented(role: str, request: pytest.FixtureRequest) -> None:
+    running: Running = request.getfixturevalue(role)
+    succeeded = "tallystick_upkeep_success_timestamp_seconds"
+    scraped = running.scrape_until(lambda s: all(s.by(succeeded, "step").values()))
     assert scraped.value("tallystick_upkeep_active") == 1
-    success = scraped.by("tallystick_upkeep_success_timestamp_seconds", "step")
+    success = scraped.by(succeeded, "step")
+    assert ("sweep" in success) == (role == "exchange")
     assert all(time.time() - 120 < instant <= time.time() for instant in success.values()), success
     assert set(scraped.by("tallystick_upkeep_failures_total", "step").values()) == {0}
     periods = scraped.by("tallystick_upkeep_period_seconds", "step")
@@ -196,8 +216,8 @@ def test_every_step_of_the_upkeep_is_reported_and_documented(running: Running) -
 
 
 @pytest.mark.parametrize("alarm", alarms(), ids=lambda alarm: alarm.name)
-def test_every_series_that_an_alarm_reads_is_served(running: Running, alarm: Alarm) -> None:
-    samples = running.scrape().samples
+def test_every_series_that_an_alarm_reads_is_served(running: Running, exchange: Running, alarm: Alarm) -> None:
+    samples = [*running.scrape().samples, *exchange.scrape().samples]
     labels = set()
     for selector in alarm.selectors:
         found = [sample.labels for sample in samples if sample.name == selector.metric]

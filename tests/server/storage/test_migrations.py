@@ -175,11 +175,11 @@ def test_an_empty_log_is_there(database: str) -> None:
     assert _rows(database, "SELECT minute FROM replay_horizon") == [(0,)]
 
 
-@pytest.mark.parametrize("table", ["log_head", "replay_horizon"])
+@pytest.mark.parametrize("table", ["log_head", "replay_horizon", "sweep"])
 def test_singletons_stay_single(table: str, database: str) -> None:
     connection = psycopg2.connect(database)
     try:
-        columns = {"log_head": "1, '', now(), 0", "replay_horizon": "1"}[table]
+        columns = {"log_head": "1, '', now(), 0, 0, now()", "replay_horizon": "1", "sweep": "'', 0, ''"}[table]
         with connection.cursor() as cursor, pytest.raises(psycopg2.errors.CheckViolation):
             cursor.execute(f"INSERT INTO {table} VALUES (false, {columns})")
     finally:

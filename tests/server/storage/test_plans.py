@@ -16,7 +16,7 @@ from tallystick.server.storage.connection import SESSION_SETTINGS
 from tallystick.server.storage.statements import Statement
 
 ROWS = 20_000
-SMALL = {"member", "member_key", "log_head", "replay_horizon"}
+SMALL = {"member", "member_key", "log_head", "replay_horizon", "message_cursor", "sweep"}
 """Tables that may be read whole: they hold one row, or one for each member."""
 
 _FILL = f"""
@@ -28,6 +28,14 @@ INSERT INTO account (subject, member, account_reference, record, versions, stand
 SELECT sha256(n::text::bytea), 1, sha256(n::text::bytea), '', '', 1, true, now() FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO servicing_event (subject, member, account_reference, event_id, event, create_time)
 SELECT sha256(n::text::bytea), 1, sha256(n::text::bytea), '', '', now() FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO watch (subject, member, account_reference, watch_id, purpose, consent_reference, triggers, end_date, end_reason,
+                   sealed_token, baseline)
+SELECT sha256(n::text::bytea), 1, sha256(n::text::bytea), sha256(n::text::bytea), 1, 'c', '', '2027-01-01', 0, '', ''
+FROM generate_series(1, {ROWS}) AS n;
+INSERT INTO message (member, release_time, subject_order, entry_index, ordinal, message_id, subject, account_reference, type,
+                     before, after, band, repeats)
+SELECT 1, now(), sha256(n::text::bytea), n, 0, '', sha256(n::text::bytea), sha256(n::text::bytea), 1, 0, 1, '', 0
+FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO audit_entry (index, leaf, leaf_hash, create_time, member, method, outcome)
 SELECT n, '', '', now(), 1, 'm', 1 FROM generate_series(1, {ROWS}) AS n;
 INSERT INTO audit_subject (subject, entry_index, ordinal, member, purpose, consent_reference, create_time, footprint)

@@ -1,9 +1,10 @@
-"""Commands about screening policies: look at one, check one."""
+"""Commands about policies, of screening and of early warning: look at one, check one."""
 
 from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,30 +12,39 @@ from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
 from tallystick.client.cli.groups import Commands
 from tallystick.client.exceptions import FileInvalid
+from tallystick.credit.monitoring import WarningPolicy
+from tallystick.credit.policy_reading import load
 from tallystick.credit.screening import PolicyError, ScreeningPolicy
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_WARNING_KEYS = frozenset({"triggers", "warning", "action", "at_least"})
 
 
 @click.group(cls=Commands)
 def policy() -> None:
-    """Shows and checks screening policies."""
+    """Shows and checks policies: of screening, and of early warning."""
 
 
 @policy.command()
 @click.argument("file", type=_FILE, required=False)
+@click.option("--warning", is_flag=True, help="The built-in policy of early warning, instead of that of screening.")
 @command
-def show(tool: Tool, file: Path | None) -> None:
+def show(tool: Tool, file: Path | None, warning: bool) -> None:
     """Shows the policy of FILE, or the built-in one, as TOML: a beginning for your own."""
-    loaded = load_policy(file)
-    if tool.as_json:
-        for rule in loaded.rules:
-            output.write_json({name: getattr(rule, name) for name in ("name", "kind", "decision")})
-        return
-    if file is None:
-        source = resources.files("tallystick.credit").joinpath("default_policy.toml").read_text("utf-8")
+    if file is not None and warning:
+        raise click.UsageError("give either FILE or --warning: what kind of policy a file holds is read from it")
+    if file is not None:
+        loaded, source = _load(file), file.read_text("utf-8")
+    elif warning:
+        package, name = "tallystick.credit.monitoring", "default_warning_policy.toml"
+        loaded, source = WarningPolicy.default(), resources.files(package).joinpath(name).read_text("utf-8")
     else:
-        source = file.read_text("utf-8")
+        source = resources.files("tallystick.credit").joinpath("default_policy.toml").read_text("utf-8")
+        loaded = ScreeningPolicy.default()
+    if tool.as_json:
+        for rule in _summaries(loaded):
+            output.write_json(rule)
+        return
     click.echo(source, nl=not source.endswith("\n"))
 
 
@@ -42,12 +52,41 @@ def show(tool: Tool, file: Path | None) -> None:
 @click.argument("file", type=_FILE)
 @command
 def check(tool: Tool, file: Path) -> None:
-    """Checks that FILE is a policy; names the key that is wrong."""
-    loaded = load_policy(file)
+    """Checks that FILE is a policy, of screening or of early warning; names the key that is wrong."""
+    loaded = _load(file)
+    warning = isinstance(loaded, WarningPolicy)
     if tool.as_json:
-        output.write_json({"name": loaded.name, "rules": len(loaded.rules)})
+        output.write_json({"name": loaded.name, "rules": len(loaded.rules), "kind": "warning" if warning else "screening"})
     else:
-        tool.results.print(f"{loaded.name}: {len(loaded.rules)} rules, all well formed", highlight=False, markup=False)
+        rules = "warning rules" if warning else "rules"
+        tool.results.print(f"{loaded.name}: {len(loaded.rules)} {rules}, all well formed", highlight=False, markup=False)
+
+
+def _summaries(loaded: ScreeningPolicy | WarningPolicy) -> list[dict[str, Any]]:
+    """What each rule is for, in short."""
+    if isinstance(loaded, ScreeningPolicy):
+        return [{name: getattr(rule, name) for name in ("name", "kind", "decision")} for rule in loaded.rules]
+    return [
+        {
+            "name": rule.name,
+            "triggers": [type_.name.lower() for type_ in rule.triggers],
+            "warning": rule.warning,
+            "action": rule.action,
+        }
+        for rule in loaded.rules
+    ]
+
+
+def _load(file: Path) -> ScreeningPolicy | WarningPolicy:
+    """The policy of a file, of the kind that its first rule has the keys of. Raises FileInvalid."""
+    try:
+        rules = load(file).get("rules")
+    except PolicyError as error:
+        raise FileInvalid(f"{file}: {error}") from None
+    first = rules[0] if isinstance(rules, list) and rules else None
+    if isinstance(first, dict) and "kind" not in first and not _WARNING_KEYS.isdisjoint(first):
+        return load_warning_policy(file)
+    return load_policy(file)
 
 
 def load_policy(file: Path | None) -> ScreeningPolicy:
@@ -56,5 +95,15 @@ def load_policy(file: Path | None) -> ScreeningPolicy:
         return ScreeningPolicy.default()
     try:
         return ScreeningPolicy.from_toml(file)
+    except PolicyError as error:
+        raise FileInvalid(f"{file}: {error}") from None
+
+
+def load_warning_policy(file: Path | None) -> WarningPolicy:
+    """The same of a policy of early warning."""
+    if file is None:
+        return WarningPolicy.default()
+    try:
+        return WarningPolicy.from_toml(file)
     except PolicyError as error:
         raise FileInvalid(f"{file}: {error}") from None

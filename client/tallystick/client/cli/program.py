@@ -24,6 +24,7 @@ from tallystick.client.cli.doctor import doctor
 from tallystick.client.cli.groups import SHOWS_HELP, Commands
 from tallystick.client.cli.inquiries import query, screen
 from tallystick.client.cli.keys import key
+from tallystick.client.cli.monitoring import watch
 from tallystick.client.cli.notices import notices
 from tallystick.client.cli.output import visible
 from tallystick.client.cli.policy import policy
@@ -57,7 +58,7 @@ def program(context: click.Context, profile: Path | None) -> None:
         click.echo(context.get_help())
 
 
-for each in (report, query, screen, withdraw, submissions, event, notices, audit, policy, key, doctor):
+for each in (report, query, screen, withdraw, submissions, event, watch, notices, audit, policy, key, doctor):
     program.add_command(each)
 for each in (list_entries, count):
     audit.add_command(each)

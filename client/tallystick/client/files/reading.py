@@ -49,8 +49,9 @@ class TableReader:
         *,
         exact: Collection[str] = (),
         encoding: str | None = None,
+        others: bool = False,
     ) -> None:
-        """Reads the header. Raises FileInvalid when it is not that of the layout.
+        """Reads the header. Raises FileInvalid when it is not that of the layout; `others` says that it may have columns beside.
 
         In the columns of `exact` a number keeps its decimals, zeros too. `encoding` is CSV's; without it that is UTF-8, or UTF-16
         where the file's first bytes say so."""
@@ -60,12 +61,14 @@ class TableReader:
             rows = _parquet_rows(path, frozenset(exact))
         else:
             rows = _csv_rows(path, encoding)
+        self._others = others
         self._begin(path, rows, required, optional)
 
     @classmethod
     def over(cls, name: str, rows: Iterator[Row], required: Collection[str], optional: Collection[str]) -> Self:
         """The same over rows from elsewhere, the first of which names the columns; `name` is what errors call them."""
         table = cls.__new__(cls)
+        table._others = False
         table._begin(name, rows, required, optional)
         return table
 
@@ -85,7 +88,7 @@ class TableReader:
         if not known.intersection(self.columns) and any(map(_is_data, self.columns)):
             raise FileInvalid(f"{self.path}: the first row looks like data; it must name the columns (see docs/files.md)")
         missing = [name for name in required if name not in self.columns]
-        unknown = [name[:40] or "(no name)" for name in self.columns if name not in known]
+        unknown = [] if self._others else [name[:40] or "(no name)" for name in self.columns if name not in known]
         doubled = sorted({name[:40] for name in self.columns if name in known and self.columns.count(name) > 1})
         told = [
             f"{what}: {', '.join(names[:_SHOWN])}{' …' if names[_SHOWN:] else ''}"

@@ -24,6 +24,7 @@ from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.contract import methods
 from tallystick.contract.details import detail_hash, subject_of
 from tallystick.contract.methods import METHODS
+from tallystick.contract.subjects import nobody
 from tallystick.credit.enums import Purpose
 from tallystick.crypto import CryptoError, commitment_from_hashes, leaf_hash, subject_leaf
 from tallystick.v1 import audit_service_pb2, codes_pb2, log_pb2, subject_pb2
@@ -323,8 +324,14 @@ def _check_request(
     contract = METHODS.get(entry.method)
     # An entry of a method that this version does not know names no subject that it could compare.
     expected = contract.logged_subjects(request, refused=entry.refused) if contract is not None else ()
-    if expected is None or named != list(expected):
+    if expected is None or named[: len(expected)] != list(expected) or (len(named) > len(expected) and not _tells(entry)):
         raise DetailsFalse(f"entry {entry.index}: the subjects shown are not those of its request")
+
+
+def _tells(entry: AuditEntry) -> bool:
+    """Whether the entry may name more subjects than its request: those of whom its answer told, which no request says."""
+    contract = METHODS.get(entry.method)
+    return contract is not None and contract.told is not nobody and not entry.refused
 
 
 def _disclosed(leaf: log_pb2.DetailLeaf) -> DisclosedSubject:

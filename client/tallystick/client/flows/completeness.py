@@ -117,7 +117,7 @@ class Completeness:
         reading = _Reading([])
         for entry in period:
             method = METHODS.get(entry.method)
-            if method is not None and method.about is nobody:
+            if method is not None and method.about is nobody and method.told is nobody:
                 continue
             try:
                 shown = yield from self._auditing.disclosed(entry.index, server)

@@ -19,6 +19,7 @@ from tallystick.client.exceptions import (
 from tallystick.client.profile.servers import Counterpart, Server, Signer
 from tallystick.client.protocol.receipts import Expected, KeptReceipt, verify_receipt
 from tallystick.contract.methods import Method as ContractMethod
+from tallystick.contract.subjects import SubjectReader, nobody
 from tallystick.contract.wire import RECEIPT_KEY, STATUS_KEY
 from tallystick.crypto import sign_request
 from tallystick.v1 import log_pb2
@@ -39,11 +40,13 @@ class Method(Generic[M]):
     answer: type[M]
     signed: bool = True
     """Public methods are neither signed nor logged, and have no receipt."""
+    told: SubjectReader = nobody
+    """Reads whom an answer tells of: the entry commits to them, behind those that the request names."""
 
     @classmethod
     def of(cls, contract: ContractMethod[Any, M], server: Server = Server.EXCHANGE) -> Method[M]:
         """The method of the contract, at one server."""
-        return cls(server, contract.path, contract.answer, signed=not contract.public)
+        return cls(server, contract.path, contract.answer, signed=not contract.public, told=contract.told)
 
     def at(self, server: Server) -> Method[M]:
         """The same method elsewhere: both servers have an AuditService, each for its own log."""
@@ -163,7 +166,8 @@ class Conversation:
             message = _only(raw.trailing, RECEIPT_KEY)
             if message is None:
                 raise ReceiptMissing(f"an answer to {call.method.path} came without its receipt; do not use it")
-            receipt = self.verify(call, attempt, message, raw.body, "")
+            told = () if call.method.told is nobody else call.method.told(parse(call.method.answer, raw.body))
+            receipt = self.verify(call, attempt, message, raw.body, "", [subject.leaf() for subject in told])
         return Answered(parse(call.method.answer, raw.body), receipt)
 
     def open_page(self, stream: PageStream, attempt: Attempt, raw: RawAnswer) -> bytes:
@@ -174,8 +178,10 @@ class Conversation:
         self.verify(stream.call, attempt, message.receipt.SerializeToString(), message.page, "")
         return message.page
 
-    def verify(self, call: Call[Any], attempt: Attempt, message: bytes, answer: bytes, reason: str) -> KeptReceipt:
-        """Verifies a receipt for this attempt; raises ReceiptFalse."""
+    def verify(
+        self, call: Call[Any], attempt: Attempt, message: bytes, answer: bytes, reason: str, told: Sequence[bytes] = ()
+    ) -> KeptReceipt:
+        """Verifies a receipt for this attempt; raises ReceiptFalse. `told` are the leaves of whom the answer tells."""
         expected = Expected(
             origin=self._counterpart.origin,
             receipt_key=self._counterpart.receipt_key,
@@ -187,7 +193,7 @@ class Conversation:
             signature=attempt.signature,
             answer=answer,
             reason=reason,
-            subjects=call.subjects,
+            subjects=(*call.subjects, *told),
         )
         return verify_receipt(message, expected)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tallystick.server.cli.groups import Commands
 from tallystick.server.cli.keys import register_profile_key
 from tallystick.server.cli.profile import DevelopmentProfile
 from tallystick.server.cli.session import Session, json_option, new_request_id, open_session, print_json, takes_settings
-from tallystick.server.cli.vocabulary import ROLES, STATES, spell, words
+from tallystick.server.cli.vocabulary import GRANTED, ROLES, STATES, spell, words
 from tallystick.server.errors import Problem
 from tallystick.server.installation.settings import Settings
 from tallystick.server.services.membership.members import validate_member
@@ -21,7 +22,7 @@ from tallystick.v1 import membership_service_pb2 as pb
 
 MAX_EVALUATIONS = 2**63 - 1
 
-_roles = words(ROLES)
+_roles = words(GRANTED)
 _purposes = words(PURPOSES)
 _evaluations = click.IntRange(0, MAX_EVALUATIONS)
 
@@ -58,7 +59,7 @@ def member_commands() -> None:
 @takes_settings
 @click.argument("member_id")
 @click.option("--name", required=True, help="Its name for people to read.")
-@click.option("--roles", callback=_roles, required=True, help=f"Separated by commas, of: {', '.join(ROLES)}.")
+@click.option("--roles", callback=_roles, required=True, help=f"Separated by commas, of: {', '.join(GRANTED)}.")
 @click.option("--purposes", callback=_purposes, default="none", help='For which it may query: such as loan-approval, or "all".')
 @click.option("--daily-evaluations", type=_evaluations, default=0, show_default=True, help="0 is no limit.")
 @_quota_option
@@ -95,6 +96,27 @@ def create(
         _tell_what_is_without_effect(settings, member)
         if profile is not None:
             register_profile_key(session, profile)
+
+
+@member_commands.command("system")
+@takes_settings
+def system(settings: Settings) -> None:
+    """Admits the exchange's own member, which sweeps the watches.
+
+    A server does it by itself where operator.key of its key folder is an operator's. Where operators sign with keys of their own,
+    one of them runs this once."""
+    from tallystick.server.administration import in_process, register_system
+
+    if settings.role != "exchange":
+        raise Problem("a token authority has no watches, and so no member of its own")
+
+    async def register(session: Session) -> None:
+        async with in_process(session.settings, session.keys, session.url) as service:
+            await register_system(session.settings, session.keys, service)
+
+    with open_session(settings) as session:
+        asyncio.run(register(session))
+    click.echo(f"admitted {settings.system_member}, with its key")
 
 
 @member_commands.command("update")

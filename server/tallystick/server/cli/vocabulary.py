@@ -10,6 +10,8 @@ from tallystick.contract.quota_texts import spelling
 from tallystick.v1 import membership_service_pb2 as pb
 
 ROLES = spelling(pb.Role.items(), "ROLE_")
+GRANTED = {word: role for word, role in ROLES.items() if role != pb.ROLE_SYSTEM}
+"""The roles that an operator gives to members: that of the exchange's own is not among them."""
 STATES = spelling(pb.MemberState.items(), "MEMBER_STATE_")
 
 

@@ -16,6 +16,7 @@ from tallystick.contract.methods import SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.contract.subjects import of_token
 from tallystick.credit.merging import AccountState, merge_report, merge_withdrawal
 from tallystick.credit.notices import may_lack_notice
+from tallystick.credit.requests import check_submission
 from tallystick.credit.versions import Versions
 from tallystick.server.examination.anomalies import Anomalies
 from tallystick.server.examination.examined import Examined
@@ -23,7 +24,6 @@ from tallystick.server.examination.scratch import Scratch
 from tallystick.server.examination.streams import Rows
 from tallystick.server.examination.subjects import Subjects
 from tallystick.server.services.reporting.account_changes import standing_of
-from tallystick.server.services.reporting.reports import SubmitReports
 from tallystick.v1 import account_pb2, reporting_service_pb2, storage_pb2
 
 LONGEST_WAY = timedelta(minutes=10)
@@ -66,7 +66,7 @@ class Accounts:
         self._anomalies = anomalies
         self._scratch = scratch
         self._subjects = subjects
-        self._submissions = SubmitReports(epoch_id)
+        self._epoch_id = epoch_id
         self._members = members
         self._forgotten = microseconds(forgotten)
         self._forgetting = forgetting // timedelta(microseconds=1)
@@ -108,7 +108,8 @@ class Accounts:
         if judged and verdicts is not None:
             accepted = [verdict != reporting_service_pb2.REPORT_OUTCOME_REJECTED for verdict in verdicts]
         else:
-            accepted = [not violations for violations in self._submissions.validate(message, entry.create_time)]
+            checked = check_submission(message, entry.create_time, epoch_id=self._epoch_id)
+            accepted = [not violations for violations in checked]
         for report, good in zip(message.reports, accepted, strict=True):
             if good:
                 as_of = report.account.as_of.seconds

@@ -20,6 +20,7 @@ from tallystick.server.examination.streams import Row, Rows, plain
 from tallystick.server.examination.subjects import Subjects
 from tallystick.server.examination.tree import Tree
 from tallystick.server.examination.usage import Meter, Nonces
+from tallystick.server.examination.watches import MESSAGES, WATCHES, Watches, check_fence
 from tallystick.server.services.capability import Foundation
 from tallystick.server.services.membership.registry import KeyRow, MemberRow
 from tallystick.server.storage.partitions import month_of
@@ -52,7 +53,7 @@ _MEMBERS = (
     "SELECT id, member_id, display_name, roles, purposes, state, daily_evaluations, create_time, quotas FROM member ORDER BY id"
 )
 _KEYS = "SELECT keyid, member, public_key, create_time, revoke_time FROM member_key ORDER BY keyid"
-_HEAD = "SELECT size, compact_range, last_time, registry_version FROM log_head"
+_HEAD = "SELECT size, compact_range, last_time, registry_version, fence_time, watch_index FROM log_head"
 
 
 def examine_log(connection: extensions.connection, foundation: Foundation, progress: Progress = lambda *_: None) -> Anomalies:
@@ -104,6 +105,8 @@ class _Examination:
         months = int(settings.servicing_months)
         ((horizon,),) = self._fetch(f"SELECT clock_timestamp() - {months} * interval '1 month'")
         self._servicing = ServicingRecord(anomalies, scratch, self._subjects, foundation.epoch_id, names, horizon)
+        self._watches = Watches(anomalies, scratch, self._subjects, foundation.epoch_id, names, keys.watch_secret)
+        self._now = now
 
     def run(self, progress: Progress) -> Anomalies:
         """The walk, and what remains after it."""
@@ -111,7 +114,7 @@ class _Examination:
         if not heads:
             self._anomalies.add("log_head", "all", "MISSING: nothing can be appended, and nothing is signed")
             return self._anomalies
-        ((size, compact_range, last_time, registry_version),) = heads
+        ((size, compact_range, last_time, registry_version, fence_time, watch_index),) = heads
         self._walk(size, progress)
         self._entries.finish(size, last_time, registry_version)
         self._tree.finish(size, compact_range)
@@ -120,6 +123,8 @@ class _Examination:
         self._meter.finish(self._fetch("SELECT member, day, evaluations FROM token_meter"))
         self._accounts.finish(_keyed(self._connection, _ACCOUNTS))
         self._servicing.finish(Rows(self._connection, _EVENTS, key=4))
+        self._watches.finish(_keyed(self._connection, WATCHES), Rows(self._connection, MESSAGES), watch_index)
+        check_fence(self._anomalies, fence_time, self._now)
         return self._anomalies
 
     def _walk(self, size: int, progress: Progress) -> None:
@@ -143,6 +148,7 @@ class _Examination:
             self._meter.take(entry)
             self._accounts.take(entry, verdicts)
             self._servicing.take(entry, verdicts)
+            self._watches.take(entry)
             if index % PROGRESS_ENTRIES == PROGRESS_ENTRIES - 1:
                 progress(index + 1, size)
         for table, rows in beside:

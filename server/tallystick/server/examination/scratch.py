@@ -1,7 +1,7 @@
 """What an examination must remember of a log of any length: a file of its own, which is gone when it is closed.
 
-It holds no more than the database does: subject keys, account states, servicing events, request_ids and nonces; no token and
-no consent. SQLite unlinks the file as it makes it, so that it does not outlive the process either.
+It holds what the database does: subject keys, account states, servicing events, request_ids and nonces; of watches also consents
+and tokens, which the database holds sealed. SQLite unlinks the file as it makes it, so that it does not outlive the process either.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ CREATE TABLE unread (subject BLOB, member INTEGER, PRIMARY KEY (subject, member)
 CREATE TABLE event (
   subject BLOB, member INTEGER, reference BLOB, event_id BLOB, entry INTEGER, time INTEGER, content BLOB, judged INTEGER
 );
+CREATE TABLE put (
+  subject BLOB, member INTEGER, reference BLOB, entry INTEGER, day INTEGER, purpose INTEGER, consent TEXT, triggers BLOB,
+  end_date INTEGER, token BLOB, PRIMARY KEY (subject, member, reference, entry)
+) WITHOUT ROWID;
+CREATE TABLE acted (member INTEGER, day INTEGER, PRIMARY KEY (member, day)) WITHOUT ROWID;
+CREATE TABLE cause (entry INTEGER PRIMARY KEY, time INTEGER, member INTEGER, sweeps INTEGER) WITHOUT ROWID;
 CREATE TABLE unread_event (subject BLOB, member INTEGER, PRIMARY KEY (subject, member)) WITHOUT ROWID;
 """
 

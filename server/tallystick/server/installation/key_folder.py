@@ -40,6 +40,8 @@ SECRET_SIZE = 32
 _SUBJECT_INFO = b"tallystick-subject-key-v1"
 _REQUEST_INFO = b"tallystick-request-digest-v1"
 _CHECK_INFO = b"tallystick-store-check-v1"
+_WATCH_INFO = b"tallystick-watch-v1"
+_SYSTEM_INFO = b"tallystick-system-key-v1"
 
 
 class KeyFolderProblem(Problem):
@@ -73,6 +75,10 @@ class ServerKeys:
     """Turns a request into the digest by which a repeated request_id is recognised."""
     store_check: bytes
     """Stands in the database, which it ties to store.key; not secret."""
+    watch_secret: bytes = field(repr=False)
+    """Seals the tokens of watches and the cursors of messages, and shuffles what is released together."""
+    system_key: Ed25519PrivateKey = field(repr=False)
+    """Signs what the exchange's own member does."""
     evidence: EvidenceKeys = field(repr=False)
     token_key: TokenPrivateKey | None = field(repr=False)
 
@@ -175,6 +181,8 @@ class KeyFolder:
             subject_secret=_derive(store, _SUBJECT_INFO),
             request_secret=_derive(store, _REQUEST_INFO),
             store_check=_derive(store, _CHECK_INFO),
+            watch_secret=_derive(store, _WATCH_INFO),
+            system_key=Ed25519PrivateKey.from_private_bytes(_derive(store, _SYSTEM_INFO)),
             evidence=EvidenceKeys(self.path / EVIDENCE_FOLDER),
             token_key=_read_token_key(token) if token.exists() else None,
         )

@@ -102,6 +102,8 @@ class Settings(BaseSettings):
     token_sequence: int = Field(default=1, ge=1, le=2**32 - 1)
     operator: Annotated[str, AfterValidator(_check_member_id)] = "operator"
     """The member_id under which the operator's own acts are logged."""
+    system_member: Annotated[str, AfterValidator(_check_member_id)] = "exchange"
+    """The member_id under which an exchange's own acts are logged: the sweep of the watches."""
     operator_key: Path | None = None
     """The key that signs them, when it is not operator.key of the key folder: each of several operators has one."""
     workers: int = Field(default=1, ge=1, le=256)
@@ -133,6 +135,10 @@ class Settings(BaseSettings):
     """How long a withdrawn account is remembered, so that an older report that comes late does not bring it back."""
     servicing_months: int = Field(default=60, ge=1, le=1200)
     """How many months a servicing event is kept after it was recorded."""
+    alert_release_minutes: int = Field(default=60, ge=0, le=1440)
+    """How long the windows are at whose end alerts are released, all of a window in no order of their causes; 0 for trying out."""
+    sweep_minutes: int = Field(default=10, ge=1, le=1440)
+    """How often the watches are swept for what no single report brings about."""
     grace_seconds: float = Field(default=20.0, ge=0, le=600)
     """How long a worker may take to finish what it has begun when it is asked to stop."""
 

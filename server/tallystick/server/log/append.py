@@ -12,6 +12,7 @@ from datetime import date, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick.contract.details import detail_of
 from tallystick.contract.instants import microseconds
 from tallystick.crypto import (
     CompactRange,
@@ -24,7 +25,7 @@ from tallystick.crypto import (
 )
 from tallystick.server.errors import ConcurrentChangeError
 from tallystick.server.log.evidence import EvidenceBox, evidence_month
-from tallystick.server.requests.operation import Work
+from tallystick.server.requests.operation import Place, Sequel, Work
 from tallystick.server.storage.array_literals import booleans, integers, short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Execution, Statement
@@ -99,7 +100,8 @@ class Appended:
 _LOCK_HEAD = Statement(
     "lock_head",
     {},
-    "SELECT size, compact_range, greatest(last_time, clock_timestamp()), registry_version FROM log_head WHERE singleton FOR UPDATE",
+    "SELECT size, compact_range, greatest(last_time, fence_time, clock_timestamp()), registry_version, watch_index"
+    " FROM log_head WHERE singleton FOR UPDATE",
 )
 
 _ENTRIES = Statement(
@@ -176,10 +178,11 @@ FROM unnest(%(members)s, %(request_ids)s, %(methods)s, %(digests)s, %(indices)s,
 
 _ADVANCE = Statement(
     "advance_head",
-    {"size": "bigint", "compact_range": "bytea", "time": "timestamptz", "registry_version": "bigint"},
+    {"size": "bigint", "compact_range": "bytea", "time": "timestamptz", "registry_version": "bigint", "watch_index": "bigint"},
     """
 UPDATE log_head
-SET size = %(size)s, compact_range = %(compact_range)s, last_time = %(time)s, registry_version = %(registry_version)s
+SET size = %(size)s, compact_range = %(compact_range)s, last_time = %(time)s, registry_version = %(registry_version)s,
+    watch_index = %(watch_index)s
 WHERE singleton
 """,
 )
@@ -199,12 +202,13 @@ class LogWriter:
     def prepare(self, outcome: Outcome, month: date) -> Prepared:
         """Commits to the details and seals what opens them."""
         request, seed = outcome.work.request, new_seed()
-        contents = [outcome.envelope, *(subject.leaf() for subject in request.subjects)]
+        contents = [outcome.envelope, *(subject.leaf() for _, subject in outcome.work.named)]
         hashes = [salted_leaf_hash(salt(seed, i), content) for i, content in enumerate(contents)]
         commitment = commitment_from_hashes(hashes)
         evidence = storage_pb2.Evidence(method=request.operation.method)
         if (kept := outcome.kept_request) is not None:
             evidence.seed, evidence.envelope, evidence.request = seed, outcome.envelope, kept
+            evidence.told.extend(detail_of(subject) for _, subject in outcome.work.told)
         else:
             # The seed would make salts for guesses of the leaves that are not kept: only what is disclosed keeps its own.
             first = evidence.leaves.add(erased_leaf_hash=hashes[0])
@@ -225,7 +229,7 @@ class LogWriter:
         The receipts are signed while the database is writing. They leave this process only after COMMIT has come back.
         Raises ConcurrentChangeError when the registry has changed since the batch was admitted, and CommitFailedError once the
         append was sent, whatever went wrong."""
-        ((size, compact_range, time, registry_version),) = await connection.run(_LOCK_HEAD())
+        ((size, compact_range, time, registry_version, watch_index),) = await connection.run(_LOCK_HEAD())
         if registry_version != registry.seen:
             # Nobody may be in the log as admitted after the entry that took the admission away.
             raise ConcurrentChangeError
@@ -243,9 +247,17 @@ class LogWriter:
         def sign() -> None:
             receipts.extend(self.receipts(batch, appended))
 
-        advance = _ADVANCE(size=tree.size, compact_range=tree.to_bytes(), time=time, registry_version=registry.after)
+        works = [prepared.outcome.work for prepared in batch]
+        sequels = await _sequels(connection, works, Place(size, time, watch_index))
+        advance = _ADVANCE(
+            size=tree.size,
+            compact_range=tree.to_bytes(),
+            time=time,
+            registry_version=registry.after,
+            watch_index=tree.size if any(work.puts_watches and work.takes_effect for work in works) else watch_index,
+        )
         try:
-            await connection.run(*_inserts(batch, appended, time, month), advance, "COMMIT", meanwhile=sign)
+            await connection.run(*_inserts(batch, appended, time, month), *sequels, advance, "COMMIT", meanwhile=sign)
         except Exception as error:
             raise CommitFailedError(appended) from error
         return receipts
@@ -283,6 +295,15 @@ async def is_committed(connection: Connection, appended: Appended) -> bool:
     """Whether a batch is in the log. Its leaves commit to random seeds, so no other batch can be mistaken for it."""
     rows = await connection.fetch("SELECT leaf_hash FROM audit_entry WHERE index = %s", (appended.first_index,))
     return bool(rows) and bytes(rows[0][0]) == appended.leaf_hashes[0]
+
+
+async def _sequels(connection: Connection, works: Sequence[Work], place: Place) -> list[Execution]:
+    """What is to be written with the entries and needs their places, each sequel once for all works that share it."""
+    shared: dict[Sequel, dict[Work, int]] = {}
+    for index, work in enumerate(works, start=place.first_index):
+        if work.sequel is not None:
+            shared.setdefault(work.sequel, {})[work] = index
+    return [statement for sequel, indices in shared.items() for statement in await sequel.statements(connection, indices, place)]
 
 
 def _timestamp(time: datetime) -> tuple[int, int]:
@@ -343,8 +364,8 @@ def _subjects(rows: Sequence[_SubjectRow], time: datetime) -> Execution:
 
 def _subject_rows(index: int, work: Work) -> Iterator[_SubjectRow]:
     footprint = work.footprint and work.takes_effect
-    request, member = work.request, work.caller.member
-    for ordinal, (key, subject) in enumerate(zip(request.subject_keys, request.subjects, strict=True), start=1):
+    member = work.caller.member
+    for ordinal, (key, subject) in enumerate(work.named, start=1):
         if key:
             yield key, index, ordinal, member, *subject.searchable(), footprint
 

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
-from tallystick.contract.details import detail_hash, subject_of
+from tallystick.contract.details import detail_hash, detail_of, subject_of
 from tallystick.contract.methods import METHODS
 from tallystick.contract.subjects import Subject
 from tallystick.crypto import CryptoError, commitment_from_hashes, salt
 from tallystick.server.log.entries import Entry
 from tallystick.server.log.evidence import EvidenceBox, EvidenceCorruptError, EvidenceKeyDestroyedError
-from tallystick.v1 import log_pb2, storage_pb2, subject_pb2
-from tallystick.v1.codes_pb2 import Purpose
+from tallystick.v1 import log_pb2, storage_pb2
 
 
 def request_id_of(method: str, request: bytes) -> bytes | None:
@@ -42,8 +41,7 @@ def stated_subjects(evidence: storage_pb2.Evidence) -> Sequence[Subject | None]:
     """
     if evidence.leaves:
         return [subject_of(leaf.subject) if leaf.WhichOneof("content") == "subject" else None for leaf in list(evidence.leaves)[1:]]
-    contract = METHODS.get(evidence.method)
-    return (contract.logged_subjects(evidence.request, refused=True) or ()) if contract is not None else ()
+    return _named(evidence)
 
 
 def open_details(evidence: storage_pb2.Evidence, details_commitment: bytes) -> list[log_pb2.DetailLeaf]:
@@ -63,14 +61,15 @@ def open_details(evidence: storage_pb2.Evidence, details_commitment: bytes) -> l
 
 def _from_seed(evidence: storage_pb2.Evidence) -> list[log_pb2.DetailLeaf]:
     details = [log_pb2.DetailLeaf(salt=salt(evidence.seed, 0), envelope=evidence.envelope)]
-    contract = METHODS.get(evidence.method)
-    # Without a known method the leaves do not add up to the commitment, which the caller checks.
-    subjects = contract.logged_subjects(evidence.request, refused=True) if contract is not None else ()
-    for ordinal, subject in enumerate(subjects or (), start=1):
-        detail = log_pb2.SubjectDetail(
-            subject=subject_pb2.SubjectToken(element=subject.element, epoch_id=subject.epoch_id),
-            purpose=Purpose.ValueType(subject.purpose),
-            consent_reference=subject.consent_reference,
-        )
-        details.append(log_pb2.DetailLeaf(salt=salt(evidence.seed, ordinal), subject=detail))
+    for ordinal, subject in enumerate(_named(evidence), start=1):
+        details.append(log_pb2.DetailLeaf(salt=salt(evidence.seed, ordinal), subject=detail_of(subject)))
     return details
+
+
+def _named(evidence: storage_pb2.Evidence) -> Sequence[Subject]:
+    """The subjects of an entry of which nobody was erased: those that the request names, and those that the answer told of.
+
+    Without a known method the leaves do not add up to the commitment, which the caller checks."""
+    contract = METHODS.get(evidence.method)
+    asked = (contract.logged_subjects(evidence.request, refused=True) or ()) if contract is not None else ()
+    return [*asked, *map(subject_of, evidence.told)]

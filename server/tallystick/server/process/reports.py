@@ -42,8 +42,10 @@ class WorkerReport(Collector):
 class UpkeepReport(Collector):
     """Metrics of the periodic steps, and of what they counted."""
 
-    def __init__(self, upkeep: Upkeep, census: CensusTaker) -> None:
+    def __init__(self, upkeep: Upkeep, census: CensusTaker, *others: Upkeep) -> None:
+        """`others` do steps that take too long for the upkeep."""
         self._upkeep = upkeep
+        self._others = others
         self._census = census
 
     def collect(self) -> Iterator[Metric]:
@@ -59,15 +61,15 @@ class UpkeepReport(Collector):
         )
         period = GaugeMetricFamily("tallystick_upkeep_period_seconds", "Time between two runs of a step.", labels=["step"])
         failures = CounterMetricFamily("tallystick_upkeep_failures", "Runs of a step that failed.", labels=["step"])
-        holds_lock = self._upkeep.holds_lock
-        for step in self._upkeep.steps:
-            failures.add_metric([step.name], step.failures)
-            if holds_lock or not step.alone:
-                # Otherwise another server on this database does it: what this one last did is no measure.
-                success.add_metric([step.name], step.succeeded)
-                period.add_metric([step.name], step.period)
+        for upkeep in (self._upkeep, *self._others):
+            for step in upkeep.steps:
+                failures.add_metric([step.name], step.failures)
+                if upkeep.holds_lock or not step.alone:
+                    # Otherwise another server on this database does it: what this one last did is no measure.
+                    success.add_metric([step.name], step.succeeded)
+                    period.add_metric([step.name], step.period)
         yield GaugeMetricFamily(
-            "tallystick_upkeep_active", "1 when this server does the upkeep of its database.", value=int(holds_lock)
+            "tallystick_upkeep_active", "1 when this server does the upkeep of its database.", value=int(self._upkeep.holds_lock)
         )
         yield success
         yield period

@@ -8,10 +8,11 @@ from tallystick.server.installation.key_folder import KeyFolder
 from tallystick.server.installation.settings import Settings
 from tallystick.server.process.reports import UpkeepReport, WorkerReport
 from tallystick.server.process.supervisor import Supervisor, WorkerPlan
+from tallystick.server.process.sweeper import sweep_step
 from tallystick.server.process.upkeep import Upkeep
 from tallystick.server.roles import Foundation, upkeep_steps
 from tallystick.server.storage.census import CensusTaker
-from tallystick.server.storage.upkeep import Step
+from tallystick.server.storage.upkeep import SWEEP_LOCK, Step
 from tallystick.server.telemetry.installation import Installation
 from tallystick.server.telemetry.logging import configure_events
 from tallystick.server.telemetry.metrics_port import serve_metrics
@@ -33,6 +34,7 @@ def serve(settings: Settings, url: str, workers: int, *, serving: Callable[[str]
     census = CensusTaker()
     count_tables = Step("census", CENSUS_SECONDS, census.count, alone=False)
     upkeep = Upkeep(url, [*upkeep_steps(Foundation.of(settings, keys, url)), count_tables])
+    sweeping = Upkeep(url, [sweep_step(settings, keys, url)] if settings.role == "exchange" else [], name="sweep", lock=SWEEP_LOCK)
     with serve_metrics(settings.metrics_listen) as exposition:
         host, port = settings.listen_address
         plan = WorkerPlan(
@@ -46,13 +48,16 @@ def serve(settings: Settings, url: str, workers: int, *, serving: Callable[[str]
         supervisor = Supervisor(plan, on_worker_end=exposition.worker_ended)
         exposition.add(Installation(settings))
         exposition.add(WorkerReport(supervisor, count=workers, queue_size=settings.queue_size))
-        exposition.add(UpkeepReport(upkeep, census))
+        exposition.add(UpkeepReport(upkeep, census, sweeping))
 
         def begin(address: str) -> None:
             upkeep.start()
+            if sweeping.steps:
+                sweeping.start()
             serving(address)
 
         try:
             supervisor.run(begin)
         finally:
+            sweeping.stop()
             upkeep.stop()

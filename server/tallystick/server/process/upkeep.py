@@ -10,7 +10,7 @@ import psycopg2
 import structlog
 from psycopg2 import extensions
 
-from tallystick.server.storage.upkeep import Step, prepare, try_lock
+from tallystick.server.storage.upkeep import LOCK, Step, prepare, try_lock
 
 events = structlog.get_logger()
 
@@ -22,13 +22,15 @@ RECONNECT_SECONDS = 5.0
 class Upkeep:
     """Runs the steps until it is stopped. A step that fails is logged and tried again when it is next due."""
 
-    def __init__(self, url: str, steps: Sequence[Step]) -> None:
+    def __init__(self, url: str, steps: Sequence[Step], *, name: str = "upkeep", lock: int = LOCK) -> None:
         self._url = url
+        self._name = name
+        self._lock = lock
         self.steps = tuple(steps)
         self.holds_lock = False
         """Whether it is this process that does the upkeep, and not another server on this database."""
         self._stop = Event()
-        self._thread = Thread(target=self._run, name="upkeep", daemon=True)
+        self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begins."""
@@ -43,7 +45,7 @@ class Upkeep:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                connection = psycopg2.connect(self._url, application_name="tallystick-upkeep", connect_timeout=10)
+                connection = psycopg2.connect(self._url, application_name=f"tallystick-{self._name}", connect_timeout=10)
             except psycopg2.Error as error:
                 events.warning("upkeep_waits", error=type(error).__name__)
                 self._stop.wait(RECONNECT_SECONDS)
@@ -61,7 +63,7 @@ class Upkeep:
         prepare(connection)
         try:
             while not self._stop.is_set() and not connection.closed:
-                self.holds_lock = self.holds_lock or try_lock(connection)
+                self.holds_lock = self.holds_lock or try_lock(connection, self._lock)
                 self._run_due(connection)
                 self._stop.wait(TICK_SECONDS if self.holds_lock else RECONNECT_SECONDS)
         finally:

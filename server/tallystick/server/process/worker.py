@@ -84,6 +84,7 @@ async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int |
     watch.cancel()
     metering.cancel()
     health.stop()
+    service.stop_waiting()
     # Calls under way go on through the ledger; only then may it close.
     await server.stop(settings.grace_seconds)
     await service.close()

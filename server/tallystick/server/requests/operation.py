@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -16,6 +16,8 @@ from tallystick.crypto import RequestSignature, framed
 from tallystick.server.errors import Refusal
 from tallystick.server.requests.calls import Call, Cursor
 from tallystick.server.storage.connection import Connection
+from tallystick.server.storage.reader import Reader
+from tallystick.server.storage.statements import Execution
 
 FULL_BATCH = 1024 * 1024
 """The weight at which a transaction takes no further request: a thousand reports must not wait for ten thousand others. What costs
@@ -80,6 +82,38 @@ class Caller:
     daily_evaluations: int
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the log a batch goes, known under the lock of its head."""
+
+    first_index: int
+    time: datetime
+    """When its entries are created."""
+    watch_index: int
+    """Behind the last entry that put watches."""
+
+
+class Sequel(Protocol):
+    """What is written together with entries because it needs their places. Compared by identity."""
+
+    async def statements(self, connection: Connection, indices: Mapping[Work, int], place: Place) -> Sequence[Execution]:
+        """The statements, for those works that share it, each with its index in the log. Everybody else waits meanwhile: what can
+        be made before the lock is made before."""
+        ...
+
+
+class Waits(Protocol):
+    """A wait before the ledger, which holds neither a connection nor a place in the queue."""
+
+    async def wait(self, reader: Reader, request: Request) -> None:
+        """Returns when the request may go on; a refusal is the ledger's."""
+        ...
+
+    def stop(self) -> None:
+        """Ends every wait, now and from now on: the server is shutting down."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class Work:
     """One request inside a transaction. An operation sets `answer`, or `refusal`, and nothing else of it but what is marked so."""
@@ -103,11 +137,22 @@ class Work:
     """Set by the operation: how many reports were accepted and rejected."""
     next_page: Cursor | None = None
     """Set by a streaming operation: where the next page begins; None after the last."""
+    told: Sequence[tuple[bytes, Subject]] = ()
+    """Set by an operation whose answer says whom its entry is about: each with its subject key, in the order of the answer."""
+    sequel: Sequel | None = None
+    """Set by an operation: what to write when the entry's place is known. Works may share one."""
+    puts_watches: bool = False
+    """Set by an operation: whether what is reported in later entries is watched by more than before."""
 
     @property
     def message(self) -> Any:
         """The parsed request message."""
         return self.request.message
+
+    @property
+    def named(self) -> Sequence[tuple[bytes, Subject]]:
+        """Whom the entry is about, each with its subject key (empty for one that is no token)."""
+        return [*zip(self.request.subject_keys, self.request.subjects, strict=True), *self.told]
 
     @property
     def takes_effect(self) -> bool:
@@ -133,6 +178,8 @@ class Operation(Protocol):
     """Whether it changes members or keys: what is admitted meanwhile by what the registry was before is then admitted anew."""
     max_answer: int = MAX_MESSAGE
     """Most bytes of its answer."""
+    waits: Waits | None = None
+    """What its requests wait for before they go to the ledger."""
 
     @property
     def method(self) -> str:

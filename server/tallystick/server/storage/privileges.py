@@ -53,7 +53,15 @@ SERVING: dict[str, Allowed] = {
     tables.account.name: Allowed(insert=True, update=("record", "versions", "standing", "live", "update_time"), delete=True),
     # What is recorded stays as it is: retention and erasure delete it.
     tables.servicing_event.name: Allowed(insert=True, delete=True),
-    tables.log_head.name: Allowed(update=("size", "compact_range", "last_time", "registry_version")),
+    tables.watch.name: Allowed(
+        insert=True,
+        update=("purpose", "consent_reference", "triggers", "end_date", "end_reason", "sealed_token", "baseline"),
+        delete=True,
+    ),
+    tables.sweep.name: Allowed(update=("subject", "member", "account_reference")),
+    tables.message.name: Allowed(insert=True, delete=True),
+    tables.message_cursor.name: Allowed(insert=True, update=("release_time", "subject_order", "entry_index", "ordinal", "crowded")),
+    tables.log_head.name: Allowed(update=("size", "compact_range", "last_time", "registry_version", "watch_index", "fence_time")),
     tables.audit_entry.name: Allowed(insert=True),
     # A search row says whom an entry is about: erasure deletes it, and the log's own leaf stays.
     tables.audit_subject.name: Allowed(insert=True, delete=True),

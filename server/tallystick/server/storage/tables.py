@@ -210,6 +210,79 @@ servicing_event = Table(
     Index("servicing_event_create_time_idx", "create_time", postgresql_using="brin"),
 )
 
+# --- What is watched ------------------------------------------------------------------------------------------------------------
+
+watch = Table(
+    "watch",
+    metadata,
+    Column("subject", LargeBinary, primary_key=True, comment="subject key, as in account"),
+    Column("member", BigInteger, primary_key=True),
+    Column("account_reference", LargeBinary, primary_key=True, comment="as in account: the ground"),
+    Column("watch_id", LargeBinary, nullable=False),
+    Column("purpose", SmallInteger, nullable=False),
+    Column("consent_reference", Text, nullable=False),
+    Column("triggers", LargeBinary, nullable=False, comment="serialised tallystick.v1.WatchTriggers"),
+    Column("end_date", Date, nullable=False, comment="its last day; of one that was ended, the day on which it was"),
+    Column("end_reason", SmallInteger, nullable=False, comment="tallystick.v1.WatchStateReason; 0 while nobody ended it"),
+    Column(
+        "sealed_token",
+        LargeBinary,
+        nullable=False,
+        comment="the subject's token, AES-256-GCM under a key that is not in the database, for this row alone",
+    ),
+    Column("baseline", LargeBinary, nullable=False, comment="serialised tallystick.v1.WatchBaseline: what the sweep last knew"),
+    # A member's own, to be listed and ended.
+    UniqueConstraint("member", "watch_id"),
+    # Those that are to be forgotten.
+    Index(None, "end_date"),
+)
+
+sweep = Table(
+    "sweep",
+    metadata,
+    Column("singleton", Boolean, primary_key=True),
+    Column("subject", LargeBinary, nullable=False, comment="with the next two the key of the watch that was looked at last"),
+    Column("member", BigInteger, nullable=False),
+    Column("account_reference", LargeBinary, nullable=False),
+    CheckConstraint("singleton", name="singleton"),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("member", BigInteger, primary_key=True),
+    Column("release_time", TIMESTAMP, primary_key=True, comment="the end of its release window: told from then on"),
+    Column("subject_order", LargeBinary, primary_key=True, comment="keyed digest of the subject key for the window: a shuffling"),
+    Column("entry_index", BigInteger, primary_key=True, comment="the entry that it came of"),
+    Column("ordinal", Integer, primary_key=True, comment="of all messages of that entry's transaction"),
+    Column("message_id", LargeBinary, nullable=False),
+    Column("subject", LargeBinary, nullable=False, comment="subject key: with member and account_reference the key of its watch"),
+    Column("account_reference", LargeBinary, nullable=False),
+    Column("type", SmallInteger, nullable=False, comment="tallystick.v1.TriggerType; 0 for the end of the watch"),
+    Column("before", Integer, nullable=False, comment="as in the alert; of the end of a watch the reason"),
+    Column("after", Integer, nullable=False, comment="as in the alert; of the end of a watch how many alerts were discarded"),
+    Column("band", LargeBinary, nullable=False, comment="serialised tallystick.v1.AmountBand; empty where there is none"),
+    Column("repeats", Integer, nullable=False),
+    PrimaryKeyConstraint("member", "release_time", "subject_order", "entry_index", "ordinal"),
+    # What a subject's watch has to tell: to be discarded, merged or erased with it.
+    Index(None, "subject", "member", "account_reference"),
+    # Purging by age.
+    Index("message_release_time_idx", "release_time", postgresql_using="brin"),
+)
+
+message_cursor = Table(
+    "message_cursor",
+    metadata,
+    Column("member", BigInteger, primary_key=True),
+    Column("release_time", TIMESTAMP, nullable=False, comment="with the next three the key of the last message acknowledged"),
+    Column("subject_order", LargeBinary, nullable=False),
+    Column("entry_index", BigInteger, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column(
+        "crowded", Boolean, nullable=False, comment="whether too many messages wait: alerts of one watch and type are then merged"
+    ),
+)
+
 # --- The log --------------------------------------------------------------------------------------------------------------------
 
 log_head = Table(
@@ -220,6 +293,8 @@ log_head = Table(
     Column("compact_range", LargeBinary, nullable=False, comment="hashes of the complete subtrees, largest first"),
     Column("last_time", TIMESTAMP, nullable=False),
     Column("registry_version", BigInteger, nullable=False, comment="grows with each change of members or keys"),
+    Column("watch_index", BigInteger, nullable=False, comment="behind the last entry that put watches"),
+    Column("fence_time", TIMESTAMP, nullable=False, comment="no later entry is earlier: what was released by then is complete"),
     CheckConstraint("singleton", name="singleton"),
 )
 

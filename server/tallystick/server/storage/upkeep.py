@@ -14,6 +14,8 @@ from psycopg2 import extensions
 ROWS_PER_STATEMENT = 5_000
 LOCK = 0x74616C6C794D
 """Advisory lock of the session that does the upkeep."""
+SWEEP_LOCK = 0x74616C6C7953
+"""The same for the sweep of the watches, which may take longer than upkeep can wait."""
 
 _SETTINGS = "SET statement_timeout = '60s'; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '30s'"
 
@@ -43,10 +45,10 @@ def prepare(connection: extensions.connection) -> None:
         cursor.execute(_SETTINGS)
 
 
-def try_lock(connection: extensions.connection) -> bool:
-    """Whether this session is the one that does the upkeep; it then stays so until it is closed."""
+def try_lock(connection: extensions.connection, lock: int = LOCK) -> bool:
+    """Whether this session is the one that does the upkeep of this lock; it then stays so until it is closed."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (lock,))
         row = cursor.fetchone()
     return bool(row and row[0])
 

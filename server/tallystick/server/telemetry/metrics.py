@@ -14,5 +14,9 @@ CALL_SECONDS = Histogram(
 )
 BATCH_SIZE = Histogram("tallystick_batch_requests", "Requests in one transaction.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512))
 QUEUE_LENGTH = Gauge("tallystick_queue_requests", "Requests that wait for a transaction.", multiprocess_mode="livesum")
+MESSAGES = Counter(
+    "tallystick_messages", "Messages that were made, by watch and alert; those of transactions run again are counted anew."
+)
+MESSAGES_TOLD = Counter("tallystick_messages_told", "Messages that were handed out, each time that they were.")
 RERUNS = Counter("tallystick_reruns", "Transactions run again after a concurrent change.")
 UNCERTAIN_COMMITS = Counter("tallystick_uncertain_commits", "Commits whose result was lost with the connection, and looked up.")

@@ -19,6 +19,7 @@ from tallystick.contract.limits import (
     SIX_MONTHS,
 )
 from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CREDIT_HISTORY
+from tallystick.credit.codes import LENDING_PURPOSES
 from tallystick.credit.overdue import summarise
 from tallystick.credit.requests import answer_too_large, check_batch_query, check_query
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
@@ -69,6 +70,7 @@ _SUMMED_UP = {
     "half_year": "timestamptz",
     "oldest": "timestamptz",
     "listed": "integer",
+    "lending": "smallint[]",
 }
 _SUM_UP = """
 SELECT asked.subject, asked.member, past.*
@@ -78,6 +80,7 @@ CROSS JOIN LATERAL (
          count(*) FILTER (WHERE others AND create_time > %(month)s),
          count(*) FILTER (WHERE others AND create_time > %(half_year)s),
          count(DISTINCT member) FILTER (WHERE others AND create_time > %(half_year)s),
+         count(DISTINCT member) FILTER (WHERE others AND create_time > %(month)s AND purpose = ANY (%(lending)s)),
          (array_agg(entry_index ORDER BY place, entry_index DESC) FILTER (WHERE others))[:%(listed)s],
          (array_agg(to_char(create_time AT TIME ZONE 'UTC', 'YYYYMMDD')::int ORDER BY place, entry_index DESC)
            FILTER (WHERE others))[:%(listed)s],
@@ -88,7 +91,7 @@ CROSS JOIN LATERAL (
     FROM ({found}) AS footprint
   ) AS ranked
   HAVING {worth}
-) AS past (found, one_month, six_months, institutions, places, days, purposes)
+) AS past (found, one_month, six_months, institutions, lenders, places, days, purposes)
 """
 
 # Most subjects were asked about by the asker alone: nothing is to be said of that.
@@ -104,9 +107,10 @@ _KNOWN = Statement(
     "known_of_subjects",
     {"accounts_of": "bytea[]", "count": "bigint", "of_subject": "bigint", "budget": "bigint", "footprints": "bigint"} | _SUMMED_UP,
     f"""
-SELECT account.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM ({_ACCOUNTS}) AS account
+SELECT account.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM ({_ACCOUNTS}) AS account
 UNION ALL
-SELECT subject, member, NULL, NULL, NULL, NULL, found, one_month, six_months, institutions, places, days, purposes
+SELECT subject, member, NULL, NULL, NULL, NULL, found, one_month, six_months, institutions, lenders, places, days,
+       purposes
 FROM ({_FOOTPRINTS}) AS inquiry
 """,  # noqa: S608 - the inserted texts are constants of this module
 )
@@ -136,6 +140,8 @@ _SHARES = Statement(
       ) AS newest""",
     ),
 )
+
+_LENDING = integers(sorted(LENDING_PURPOSES))
 
 # What is said of most subjects, of whatever day.
 _NO_OVERDUE = summarise((), date.max)
@@ -257,6 +263,7 @@ def _asked(pairs: Sequence[tuple[bytes, int]]) -> dict[str, object]:
         "subjects": short_bytes(key for key, _ in pairs),
         "members": integers(member for _, member in pairs),
         "listed": MAX_LISTED_INQUIRIES,
+        "lending": _LENDING,
     }
 
 
@@ -325,6 +332,7 @@ def _inquiry_summary(
     one_month: int,
     six_months: int,
     institutions: int,
+    lenders: int,
     places: Sequence[int] | None,
     days: Sequence[int] | None,
     purposes: Sequence[int] | None,
@@ -339,5 +347,6 @@ def _inquiry_summary(
         count_1_month=one_month,
         count_6_months=six_months,
         institutions_6_months=institutions,
+        lending_institutions_1_month=lenders,
         truncated=truncated,
     )

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from typing import Protocol
 
 from psycopg2 import extensions
 
 from tallystick.credit.merging import AccountState, Merged
 from tallystick.credit.versions import Versions
 from tallystick.server.errors import ConcurrentChangeError
+from tallystick.server.requests.operation import Work
 from tallystick.server.services.reporting.account_limits import Pair, room_for_accounts
 from tallystick.server.services.standing import CLEAN, OVERDUE, WITHDRAWN
 from tallystick.server.storage.array_literals import booleans, integers, short_bytes
@@ -86,10 +88,30 @@ def _anything(_merged: Merged) -> bool:
 class Change:
     """One change to one account."""
 
+    work: Work
+    """Whose request it is of."""
     key: Key
     merge: Callable[[AccountState], Merged]
     takes: Callable[[Merged], bool] = _anything
     """Whether what the merging makes of the account is to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What one change made of the record of an account."""
+
+    work: Work
+    key: Key
+    before: AccountState
+    after: AccountState
+
+
+class Observer(Protocol):
+    """Who must know of every account that changes, inside the transaction that changes it."""
+
+    async def observe(self, connection: Connection, transitions: Sequence[Transition], clock: datetime) -> None:
+        """Called once all of a transaction's accounts are written, their rows being locked; `transitions` is not empty."""
+        ...
 
 
 class NotTaken(Enum):
@@ -102,9 +124,10 @@ class NotTaken(Enum):
 
 
 async def apply_changes(
-    connection: Connection, changes: Sequence[Change], clock: datetime, *, adding: bool
+    connection: Connection, changes: Sequence[Change], clock: datetime, observer: Observer, *, adding: bool
 ) -> list[Merged | NotTaken]:
-    """Applies changes in their order, several to one account too; returns what each of them did.
+    """Applies changes in their order, several to one account too; returns what each of them did. The observer is told of those that
+    changed a record.
 
     `adding` says whether they can bring an account about that was not there: one too many is left out.
     What can only end an account leaves no row where there was none: a member could fill the table with accounts that never were."""
@@ -112,6 +135,7 @@ async def apply_changes(
     states = dict(before)
     room = await room_for_accounts(connection, _not_live(changes, before)) if adding else {}
     results: list[Merged | NotTaken] = []
+    transitions: list[Transition] = []
     for change in changes:
         known = states.get(change.key)
         state = known or AccountState.empty()
@@ -130,7 +154,11 @@ async def apply_changes(
             room[pair] -= 1
         states[change.key] = merged.state
         results.append(merged)
+        if merged.changed:
+            transitions.append(Transition(change.work, change.key, state, merged.state))
     await _write(connection, states, before, clock)
+    if transitions:
+        await observer.observe(connection, transitions, clock)
     return results
 
 

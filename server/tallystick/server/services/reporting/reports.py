@@ -22,7 +22,7 @@ from tallystick.credit.requests import (
     rejection,
 )
 from tallystick.server.requests.operation import Operation, Work
-from tallystick.server.services.reporting.account_changes import Change, Key, NotTaken, apply_changes
+from tallystick.server.services.reporting.account_changes import Change, Key, NotTaken, Observer, apply_changes
 from tallystick.server.storage.connection import Connection
 from tallystick.v1 import reporting_service_pb2 as pb
 
@@ -33,8 +33,9 @@ class SubmitReports(Operation):
     contract = SUBMIT_REPORTS
     locks = "accounts"
 
-    def __init__(self, epoch_id: bytes, notices: NoticeRule = NoticeRule.WARN) -> None:
+    def __init__(self, epoch_id: bytes, observer: Observer, notices: NoticeRule = NoticeRule.WARN) -> None:
         self._epoch_id = epoch_id
+        self._observer = observer
         self._notices = notices
 
     def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
@@ -51,7 +52,7 @@ class SubmitReports(Operation):
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         # Each request of a batch adds its position to the time of arrival: no two arrive at once.
         changes = [change for position, work in enumerate(works) for change in self._changes(work, microseconds(clock) + position)]
-        results = iter(await apply_changes(connection, changes, clock, adding=True))
+        results = iter(await apply_changes(connection, changes, clock, self._observer, adding=True))
         for work in works:
             verdicts = [
                 self._verdict(i, report, violations, results)
@@ -68,6 +69,7 @@ class SubmitReports(Operation):
     def _changes(self, work: Work, arrival: int) -> list[Change]:
         return [
             Change(
+                work,
                 _key(key, work, report.account_reference),
                 partial(merge_report, account=report.account, arrival=arrival),
                 partial(self._takes, report),
@@ -99,15 +101,17 @@ class WithdrawAccount(Operation):
     contract = WITHDRAW_ACCOUNT
     locks = "accounts"
 
-    def __init__(self, epoch_id: bytes) -> None:
+    def __init__(self, epoch_id: bytes, observer: Observer) -> None:
         self._epoch_id = epoch_id
+        self._observer = observer
 
     def validate(self, message: Any, now: datetime) -> None:
         check_withdrawal(message, now, epoch_id=self._epoch_id)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         changes = [_withdrawal_change(work, microseconds(clock) + position) for position, work in enumerate(works)]
-        for work, merged in zip(works, await apply_changes(connection, changes, clock, adding=False), strict=True):
+        results = await apply_changes(connection, changes, clock, self._observer, adding=False)
+        for work, merged in zip(works, results, strict=True):
             gone = isinstance(merged, Merged) and merged.changed and merged.state.content is None
             work.answer = pb.WithdrawAccountResponse(withdrawn=gone).SerializeToString()
             work.keep_answer = True
@@ -115,7 +119,7 @@ class WithdrawAccount(Operation):
 
 def _withdrawal_change(work: Work, arrival: int) -> Change:
     merge = partial(merge_withdrawal, as_of_seconds=work.message.as_of.seconds, arrival=arrival)
-    return Change(_key(work.request.subject_keys[0], work, work.message.account_reference), merge)
+    return Change(work, _key(work.request.subject_keys[0], work, work.message.account_reference), merge)
 
 
 def _key(subject_key: bytes, work: Work, reference: Any) -> Key:
