@@ -1,0 +1,127 @@
+"""The command of a month's page: the exchange's counts, the bank's own book, and the messages that it kept."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+from tallystick.client.cli import output
+from tallystick.client.cli.context import Tool, command
+from tallystick.client.cli.groups import Commands
+from tallystick.client.cli.notices import OwnBook
+from tallystick.client.cli.parameters import keep_apart, read_as, timeout_option
+from tallystick.client.cli.policy import load_warning_policy
+from tallystick.client.exceptions import InputInvalid
+from tallystick.client.exchange import Exchange
+from tallystick.client.files import cells
+from tallystick.client.files.amounts import Amounts
+from tallystick.client.files.messages import read_messages
+from tallystick.client.files.texts import write_text
+from tallystick.client.pages.extra import check_installed
+from tallystick.client.pages.portfolio import BookCounts, KeptMessages, Portfolio
+from tallystick.client.pages.rendering import render
+from tallystick.credit.monitoring import PortfolioDigest
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
+
+
+@click.group(cls=Commands)
+def portfolio() -> None:
+    """Look at your watched borrowers as a whole."""
+
+
+@portfolio.command()
+@click.option("--month", callback=read_as(cells.month), required=True, help="One of the last two months, such as 2026-10.")
+@click.option("--out", type=_NEW_FILE, help="Write the page here: one HTML file that needs nothing beside it.")
+@click.option("--book", type=_FILE, help="Your own book, as of `tallystick notices`: how many accounts, how many of them overdue.")
+@click.option("--messages", type=_FILE, help="What `tallystick watch follow --json` wrote: which of your accounts were told of.")
+@click.option("--policy", type=_FILE, help="Your own warning policy (TOML). [default: the built-in one]")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=500, show_default=True, help="How many accounts to list.")
+@click.option(
+    "--amounts",
+    type=click.Choice([each.value for each in Amounts]),
+    help="What amounts of the book are; the page has none of them. [default: minor, and no decimals]",
+)
+@click.option("--encoding", help="Of a book in CSV that is not UTF-8 or UTF-16: gb18030, big5, cp1252 …")
+@timeout_option
+@command
+def digest(
+    tool: Tool,
+    month: dt.date,
+    out: Path | None,
+    book: Path | None,
+    messages: Path | None,
+    policy: Path | None,
+    limit: int,
+    amounts: str | None,
+    encoding: str | None,
+    timeout: float | None,
+) -> int:
+    """Write the page of a month: what was told of your watched borrowers, counted by class, trigger and transition.
+
+    With --book and --messages it joins them with your own accounts, the most urgent first. With --json the counts are printed
+    instead. Nothing of your files is sent anywhere.
+    """
+    if out is None:
+        if not tool.as_json:
+            raise click.UsageError("give --out FILE, or --json for the counts alone")
+        if book is not None or messages is not None:
+            raise click.UsageError("--book and --messages are for the page: give --out FILE too")
+        with tool.exchange() as exchange:
+            output.write_json(exchange.monitoring.digest(month, timeout=timeout))
+        return 0
+    if tool.as_json:
+        raise click.UsageError("--json prints the counts instead of a page: leave out --out, or --json")
+    keep_apart({"--book": book, "--messages": messages, "--policy": policy}, {"--out": out})
+    # Before anything is asked: an answer that nobody sees would be an entry of the log.
+    check_installed()
+    warnings = load_warning_policy(policy)
+    kept = KeptMessages(month) if messages is not None else None
+    if kept is not None and messages is not None:
+        for message in read_messages(messages):
+            kept.take(message)
+    with tool.beside(out), tool.exchange() as exchange:
+        own = OwnBook(tool, book, Amounts(amounts) if amounts else None, encoding) if book is not None else None
+        counts = _counted(exchange, own, month, kept) if own is not None else None
+        told = exchange.monitoring.digest(month, timeout=timeout)
+        page = Portfolio(
+            digest=told,
+            member=exchange.profile.signer.member_id,
+            origin=exchange.profile.exchange.counterpart.origin,
+            made=dt.datetime.now(dt.UTC).replace(microsecond=0),
+            policy=warnings,
+            book=counts,
+            unreadable=own.faulty if own is not None else 0,
+            messages=kept,
+            limit=limit,
+        )
+        write_text(out, render(page))
+    tool.remark(_summary(told, kept))
+    return 1 if own is not None and own.faulty else 0
+
+
+def _counted(exchange: Exchange, own: OwnBook, month: dt.date, kept: KeptMessages | None) -> BookCounts:
+    """The book, counted; each account that was told of gets its entry."""
+    counts = BookCounts(month)
+    for entry in own.entries():
+        counts.take(entry)
+        if kept is None or not kept.accounts:
+            continue
+        try:
+            (reference,) = exchange.monitoring.references([entry.account_number])
+        except InputInvalid:
+            continue  # such a number was never reported, so it is not watched
+        if (account := kept.accounts.get(reference)) is not None:
+            account.entry, account.number = entry, entry.account_number
+    return counts
+
+
+def _summary(told: PortfolioDigest, kept: KeptMessages | None) -> str:
+    alerts = (
+        "no counts: fewer than 50 borrowers are watched" if told.too_small else f"{sum(row.alerts for row in told.rows)} alerts"
+    )
+    accounts = f", {len(kept.accounts)} of your accounts" if kept is not None else ""
+    return f"{told.month:%Y-%m}: {alerts}{accounts}"
