@@ -22,7 +22,6 @@ from tallystick.client.files.texts import write_text
 from tallystick.client.pages.extra import check_installed
 from tallystick.client.pages.portfolio import BookCounts, KeptMessages, Portfolio
 from tallystick.client.pages.rendering import render
-from tallystick.credit.monitoring import PortfolioDigest
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
@@ -65,30 +64,20 @@ def digest(
     With --book and --messages it joins them with your own accounts, the most urgent first. With --json the counts are printed
     instead. Nothing of your files is sent anywhere.
     """
+    _check_outputs(tool, out, book, messages)
     if out is None:
-        if not tool.as_json:
-            raise click.UsageError("give --out FILE, or --json for the counts alone")
-        if book is not None or messages is not None:
-            raise click.UsageError("--book and --messages are for the page: give --out FILE too")
         with tool.exchange() as exchange:
             output.write_json(exchange.monitoring.digest(month, timeout=timeout))
         return 0
-    if tool.as_json:
-        raise click.UsageError("--json prints the counts instead of a page: leave out --out, or --json")
     keep_apart({"--book": book, "--messages": messages, "--policy": policy}, {"--out": out})
     # Before anything is asked: an answer that nobody sees would be an entry of the log.
     check_installed()
-    warnings = load_warning_policy(policy)
-    kept = KeptMessages(month) if messages is not None else None
-    if kept is not None and messages is not None:
-        for message in read_messages(messages):
-            kept.take(message)
+    warnings, kept = load_warning_policy(policy), _kept(messages, month)
+    own = OwnBook(tool, book, Amounts(amounts) if amounts else None, encoding) if book is not None else None
     with tool.beside(out), tool.exchange() as exchange:
-        own = OwnBook(tool, book, Amounts(amounts) if amounts else None, encoding) if book is not None else None
         counts = _counted(exchange, own, month, kept) if own is not None else None
-        told = exchange.monitoring.digest(month, timeout=timeout)
         page = Portfolio(
-            digest=told,
+            digest=exchange.monitoring.digest(month, timeout=timeout),
             member=exchange.profile.signer.member_id,
             origin=exchange.profile.exchange.counterpart.origin,
             made=dt.datetime.now(dt.UTC).replace(microsecond=0),
@@ -98,9 +87,28 @@ def digest(
             messages=kept,
             limit=limit,
         )
-        write_text(out, render(page))
-    tool.remark(_summary(told, kept))
-    return 1 if own is not None and own.faulty else 0
+    write_text(out, render(page))
+    tool.remark(_summary(page))
+    return 1 if page.unreadable else 0
+
+
+def _check_outputs(tool: Tool, out: Path | None, book: Path | None, messages: Path | None) -> None:
+    if out is not None and tool.as_json:
+        raise click.UsageError("--json prints the counts instead of a page: leave out --out, or --json")
+    if out is None and not tool.as_json:
+        raise click.UsageError("give --out FILE, or --json for the counts alone")
+    if out is None and (book is not None or messages is not None):
+        raise click.UsageError("--book and --messages are for a page, and --json prints the counts alone: leave them out")
+
+
+def _kept(messages: Path | None, month: dt.date) -> KeptMessages | None:
+    """The messages of the month in a file."""
+    if messages is None:
+        return None
+    kept = KeptMessages(month)
+    for message in read_messages(messages):
+        kept.take(message)
+    return kept
 
 
 def _counted(exchange: Exchange, own: OwnBook, month: dt.date, kept: KeptMessages | None) -> BookCounts:
@@ -119,9 +127,9 @@ def _counted(exchange: Exchange, own: OwnBook, month: dt.date, kept: KeptMessage
     return counts
 
 
-def _summary(told: PortfolioDigest, kept: KeptMessages | None) -> str:
-    alerts = (
-        "no counts: fewer than 50 borrowers are watched" if told.too_small else f"{sum(row.alerts for row in told.rows)} alerts"
-    )
-    accounts = f", {len(kept.accounts)} of your accounts" if kept is not None else ""
-    return f"{told.month:%Y-%m}: {alerts}{accounts}"
+def _summary(page: Portfolio) -> str:
+    counts = "no counts: fewer than 50 borrowers are watched"
+    if not page.digest.too_small:
+        counts = f"{sum(row.alerts for row in page.digest.rows)} alerts"
+    accounts = f", {len(page.messages.accounts)} of your accounts" if page.messages is not None else ""
+    return f"{page.digest.month:%Y-%m}: {counts}{accounts}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ _WIDTH = 4.5
 """Inches, of 72 units each: a chart fills a telephone's screen, so that its letters are as large as those around it."""
 _BAR, _ROW = 0.27, 0.3
 _MARGIN = 0.15
-_SETTINGS: Any = {
+_SETTINGS: Mapping[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tallystick",
     "font.size": 10,
@@ -30,6 +30,7 @@ _SETTINGS: Any = {
     "axes.spines.right": False,
     "axes.spines.bottom": False,
 }
+_OWN = frozenset(("axes", "figure", "font", "lines", "mathtext", "patch", "path", "savefig", "svg", "text", "xtick", "ytick"))
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 _STAND_IN = re.compile("#0100([0-9a-f]{2})", re.IGNORECASE)
 _FAMILY = re.compile(r"font-family: [^;]*;?\s*")
@@ -84,7 +85,7 @@ class BarChart:
     def svg(self) -> str:
         """The chart. Raises FileInvalid without the extra."""
         mpl = matplotlib_module()
-        with mpl.rc_context(_SETTINGS):
+        with mpl.rc_context(_settings(mpl)):
             drawing = mpl.figure.Figure(figsize=(_WIDTH, _MARGIN + _ROW * len(self.bars)), layout="constrained")
             axes = drawing.add_subplot()
             longest = max((bar.total for bar in self.bars), default=0) or 1
@@ -134,7 +135,7 @@ class Matrix:
     def svg(self) -> str:
         """The chart. Raises FileInvalid without the extra."""
         mpl = matplotlib_module()
-        with mpl.rc_context({**_SETTINGS, "axes.spines.left": False}):
+        with mpl.rc_context({**_settings(mpl), "axes.spines.left": False}):
             drawing = mpl.figure.Figure(figsize=(_WIDTH, 0.7 + 0.34 * len(self.before)), layout="constrained")
             axes = drawing.add_subplot()
             largest = max(map(max, self.cells)) or 1
@@ -156,6 +157,12 @@ class Matrix:
             axes.set_xlabel("months overdue after", color=_stand_in(_INK))
             axes.set_ylabel("months overdue before", color=_stand_in(_INK))
             return _svg(drawing, self.name, self.title, self.description)
+
+
+def _settings(mpl: Any) -> dict[str, Any]:
+    """Over matplotlib's own: what somebody has set for other drawings says nothing of these."""
+    own = {name: value for name, value in mpl.rcParamsDefault.items() if name.partition(".")[0] in _OWN}
+    return {**own, **_SETTINGS}
 
 
 def _stand_in(colour: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from tallystick.client.exceptions import FileInvalid
@@ -32,4 +33,6 @@ def matplotlib_module() -> Any:
         import matplotlib.patches
     except ImportError:
         raise FileInvalid(_MISSING) from None
+    # It tells of its fonts and of its folder, which nobody asked for.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     return matplotlib
