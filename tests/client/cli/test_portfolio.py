@@ -223,6 +223,17 @@ def test_an_earlier_page_is_replaced_whole_and_keeps_its_permissions(
     assert [each.name for each in tmp_path.glob("page*")] == ["page.html"]
 
 
+def test_standard_output_takes_it_and_nothing_beside(cli: Any, outbox: Outbox, tmp_path: Path) -> None:
+    own = book(tmp_path, "6222-0017,soon", "6222-0018,")
+    with (tmp_path / "out").open("w+b") as out:
+        place = f"/dev/fd/{out.fileno()}"
+        assert cli(*DIGEST, "--out", place, "--book", own).code == 1
+        out.seek(0)
+        text = out.read().decode()
+    assert text.startswith("<!DOCTYPE html>")
+    assert text.endswith("</html>\n")
+
+
 def test_a_refusal_leaves_what_was_there(cli: Any, system: Any, tmp_path: Path) -> None:
     out = tmp_path / "page.html"
     out.write_text("before")
@@ -236,7 +247,8 @@ def test_a_refusal_leaves_what_was_there(cli: Any, system: Any, tmp_path: Path) 
         [],
         ["--json", "--out", "page.html"],
         ["--json", "--book", "book.csv"],
-        ["--out", "book.csv", "--book", "book.csv"],
+        ["--out", "link.html", "--book", "book.csv"],
+        ["--out", "page.pdf"],
         ["--out", "page.html", "--limit", "0"],
         ["--out", "page.html", "--messages", "nowhere.jsonl"],
     ],
@@ -246,6 +258,7 @@ def test_wrong_usage_asks_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     content = book(tmp_path, "6222-0017,").read_text()
+    (tmp_path / "link.html").symlink_to("book.csv")
     assert cli(*DIGEST, *arguments).code == 2
     assert not outbox.months
     assert (tmp_path / "book.csv").read_text() == content

@@ -18,6 +18,7 @@ from tallystick.client.exchange import Exchange
 from tallystick.client.files import cells
 from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.messages import read_messages
+from tallystick.client.files.places import is_written_in_place
 from tallystick.client.files.texts import write_text
 from tallystick.client.pages.extra import check_installed
 from tallystick.client.pages.portfolio import BookCounts, KeptMessages, Portfolio
@@ -99,6 +100,8 @@ def _check_outputs(tool: Tool, out: Path | None, book: Path | None, messages: Pa
         raise click.UsageError("give --out FILE, or --json for the counts alone")
     if out is None and (book is not None or messages is not None):
         raise click.UsageError("--book and --messages are for a page, and --json prints the counts alone: leave them out")
+    if out is not None and not is_written_in_place(out) and out.suffix.lower() not in (".html", ".htm"):
+        raise click.UsageError(f"--out: {out}: the page is HTML: give it a name that ends in .html")
 
 
 def _kept(messages: Path | None, month: dt.date) -> KeptMessages | None:
