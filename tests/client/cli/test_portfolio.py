@@ -131,7 +131,7 @@ def test_too_few_borrowers_are_told_so(cli: Any, outbox: Outbox, tmp_path: Path)
 
 def test_classes_are_those_of_a_policy_of_ones_own(cli: Any, outbox: Outbox, tmp_path: Path) -> None:
     policy = tmp_path / "mine.toml"
-    policy.write_text('name = "mine"\n[[rules]]\nname = "a"\ntriggers = ["inquiry_burst"]\nclass = "red"\naction = "call"\n')
+    policy.write_text('name = "mine"\n[[rules]]\nname = "a"\ntriggers = ["inquiry_burst"]\nwarning = "red"\naction = "call"\n')
     assert cli(*DIGEST, "--out", tmp_path / "page.html", "--policy", policy).code == 0
     assert table(page(tmp_path / "page.html"), "Alerts by class")[1] == ["red", "21"]
     policy.write_text("[[rules]]\n")

@@ -187,7 +187,7 @@ def test_transitions_are_of_months_overdue_and_seven_is_any_more() -> None:
 
 def test_another_policy_gives_other_classes() -> None:
     policy = WarningPolicy.from_toml(
-        'name = "mine"\n[[rules]]\nname = "asked"\ntriggers = ["inquiry_burst"]\nclass = "red"\naction = "call"\n'
+        'name = "mine"\n[[rules]]\nname = "asked"\ntriggers = ["inquiry_burst"]\nwarning = "red"\naction = "call"\n'
     )
     root = page(policy=policy)
     assert [row[1] for row in table(root, "Alerts by class")[1:]] == ["40", "0", "0", "0", "1,422", "1,462"]
