@@ -17,6 +17,7 @@ from tallystick.server.examination.examined import Examined
 from tallystick.server.examination.scratch import Scratch
 from tallystick.server.examination.streams import Rows
 from tallystick.server.examination.subjects import Subjects
+from tallystick.server.examination.watch_ends import WatchEnds
 from tallystick.server.services.monitoring.outbox import WATCH_ENDED, WatchKey
 from tallystick.server.services.monitoring.positions import ReleaseWindows
 from tallystick.server.services.monitoring.sealed_tokens import TokenBox
@@ -67,6 +68,7 @@ class Watches:
         self._subjects = subjects
         self._epoch_id = epoch_id
         self._members = members
+        self._watch_ends = WatchEnds(scratch, subjects)
         self._box = TokenBox(watch_secret)
         # The order inside a window depends on when it ends, and not on how long it is.
         self._windows = ReleaseWindows(watch_secret, 0)
@@ -83,6 +85,7 @@ class Watches:
             self._ends.add(entry.index + 1)
         if not entry.carried_out:
             return
+        self._watch_ends.take(entry)
         if entry.leaf.method in _CAUSES:
             time = microseconds(entry.create_time)
             sweeps = entry.leaf.method == SWEEP_WATCHES.path
@@ -142,6 +145,9 @@ class Watches:
         # The last one that was accepted holds; which were is not known for ever.
         if all(differing(put) for put in puts):
             text = f"its {', '.join(differing(puts[-1]))} is not what was put in entry {puts[-1].entry}"
+            self._anomalies.add("watch", self._name(key), text)
+        elif end_reason and not self._watch_ends.may_have_ended(key, watch_id, end_reason, end_date):
+            text = "its end_date or end_reason is not of anything that ended it: somebody changed it"
             self._anomalies.add("watch", self._name(key), text)
 
     def _message(self, index: int, row: list[Any], told: set[bytes]) -> None:
