@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.contract import requests
 from tests.contract.installation import public_bytes
@@ -69,7 +70,8 @@ def test_watches_and_messages_name_nobody(system: System) -> None:
     overdue.running_overdue.since_date, overdue.running_overdue.days_past_due = 20250101, 100
     reports = [requests.report(each.subject, overdue) for each in borrowers]
     assert reporter.call(requests.SUBMIT, requests.submission(reports)).message.accepted_count == 20
-    told, cursor = {}, ""
+    told: dict[bytes, Any] = {}
+    cursor = ""
     while (answer := watcher.call(requests.PULL, requests.pull(cursor, page_size=1000)).message).messages:
         told |= {message.subject.element: message for message in answer.messages}
         cursor = answer.next_cursor
