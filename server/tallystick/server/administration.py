@@ -162,4 +162,7 @@ async def register_system(settings: Settings, keys: ServerKeys, service: Service
         named = await service.reader.read(lambda connection: registry.find_member(connection, settings.system_member))
         if named is None or pb.ROLE_SYSTEM not in named.roles:
             raise NameTakenProblem(settings) from None
+        keys_there = await service.reader.read(lambda connection: registry.keys_of(connection, [named.id]))
+        if any(key.public_key == public_key and key.revoke_time is None for key in keys_there.get(named.id, ())):
+            return
     await carry_out(service, signed(settings, keys.operator_key, ADD_MEMBER_KEY.path, add, now), pb.AddMemberKeyResponse)
