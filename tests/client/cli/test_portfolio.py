@@ -217,6 +217,7 @@ def test_an_earlier_page_is_replaced_whole_and_keeps_its_permissions(
         ran = cli(*DIGEST, "--out", out)
     assert (ran.code, "page.html: cannot be written: No space left on device" in ran.err) == (2, True)
     assert out.read_text() == "before"
+    assert [each.name for each in tmp_path.glob("page*")] == ["page.html"]
     assert cli(*DIGEST, "--out", out).code == 0
     assert out.read_text().startswith("<!DOCTYPE html>")
     assert stat.S_IMODE(out.stat().st_mode) == 0o600

@@ -244,6 +244,13 @@ def test_an_account_that_became_better_is_one_step_less_urgent() -> None:
     assert "the newest alert says that it has become better" in row[4]
 
 
+def test_the_newest_of_the_most_urgent_alerts_says_why() -> None:
+    newest = Alert(type=TriggerType.NON_PERFORMING, before=0, after=3)
+    messages = kept(message(1), message(2, content=newest, action="see a lawyer"), message(3, "yellow", action="call"))
+    (_, row) = table(page(messages=messages), "The most urgent first")
+    assert row[4] == "an account elsewhere became non-performing: asset quality substandard see a lawyer"
+
+
 def test_a_message_counts_once_and_in_its_month_alone() -> None:
     repeated = Alert(type=TriggerType.INQUIRY_BURST, before=1, after=5, repeats=2)
     ended = WatchEnded(reason=WatchStateReason.ACCOUNT_NOT_LIVING, discarded_count=3)
