@@ -122,25 +122,40 @@ def watches_of(elements: Sequence[bytes], epoch_id: bytes) -> list[bytes]:
     ]
 
 
-def measure_reports(console: Console, watcher: Bank, reporter: Bank, epoch_id: bytes, rounds: int) -> None:
+def measure_reports(
+    console: Console, running: parties.Running, watcher: Bank, reporter: Bank, epoch_id: bytes, rounds: int
+) -> None:
     """Reports of subjects of which a tenth is watched, beside those of which none is."""
     watched, unwatched = traffic.random_tokens(SUBJECTS), traffic.random_tokens(SUBJECTS)
     grounds = watched[::SHARE]
     watcher.send(traffic.REPORT, reports_of(grounds, epoch_id, 0))
-    seconds = watcher.send(PUT_WATCHES.path, watches_of(grounds, epoch_id))
-    console.print(f"{len(grounds):,} watches put in {seconds:.2f} s")
+    putting = watcher.send(PUT_WATCHES.path, watches_of(grounds, epoch_id))
+    console.print(f"{len(grounds):,} watches put in {putting:.2f} s")
     taken: dict[bool, list[float]] = {True: [], False: []}
+    spent: dict[bool, list[float]] = {True: [], False: []}
     for round_ in range(rounds + 1):
-        sides = [(True, watched), (False, unwatched)]
-        for is_watched, elements in sides if round_ % 2 else sides[::-1]:
-            seconds = reporter.send(traffic.REPORT, reports_of(elements, epoch_id, round_))
+        work = {True: reports_of(watched, epoch_id, round_), False: reports_of(unwatched, epoch_id, round_)}
+        seconds, processor = dict.fromkeys((True, False), 0.0), dict.fromkeys((True, False), 0.0)
+        # Batch by batch in turns: a checkpoint of the database falls on both.
+        for place in range(len(work[True])):
+            for side in (True, False) if place % 2 else (False, True):
+                before = sum(running.processor_seconds())
+                seconds[side] += reporter.send(traffic.REPORT, [work[side][place]], 1)
+                processor[side] += sum(running.processor_seconds()) - before
+        for side in (True, False):
             if round_:  # the first one makes the accounts
-                taken[is_watched].append(seconds)
-    ratio = by_round(taken[False], taken[True])
+                taken[side].append(seconds[side])
+                spent[side].append(processor[side])
+    ratio, busy = by_round(taken[False], taken[True]), by_round(spent[False], spent[True])
     rates = [statistics.median(SUBJECTS / each for each in taken[side]) for side in (True, False)]
     console.print(
         f"reports a second, {rounds} rounds: {rates[0]:,.0f} with a tenth watched, {rates[1]:,.0f} with none;"
         f" ratio {ratio.value:.2f} ({ratio.low:.2f} - {ratio.high:.2f}), owed at least 0.90"
+    )
+    each = [statistics.median(spent[side]) / SUBJECTS * 1e6 for side in (True, False)]
+    console.print(
+        f"processor time of a report, server and PostgreSQL: {each[0]:,.0f} µs with a tenth watched, {each[1]:,.0f} with none;"
+        f" ratio {busy.value:.2f} ({busy.low:.2f} - {busy.high:.2f})"
     )
 
 
@@ -238,14 +253,14 @@ def main(rounds: int, watches: int) -> None:
     console.print(f"load of the machine before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors")
     with tempfile.TemporaryDirectory(prefix="tallystick-bench-") as name:
         folder = Path(name) / "exchange"
-        with parties.server(folder, "exchange", *token_key, workers=WORKERS):
+        with parties.server(folder, "exchange", *token_key, workers=WORKERS) as running:
             banks = []
             for member_id in ("bank-a", "bank-b"):
                 profile = Path(name) / member_id
                 parties.member(folder, member_id, "reporter,inquirer", profile)
                 banks.append(Bank(profile))
             watcher, reporter = banks
-            measure_reports(console, watcher, reporter, epoch_id, rounds)
+            measure_reports(console, running, watcher, reporter, epoch_id, rounds)
             watcher.send(traffic.REPORT, reports_of(tokens, epoch_id, 0))
             reporter.send(traffic.REPORT, reports_of(tokens, epoch_id, 0))
             watcher.send(PUT_WATCHES.path, watches_of(tokens, epoch_id))
