@@ -37,7 +37,8 @@ def notices(tool: Tool, file: Path, day: dt.date, out: Path | None, amounts: str
     """List the notices that borrowers are due on a day, from your own book FILE (CSV or Parquet, "-" is standard input).
 
     Payments due in three days and on the day, the first day of an overdue, the notice before an overdue is first reported, the end
-    of an overdue, a repayment plan that ends in seven days. Nothing of it is sent anywhere.
+    of an overdue, a repayment plan that ends in seven days; and for yourself, a plan that was agreed 31 days ago and is not
+    reported. Nothing of it is sent anywhere.
     """
     keep_apart({"FILE": file}, {"--out": out})
     book = OwnBook(tool, file, Amounts(amounts) if amounts else None, encoding)
