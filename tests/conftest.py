@@ -156,8 +156,8 @@ def _execute(url: str, statement: sql.Composed) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, below those that the system gives to outgoing connections: between looking and listening no
-    other test is given it by chance."""
+    """A port that nobody listens on now, below those that the system gives to outgoing connections: between looking and listening
+    no other test is given it by chance."""
     while True:
         port = random.randrange(20_000, 30_000)
         with socket.socket() as probe:
