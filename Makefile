@@ -80,6 +80,10 @@ bench-endurance: $(VENV)/.installed ## Measure twice the load it can take, 200,0
 bench-growth: $(VENV)/.installed ## Measure queries among twenty million accounts
 	$(BIN)/python -m benchmarks.endurance --only growth --accounts 20000000
 
+.PHONY: bench-watching
+bench-watching: $(VENV)/.installed ## Measure what watches cost, and a sweep of a million of them
+	$(BIN)/python -m benchmarks.watching
+
 .PHONY: fairness
 fairness: $(VENV)/.installed ## Measure what one member at full load takes from another
 	$(BIN)/python -m benchmarks.fairness

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.contract import requests
 from tests.contract.installation import public_bytes
@@ -56,6 +57,43 @@ def test_a_stolen_database_names_nobody(system: System, sdk: Callable[[str], Exc
         assert sought.found_in(stolen) == set()
         # Nor do the server's own messages tell anything.
         assert sought.found_in(running.worker.log.read_bytes().ljust(16)) == set()
+
+
+def test_watches_and_messages_name_nobody(system: System) -> None:
+    """Borrowers are watched, reported by another, told of and acknowledged. Their tokens stand neither in the database nor in the
+    server's own messages, though every message that was pulled names its subject."""
+    watcher, reporter = system["bank-a"].exchange, system["bank-b"].exchange
+    borrowers = [requests.report(system.mint.stranger()) for _ in range(20)]
+    assert watcher.call(requests.SUBMIT, requests.submission(borrowers)).message.accepted_count == 20
+    assert watcher.call(requests.PUT_WATCHES, requests.put(map(requests.watch, borrowers))).ok
+    overdue = requests.account()
+    overdue.running_overdue.since_date, overdue.running_overdue.days_past_due = 20250101, 100
+    reports = [requests.report(each.subject, overdue) for each in borrowers]
+    assert reporter.call(requests.SUBMIT, requests.submission(reports)).message.accepted_count == 20
+    told: dict[bytes, Any] = {}
+    cursor = ""
+    while (answer := watcher.call(requests.PULL, requests.pull(cursor, page_size=1000)).message).messages:
+        told |= {message.subject.element: message for message in answer.messages}
+        cursor = answer.next_cursor
+    tokens = [each.subject.element for each in borrowers]
+    assert told.keys() >= set(tokens)
+    assert watcher.call(requests.ACKNOWLEDGE, requests.acknowledgement(cursor)).ok
+    # A refusal repeats nothing of what it refuses.
+    assert reporter.call(requests.PULL, requests.pull(cursor)).reason == "CURSOR_INVALID"
+
+    public, epoch = _public_values(system), system.mint.epoch_id
+    sought = LeakScanner()
+    for token in tokens:
+        for value in (token, epoch + token, subject_leaf(epoch, token, 1, "contract-1"), subject_leaf(epoch, token, 0, "")):
+            sought.add_with_forms(value, "a token", public)
+    sought.add(cursor.encode(), "a cursor")
+    # The search sees what is there: the answers hold every token.
+    assert "a token: itself" in sought.found_in(b"".join(told[token].SerializeToString() for token in tokens))
+    stolen = dump(system.exchange.database_view)
+    for column in ("watch.sealed_token", "message.subject", "message_cursor.subject_order"):
+        assert len(stolen[column]) >= 8, column
+    assert sought.found_in(b"\x00".join(stolen.values())) == set()
+    assert sought.found_in(system.exchange.worker.log.read_bytes().ljust(16)) == set()
 
 
 def _public_values(system: System) -> list[bytes]:

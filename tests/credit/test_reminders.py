@@ -22,6 +22,8 @@ ENTRIES = st.builds(
     notice_date=_NEAR,
     cured_date=_NEAR,
     plan_end_date=_NEAR,
+    plan_agreed_date=st.none() | st.integers(-60, 10).map(lambda days: DAY + timedelta(days=days)),
+    plan_reported=st.booleans(),
 )
 
 
@@ -54,6 +56,13 @@ def test_the_end_of_an_overdue_and_of_a_plan() -> None:
     assert kinds(plan_end_date=DAY) == []
 
 
+@pytest.mark.parametrize(("days", "told"), [(0, []), (30, []), (31, ["plan_not_reported"]), (400, ["plan_not_reported"])])
+def test_a_plan_that_nobody_reported_is_told_of_until_it_is(days: int, told: list[str]) -> None:
+    agreed = DAY - timedelta(days=days)
+    assert kinds(plan_agreed_date=agreed) == told
+    assert kinds(plan_agreed_date=agreed, plan_reported=True) == []
+
+
 def test_who_has_no_days_is_told_nothing() -> None:
     assert kinds() == []
     assert list(due_notices([], DAY)) == []
@@ -68,7 +77,7 @@ def test_each_kind_once_for_an_entry_in_the_order_of_the_book(book: list[BookEnt
     for entry in book:
         own = [notice for notice in notices if notice.entry is entry]
         assert len({notice.kind for notice in own}) == len(own)
-        known = {entry.next_due_date, entry.overdue_since, entry.cured_date, entry.plan_end_date}
+        known = {entry.next_due_date, entry.overdue_since, entry.cured_date, entry.plan_end_date, entry.plan_agreed_date}
         assert all(notice.about in known for notice in own)
 
 

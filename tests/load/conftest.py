@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ class Load:
 def load() -> Iterator[Load]:
     """Both servers, four banks, and what they report beforehand. Here the disk is written as in earnest (fsync on)."""
     folder = Path(tempfile.mkdtemp(prefix="tallystick-load-"))
+    # Alerts are told at once: nobody here waits for the end of an hour.
+    os.environ["TALLYSTICK_ALERT_RELEASE_MINUTES"] = "0"
     try:
         with (
             embedded_postgresql(folder / "exchange-data") as url,
@@ -49,4 +52,5 @@ def load() -> Iterator[Load]:
             asyncio.run(clients.report_known(folder))
             yield Load(exchange, folder, folder / "exchange-data", url)
     finally:
+        del os.environ["TALLYSTICK_ALERT_RELEASE_MINUTES"]
         shutil.rmtree(folder, ignore_errors=True)

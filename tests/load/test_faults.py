@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-import subprocess
-import sys
-import time
 from collections.abc import Awaitable, Callable
 
-import psycopg2
 import pytest
 from tests.load import clients, system
 from tests.load.conftest import Load
-from tests.load.ledger_checks import Database
+from tests.load.killing import kill_and_start_again
 
 KILLS = 20
 PAUSE = (0.3, 1.5)
 """Seconds of load between two kills."""
-
-_START = """
-import pathlib, sys
-from tallystick.server.installation.embedded import embedded_postgresql
-with embedded_postgresql(pathlib.Path(sys.argv[1])):
-    pass
-"""
 
 pytestmark = pytest.mark.slow
 
@@ -60,27 +49,6 @@ def test_a_worker_is_killed_twenty_times(load: Load) -> None:
 
 def test_postgresql_is_killed_twenty_times(load: Load) -> None:
     async def kill(_number: int) -> None:
-        await asyncio.to_thread(_kill_and_start_again, load)
+        await asyncio.to_thread(kill_and_start_again, load)
 
     _check(load, asyncio.run(_under_load(load, kill)))
-
-
-def _kill_and_start_again(load: Load) -> None:
-    system.kill_postgresql(load.data)
-    time.sleep(0.5)
-    # In a process of its own: this one has gRPC's threads, and must not fork. Who enters finds PostgreSQL down and starts it; it
-    # stays up on leaving, for the fixture still holds it.
-    subprocess.run([sys.executable, "-c", _START, str(load.data)], check=True)
-    _wait_for(load.url)
-
-
-def _wait_for(url: str) -> None:
-    until = time.monotonic() + 60
-    while True:
-        try:
-            Database(url).close()
-        except psycopg2.OperationalError:
-            assert time.monotonic() < until, "PostgreSQL does not come back"
-            time.sleep(0.1)
-        else:
-            return

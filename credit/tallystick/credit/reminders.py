@@ -1,4 +1,4 @@
-"""Reminders over a bank's own book: what a borrower is to be told on one day.
+"""Reminders over a bank's own book: what a borrower is to be told on one day, and what the bank still owes the exchange.
 
 They are reckoned where the book is, so that no due date ever leaves the bank; the exchange knows nothing of them.
 """
@@ -11,10 +11,12 @@ from typing import Final
 
 BEFORE_DUE: Final = timedelta(days=3)
 BEFORE_PLAN_ENDS: Final = timedelta(days=7)
+PLAN_REPORTED_WITHIN: Final = timedelta(days=31)
+"""A plan that was agreed is to be reported as a special transaction: others must not take the account for one that is kept to."""
 
 
 class NoticeKind(StrEnum):
-    """What a borrower is told."""
+    """What a borrower is told; of PLAN_NOT_REPORTED, who reports."""
 
     DUE_SOON = "due_soon"
     """A payment is due in three days."""
@@ -29,6 +31,9 @@ class NoticeKind(StrEnum):
     """An overdue ended on this day."""
     PLAN_ENDS = "plan_ends"
     """A repayment plan ends in seven days."""
+    PLAN_NOT_REPORTED = "plan_not_reported"
+    """A repayment plan was agreed 31 days ago or earlier, and no special transaction of it is reported. For your own reporting: the
+    borrower need not be told. Due on each day until the book says that it was reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,10 @@ class BookEntry:
     """The day on which the last overdue ended."""
     plan_end_date: date | None = None
     """The last day of a repayment plan that is kept to."""
+    plan_agreed_date: date | None = None
+    """The day on which the last repayment plan was agreed."""
+    plan_reported: bool = False
+    """Whether a special transaction (extension, relief, instalments of its own, deferral) of that plan was reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,7 @@ class DueNotice:
     kind: NoticeKind
     day: date
     about: date
-    """The day that the notice speaks of: on which a payment is or was due, an overdue began or ended, a plan ends."""
+    """The day that the notice speaks of: on which a payment is or was due, an overdue began or ended, a plan ends or was agreed."""
     entry: BookEntry
 
 
@@ -85,3 +94,5 @@ def _of_entry(entry: BookEntry, day: date) -> Iterator[tuple[NoticeKind, date]]:
         yield NoticeKind.CURED, cured
     if (end := entry.plan_end_date) is not None and end - day == BEFORE_PLAN_ENDS:
         yield NoticeKind.PLAN_ENDS, end
+    if (agreed := entry.plan_agreed_date) is not None and not entry.plan_reported and day - agreed >= PLAN_REPORTED_WITHIN:
+        yield NoticeKind.PLAN_NOT_REPORTED, agreed

@@ -19,7 +19,7 @@ from tallystick.contract.methods import ADD_MEMBER_KEY, CREATE_MEMBER
 from tallystick.crypto import key_statement, parse_request_signature, sign_request
 from tallystick.crypto.ed25519 import raw_public_key
 from tallystick.server.composition import compose
-from tallystick.server.errors import Refusal
+from tallystick.server.errors import Problem, Refusal
 from tallystick.server.installation.key_folder import ServerKeys
 from tallystick.server.installation.settings import Settings
 from tallystick.server.ledger.transaction import Transactor
@@ -127,8 +127,19 @@ def signed(settings: Settings, key: Ed25519PrivateKey, method: str, message: Mes
     return Call(method=method, metadata=request.metadata, message=content, certificate_member=None)
 
 
+class NameTakenProblem(Problem):
+    """Another member has the name of the exchange's own."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            f"{settings.system_member} is a member without the role system: set system_member to a name that nobody has"
+        )
+
+
 async def register_system(settings: Settings, keys: ServerKeys, service: Service) -> None:
-    """Admits the exchange's own member with its key, by the operator's; does what of it is not done yet. Raises Refusal."""
+    """Admits the exchange's own member with its key, by the operator's; does what of it is not done yet.
+
+    Raises Refusal, and NameTakenProblem when another member has its name."""
     now = int(time.time())
     member = pb.Member(
         member_id=settings.system_member, display_name="This exchange", roles=[pb.ROLE_SYSTEM], state=pb.MEMBER_STATE_ACTIVE
@@ -145,7 +156,13 @@ async def register_system(settings: Settings, keys: ServerKeys, service: Service
         create_call = signed(settings, keys.operator_key, CREATE_MEMBER.path, create, now)
         await carry_out(service, create_call, pb.CreateMemberResponse)
     except Refusal as refusal:
-        # Who has the name may be this member, of an attempt that ended here; if it is another, its key will lack the role.
         if refusal.reason != errors_pb2.ERROR_REASON_ALREADY_EXISTS:
             raise
+        # Who has the name is this member, of an attempt that ended here; or another, which must not be given this key.
+        named = await service.reader.read(lambda connection: registry.find_member(connection, settings.system_member))
+        if named is None or pb.ROLE_SYSTEM not in named.roles:
+            raise NameTakenProblem(settings) from None
+        keys_there = await service.reader.read(lambda connection: registry.keys_of(connection, [named.id]))
+        if any(key.public_key == public_key and key.revoke_time is None for key in keys_there.get(named.id, ())):
+            return
     await carry_out(service, signed(settings, keys.operator_key, ADD_MEMBER_KEY.path, add, now), pb.AddMemberKeyResponse)

@@ -113,3 +113,9 @@ def test_a_file_that_is_no_book(cli: Any, tmp_path: Path, text: str, told: str) 
 def test_a_day_that_is_none(cli: Any, tmp_path: Path) -> None:
     ran = cli("notices", book(tmp_path), "--day", "2026-02-30")
     assert (ran.code, "must be a day such as" in ran.err) == (2, True)
+
+
+def test_a_plan_that_is_not_reported(cli: Any, tmp_path: Path) -> None:
+    text = "account_number,plan_agreed_date,plan_reported\nA-1,2026-02-07,no\nA-2,2026-02-07,yes\nA-3,2026-02-08,\n"
+    ran = cli("notices", book(tmp_path, text), "--day", "2026-03-10")
+    assert (ran.code, ran.out) == (0, "A-1 plan_not_reported 2026-03-10 2026-02-07\n")

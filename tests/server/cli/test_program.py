@@ -22,6 +22,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tests.conftest import free_port
 from tests.server.cli.running import TOKEN_KEY, Run, entries, json_lines, raw
 
 from tallystick.crypto import blind, key_statement, keyid
@@ -330,7 +331,7 @@ def test_a_server_from_nothing_to_its_end(tallystickd: Run, short_folder: Path) 
     file = folder / "tallystickd.toml"
     create = ("member", "create", "bank-a", "--name", "A", "--roles", "auditor", "--config", file, "--address", "localhost:1")
     assert tallystickd(*create, "--dev-profile", short_folder / "bank-a")[0] == 0
-    environment = {**os.environ, "TALLYSTICK_METRICS_LISTEN": f"127.0.0.1:{_free_port()}"}
+    environment = {**os.environ, "TALLYSTICK_METRICS_LISTEN": f"127.0.0.1:{free_port()}"}
     command = [sys.executable, "-m", "tallystick.server.cli", "serve", "--workers", "2"]
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 1024))  # noqa: E731
@@ -338,6 +339,8 @@ def test_a_server_from_nothing_to_its_end(tallystickd: Run, short_folder: Path) 
     try:
         assert process.stdout is not None
         line = process.stdout.readline().strip()
+        assert process.stderr is not None
+        assert line, process.stderr.read()  # it has ended, and says why
         assert line.endswith(", 2 workers")
         address = line.removeprefix("serving on ").removesuffix(", 2 workers")
         _send_garbage(address)
@@ -368,12 +371,6 @@ def _send_garbage(address: str) -> None:
         pass
     for each in opened:
         each.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _health(address: str, profile: Path) -> int:

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import pytest
 from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg2 import extensions
+from tests.conftest import free_port
 from tests.docker.alarms import Alarm, alarms
 from tests.server.cli.running import TOKEN_KEY
 
@@ -104,7 +104,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory, other_database: str) -> I
 def _serving(folder: Path, database: str, *role: str) -> Iterator[Running]:
     arguments = ["init", str(folder), *role, "--origin", "a.example/log", "--listen", "127.0.0.1:0"]
     assert run([*arguments, "--database", database]) == 0
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "tallystick.server.cli", "serve", "--workers", "2", "--config", str(folder / "tallystickd.toml")],
         env={**os.environ, "TALLYSTICK_METRICS_LISTEN": f"127.0.0.1:{port}"},
@@ -120,12 +120,6 @@ def _serving(folder: Path, database: str, *role: str) -> Iterator[Running]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def documented() -> set[tuple[str, frozenset[str]]]:

@@ -37,10 +37,11 @@ def notices(tool: Tool, file: Path, day: dt.date, out: Path | None, amounts: str
     """List the notices that borrowers are due on a day, from your own book FILE (CSV or Parquet, "-" is standard input).
 
     Payments due in three days and on the day, the first day of an overdue, the notice before an overdue is first reported, the end
-    of an overdue, a repayment plan that ends in seven days. Nothing of it is sent anywhere.
+    of an overdue, a repayment plan that ends in seven days; and for yourself, a plan that was agreed 31 days ago and is not
+    reported. Nothing of it is sent anywhere.
     """
     keep_apart({"FILE": file}, {"--out": out})
-    book = _Book(tool, file, Amounts(amounts) if amounts else None, encoding)
+    book = OwnBook(tool, file, Amounts(amounts) if amounts else None, encoding)
     counts: Counter[NoticeKind] = Counter()
     with ExitStack() as stack:
         stack.enter_context(tool.beside(out))
@@ -59,7 +60,7 @@ def notices(tool: Tool, file: Path, day: dt.date, out: Path | None, amounts: str
     return 1 if book.faulty else 0
 
 
-class _Book:
+class OwnBook:
     """The entries of a book, and how many of its rows there were."""
 
     def __init__(self, tool: Tool, file: Path, said: Amounts | None, encoding: str | None) -> None:

@@ -28,6 +28,7 @@ from tallystick.client.cli.monitoring import watch
 from tallystick.client.cli.notices import notices
 from tallystick.client.cli.output import visible
 from tallystick.client.cli.policy import policy
+from tallystick.client.cli.portfolio import portfolio
 from tallystick.client.cli.process import Nowhere, drop_output, end, leave, was_interrupted
 from tallystick.client.cli.reporting import report, submissions, withdraw
 from tallystick.client.cli.servicing import event
@@ -58,7 +59,7 @@ def program(context: click.Context, profile: Path | None) -> None:
         click.echo(context.get_help())
 
 
-for each in (report, query, screen, withdraw, submissions, event, watch, notices, audit, policy, key, doctor):
+for each in (report, query, screen, withdraw, submissions, event, watch, portfolio, notices, audit, policy, key, doctor):
     program.add_command(each)
 for each in (list_entries, count):
     audit.add_command(each)

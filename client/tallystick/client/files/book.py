@@ -26,6 +26,8 @@ OPTIONAL = (
     "notice_date",
     "cured_date",
     "plan_end_date",
+    "plan_agreed_date",
+    "plan_reported",
 )
 NOTICE_COLUMNS = ("account_number", "kind", "day", "about", "amount_due", "currency")
 
@@ -68,6 +70,8 @@ def _rows(table: TableReader, said: Amounts | None) -> Iterator[BookRow]:
             notice_date=row.take_optional("notice_date", cells.day),
             cured_date=row.take_optional("cured_date", cells.day),
             plan_end_date=row.take_optional("plan_end_date", cells.day),
+            plan_agreed_date=row.take_optional("plan_agreed_date", cells.day),
+            plan_reported=row.take_optional("plan_reported", cells.truth) or False,
         )
         rejects = [Reject(number, fault.column, fault.reason, fault.description) for fault in row.faults]
         if entry.amount_due is not None and not currency and not rejects:

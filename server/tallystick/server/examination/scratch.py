@@ -28,8 +28,10 @@ CREATE TABLE put (
   subject BLOB, member INTEGER, reference BLOB, entry INTEGER, day INTEGER, purpose INTEGER, consent TEXT, triggers BLOB,
   end_date INTEGER, token BLOB, PRIMARY KEY (subject, member, reference, entry)
 ) WITHOUT ROWID;
-CREATE TABLE acted (member INTEGER, day INTEGER, PRIMARY KEY (member, day)) WITHOUT ROWID;
 CREATE TABLE cause (entry INTEGER PRIMARY KEY, time INTEGER, member INTEGER, sweeps INTEGER) WITHOUT ROWID;
+CREATE TABLE watch_end (
+  member INTEGER, about BLOB, reason INTEGER, day INTEGER, PRIMARY KEY (member, about, reason, day)
+) WITHOUT ROWID;
 CREATE TABLE unread_event (subject BLOB, member INTEGER, PRIMARY KEY (subject, member)) WITHOUT ROWID;
 """
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tallystick.contract.instants import EPOCH, microseconds
-from tallystick.contract.methods import END_WATCHES, PUT_WATCHES, SUBMIT_REPORTS, SWEEP_WATCHES, WITHDRAW_ACCOUNT
+from tallystick.contract.methods import PUT_WATCHES, SUBMIT_REPORTS, SWEEP_WATCHES, WITHDRAW_ACCOUNT
 from tallystick.contract.subjects import of_token
 from tallystick.credit.enums import TriggerType
 from tallystick.credit.monitoring import Triggers, checked_watches, last_day
@@ -17,6 +17,7 @@ from tallystick.server.examination.examined import Examined
 from tallystick.server.examination.scratch import Scratch
 from tallystick.server.examination.streams import Rows
 from tallystick.server.examination.subjects import Subjects
+from tallystick.server.examination.watch_ends import WatchEnds
 from tallystick.server.services.monitoring.outbox import WATCH_ENDED, WatchKey
 from tallystick.server.services.monitoring.positions import ReleaseWindows
 from tallystick.server.services.monitoring.sealed_tokens import TokenBox
@@ -32,8 +33,6 @@ FROM message ORDER BY entry_index, member, ordinal
 """
 
 _CAUSES = frozenset({SUBMIT_REPORTS.path, WITHDRAW_ACCOUNT.path, SWEEP_WATCHES.path})
-_ENDINGS = frozenset({END_WATCHES.path, SUBMIT_REPORTS.path, WITHDRAW_ACCOUNT.path})
-"""By what of its member's own a watch ends."""
 _LONGEST_WINDOW = timedelta(days=1, microseconds=1)
 """Of any setting: it may have been another when the entry was made."""
 _TYPES = frozenset(map(int, TriggerType)) | {WATCH_ENDED}
@@ -69,6 +68,7 @@ class Watches:
         self._subjects = subjects
         self._epoch_id = epoch_id
         self._members = members
+        self._watch_ends = WatchEnds(scratch, subjects)
         self._box = TokenBox(watch_secret)
         # The order inside a window depends on when it ends, and not on how long it is.
         self._windows = ReleaseWindows(watch_secret, 0)
@@ -85,8 +85,7 @@ class Watches:
             self._ends.add(entry.index + 1)
         if not entry.carried_out:
             return
-        if entry.leaf.method in _ENDINGS:
-            self._scratch.execute("INSERT OR IGNORE INTO acted VALUES (?, ?)", entry.member, entry.create_time.date().toordinal())
+        self._watch_ends.take(entry)
         if entry.leaf.method in _CAUSES:
             time = microseconds(entry.create_time)
             sweeps = entry.leaf.method == SWEEP_WATCHES.path
@@ -138,7 +137,7 @@ class Watches:
                 "purpose": purpose == put.purpose,
                 "consent_reference": consent == put.consent,
                 "triggers": triggers == put.triggers,
-                "end_date": end_date == put.end_date if not end_reason else self._may_have_ended(key[1], put, end_date),
+                "end_date": end_date == put.end_date if not end_reason else put.day <= end_date <= put.end_date,
                 "watch_id or sealed_token": opened == put.token,
             }
             return [name for name, equal in same.items() if not equal]
@@ -147,12 +146,9 @@ class Watches:
         if all(differing(put) for put in puts):
             text = f"its {', '.join(differing(puts[-1]))} is not what was put in entry {puts[-1].entry}"
             self._anomalies.add("watch", self._name(key), text)
-
-    def _may_have_ended(self, member: int, put: _Put, day: date) -> bool:
-        """Whether the member did anything on that day by which a watch ends; its entry may be of the day after."""
-        acted = "SELECT 1 FROM acted WHERE member = ? AND day BETWEEN ? AND ?"
-        ordinal = day.toordinal()
-        return put.day <= day <= put.end_date and self._scratch.one(acted, member, ordinal, ordinal + 1) is not None
+        elif end_reason and not self._watch_ends.may_have_ended(key, watch_id, end_reason, end_date):
+            text = "its end_date or end_reason is not of anything that ended it: somebody changed it"
+            self._anomalies.add("watch", self._name(key), text)
 
     def _message(self, index: int, row: list[Any], told: set[bytes]) -> None:
         subject, member, reference, _, release_time, order, message_id, type_ = row

@@ -15,7 +15,7 @@ from psycopg2 import extensions
 
 from tallystick.contract.limits import MAX_SWEPT
 from tallystick.contract.methods import SWEEP_WATCHES
-from tallystick.server.administration import carry_out, in_process, register_system, signed
+from tallystick.server.administration import NameTakenProblem, carry_out, in_process, register_system, signed
 from tallystick.server.errors import Problem, Refusal
 from tallystick.server.installation.key_folder import ServerKeys
 from tallystick.server.installation.settings import Settings
@@ -68,13 +68,13 @@ async def _step(settings: Settings, keys: ServerKeys, service: Service) -> pb.Sw
         return await _sweep(settings, keys, service)
     except Refusal as refusal:
         if refusal.reason == errors_pb2.ERROR_REASON_ROLE_MISSING:
-            raise SweepProblem(
-                f"{settings.system_member} is a member without the role system: set system_member to a name that nobody has"
-            ) from None
+            raise SweepProblem(str(NameTakenProblem(settings))) from None
         if refusal.reason != errors_pb2.ERROR_REASON_KEY_UNKNOWN:
             raise
     try:
         await register_system(settings, keys, service)
+    except NameTakenProblem as problem:
+        raise SweepProblem(str(problem)) from None
     except Refusal as refusal:
         raise SweepProblem(
             f"operator.key of the key folder cannot admit {settings.system_member} ({refusal.reason_name}): an operator runs"

@@ -1,0 +1,39 @@
+"""Writing a text file whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tallystick.client.exceptions import FileInvalid
+from tallystick.client.files.places import is_written_in_place, open_in_place
+from tallystick.client.files.tables import partial_of
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 to a file beside the path (see `partial_of`), which takes its place once it is on the disk: with the permissions
+    of the one that it replaces. What is no file to be replaced, such as /dev/stdout, is written in place. Raises FileInvalid."""
+    content = text.encode()
+    try:
+        if is_written_in_place(path):
+            with os.fdopen(open_in_place(path), "wb") as file:
+                file.write(content)
+            return
+        place, partial = Path(os.path.realpath(path)), partial_of(path)
+        try:
+            partial.unlink(missing_ok=True)
+            with partial.open("xb") as file:
+                if place.exists():
+                    shutil.copymode(place, partial)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(place)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FileInvalid(f"{path}: cannot be written: {error.strerror}") from None
