@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,10 +15,10 @@ from tallystick.client.cli.groups import Commands
 from tallystick.client.cli.meanings import epilog, identity_types
 from tallystick.client.cli.parameters import keep_apart, standard_input, timeout_option
 from tallystick.client.cli.policy import load_warning_policy
-from tallystick.client.files.accounts import Reject
+from tallystick.client.cli.tally import Tally
 from tallystick.client.files.tables import TableWriter
 from tallystick.client.files.watches import WatchRow, read_watches
-from tallystick.client.flows.monitoring import LONGEST_WAIT, AccountWatch, WatchResult
+from tallystick.client.flows.monitoring import LONGEST_WAIT, AccountWatch
 from tallystick.credit.codes import describe, describe_purpose
 from tallystick.credit.enums import TriggerType, WatchState
 from tallystick.credit.monitoring import ListedWatch
@@ -54,7 +52,7 @@ def put(tool: Tool, file: Path, rejects: Path | None, keep_receipts: Path | None
     with ExitStack() as stack:
         stack.enter_context(tool.beside(rejects, keep_receipts))
         exchange = stack.enter_context(tool.exchange())
-        tally = _Tally(tool, stack, rejects)
+        tally: Tally[WatchRow, AccountWatch] = Tally(tool, stack, rejects, "watches", lambda row: row.watch)
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
         stack.enter_context(tool.concluding(tally.show, lambda: tally.counts.total() > 0))
         shown = stack.enter_context(output.progress(tool.remarks, "watches put"))
@@ -64,62 +62,6 @@ def put(tool: Tool, file: Path, rejects: Path | None, keep_receipts: Path | None
             shown.add()
         tally.end()
     return 1 if tally.counts["rejected"] else 0
-
-
-class _Tally:
-    """Keeps the rows that are under way, and counts what becomes of them."""
-
-    def __init__(self, tool: Tool, stack: ExitStack, rejects: Path | None) -> None:
-        self.counts = Counter[str]()
-        self._tool = tool
-        self._under_way: deque[WatchRow] = deque()
-        self._rejects = output.FirstRemarks(tool.remark, "there are more; give --rejects FILE to have them all")
-        self._complete = False
-        columns = ("row", "field", "reason", "description")
-        self._writer = stack.enter_context(TableWriter(rejects, columns, ("row",))) if rejects else None
-
-    def sendable(self, rows: Iterable[WatchRow]) -> Iterator[AccountWatch]:
-        """The watches of the rows that can be read; the others are rejected in their turn."""
-        for row in rows:
-            self._under_way.append(row)
-            if row.watch is not None:
-                yield row.watch
-            else:
-                self._reject_unreadable()
-
-    def take(self, result: WatchResult) -> None:
-        """Counts what became of the next watch that was sent."""
-        self._reject_unreadable()
-        row = self._under_way.popleft()
-        self.counts["accepted" if result.accepted else "rejected"] += 1
-        self._reject(map(row.reject, result.violations))
-
-    def end(self) -> None:
-        """The file was read to its end."""
-        self._reject_unreadable()
-        self._complete = True
-
-    def _reject_unreadable(self) -> None:
-        """Those at the head of the line: rejects come in the order of the file."""
-        while self._under_way and self._under_way[0].watch is None:
-            self.counts["rejected"] += 1
-            self._reject(self._under_way.popleft().rejects)
-
-    def _reject(self, rejects: Iterable[Reject]) -> None:
-        for each in rejects:
-            if self._writer is not None:
-                self._writer.write((each.row, each.field, each.reason, each.description))
-            else:
-                self._rejects.make(f"row {each.row}: {each.field}: {each.description} ({each.reason})")
-
-    def show(self) -> None:
-        """Prints what became of the watches: of all, or of those until the run ended early."""
-        total, accepted, rejected = self.counts.total(), self.counts["accepted"], self.counts["rejected"]
-        if self._tool.as_json:
-            output.write_json({"watches": total, "accepted": accepted, "rejected": rejected, "complete": self._complete})
-        else:
-            until = "" if self._complete else "until the run ended early: "
-            self._tool.results.print(f"{until}{total} watches: {accepted} accepted, {rejected} rejected", highlight=False)
 
 
 @watch.command()

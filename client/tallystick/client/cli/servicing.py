@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,10 +12,9 @@ from tallystick.client.cli.context import ReceiptFile, Tool, command
 from tallystick.client.cli.groups import Commands
 from tallystick.client.cli.meanings import epilog, identity_types
 from tallystick.client.cli.parameters import identity_options, keep_apart, required_identity, standard_input, timeout_option
-from tallystick.client.files.accounts import Reject
+from tallystick.client.cli.tally import Tally
 from tallystick.client.files.events import EventRow, read_events
-from tallystick.client.files.tables import TableWriter
-from tallystick.client.flows.servicing import AccountEvent, EventResult
+from tallystick.client.flows.servicing import AccountEvent
 from tallystick.credit.codes import describe
 from tallystick.credit.servicing import RepaymentPlan, ServicingEvent
 
@@ -63,7 +60,7 @@ def record(tool: Tool, file: Path, rejects: Path | None, keep_receipts: Path | N
     with ExitStack() as stack:
         stack.enter_context(tool.beside(rejects, keep_receipts))
         exchange = stack.enter_context(tool.exchange())
-        tally = _Tally(tool, stack, rejects)
+        tally: Tally[EventRow, AccountEvent] = Tally(tool, stack, rejects, "events", lambda row: row.event)
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
         stack.enter_context(tool.concluding(tally.show, lambda: tally.counts.total() > 0))
         shown = stack.enter_context(output.progress(tool.remarks, "events recorded"))
@@ -73,62 +70,6 @@ def record(tool: Tool, file: Path, rejects: Path | None, keep_receipts: Path | N
             shown.add()
         tally.end()
     return 1 if tally.counts["rejected"] else 0
-
-
-class _Tally:
-    """Keeps the rows that are under way, and counts what becomes of them."""
-
-    def __init__(self, tool: Tool, stack: ExitStack, rejects: Path | None) -> None:
-        self.counts = Counter[str]()
-        self._tool = tool
-        self._under_way: deque[EventRow] = deque()
-        self._rejects = output.FirstRemarks(tool.remark, "there are more; give --rejects FILE to have them all")
-        self._complete = False
-        columns = ("row", "field", "reason", "description")
-        self._writer = stack.enter_context(TableWriter(rejects, columns, ("row",))) if rejects else None
-
-    def sendable(self, rows: Iterable[EventRow]) -> Iterator[AccountEvent]:
-        """The events of the rows that can be read; the others are rejected in their turn."""
-        for row in rows:
-            self._under_way.append(row)
-            if row.event is not None:
-                yield row.event
-            else:
-                self._reject_unreadable()
-
-    def take(self, result: EventResult) -> None:
-        """Counts what became of the next event that was sent."""
-        self._reject_unreadable()
-        row = self._under_way.popleft()
-        self.counts["accepted" if result.accepted else "rejected"] += 1
-        self._reject(map(row.reject, result.violations))
-
-    def end(self) -> None:
-        """The file was read to its end."""
-        self._reject_unreadable()
-        self._complete = True
-
-    def _reject_unreadable(self) -> None:
-        """Those at the head of the line: rejects come in the order of the file."""
-        while self._under_way and self._under_way[0].event is None:
-            self.counts["rejected"] += 1
-            self._reject(self._under_way.popleft().rejects)
-
-    def _reject(self, rejects: Iterable[Reject]) -> None:
-        for each in rejects:
-            if self._writer is not None:
-                self._writer.write((each.row, each.field, each.reason, each.description))
-            else:
-                self._rejects.make(f"row {each.row}: {each.field}: {each.description} ({each.reason})")
-
-    def show(self) -> None:
-        """Prints what became of the events: of all, or of those until the run ended early."""
-        total, accepted, rejected = self.counts.total(), self.counts["accepted"], self.counts["rejected"]
-        if self._tool.as_json:
-            output.write_json({"events": total, "accepted": accepted, "rejected": rejected, "complete": self._complete})
-        else:
-            until = "" if self._complete else "until the run ended early: "
-            self._tool.results.print(f"{until}{total} events: {accepted} accepted, {rejected} rejected", highlight=False)
 
 
 @event.command("list", epilog=epilog(identity_types()))
