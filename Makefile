@@ -11,8 +11,9 @@ PROTOS := $(sort $(wildcard proto/tallystick/v1/*.proto))
 SERVICES := $(sort $(wildcard proto/tallystick/v1/*_service.proto))
 GENERATED := *_pb2.py *_pb2.pyi *_pb2_grpc.py *_pb2_grpc.pyi
 
-# Nothing from outside may reach the tools: a PYTHONPATH would bring other modules, PIP_USER another place.
-unexport PYTHONPATH PYTHONHOME PIP_USER
+# Nothing from outside may reach the tools: a PYTHONPATH would bring other modules, PIP_USER another place, and without compiled
+# modules each of the many processes that the tests start would compile them all again.
+unexport PYTHONPATH PYTHONHOME PIP_USER PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
@@ -45,9 +46,12 @@ venv: $(VENV)/.installed ## Make the environment in .venv (the other targets do 
 demo: $(VENV)/.installed ## Three banks, an exchange and an auditor at work on 30,000 real histories
 	$(BIN)/python -m examples.demo
 
+# File by file, in the order of tests/conftest.py. Many tests wait for another process: four at once keep two processors at work.
+SHARED_OUT := --numprocesses 4 --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
 test: $(VENV)/.installed ## Run the fast tests
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest $(SHARED_OUT)
 
 .PHONY: faults
 faults: $(VENV)/.installed ## Run the slow tests: load, and servers killed under it
@@ -84,6 +88,10 @@ bench-growth: $(VENV)/.installed ## Measure queries among twenty million account
 bench-watching: $(VENV)/.installed ## Measure what watches cost, and a sweep of a million of them
 	$(BIN)/python -m benchmarks.watching
 
+.PHONY: bench-rating
+bench-rating: $(VENV)/.installed ## Measure what a rating costs
+	$(BIN)/python -m benchmarks.rating
+
 .PHONY: fairness
 fairness: $(VENV)/.installed ## Measure what one member at full load takes from another
 	$(BIN)/python -m benchmarks.fairness
@@ -92,6 +100,28 @@ fairness: $(VENV)/.installed ## Measure what one member at full load takes from 
 .PHONY: attacks
 attacks: $(VENV)/.installed ## Attack the transport, and measure what an honest member notices
 	$(BIN)/python -m benchmarks.attacks.run $(if $(PROXY),--proxy $(PROXY))
+
+# --- Scorecards --------------------------------------------------------------------------------------------------------------------
+
+# An environment of its own: examples/rating/requirements.txt says why.
+TRAIN := .venv-train
+$(TRAIN)/.installed: examples/rating/requirements.txt
+	$(PYTHON) -m venv $(TRAIN)
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check -r examples/rating/requirements.txt
+	touch $@
+
+.PHONY: rating-cards
+rating-cards: $(VENV)/.installed $(TRAIN)/.installed ## Make the scorecards for persons again, and compare them byte for byte
+	$(BIN)/python -m examples.rating.train --python $(TRAIN)/bin/python --check
+
+.PHONY: rating-figures
+rating-figures: $(VENV)/.installed $(TRAIN)/.installed ## Measure what the scorecards are worth, on the part that they were not made of
+	$(BIN)/python -m examples.rating.evaluate --python $(TRAIN)/bin/python --out docs/rating/figures.json
+
+# Half an hour.
+.PHONY: rating-monotone
+rating-monotone: $(VENV)/.installed ## Try a million histories that a worse one must not lift
+	TALLYSTICK_MONOTONE_EXAMPLES=250000 $(BIN)/python -m pytest --numprocesses 4 tests/credit/rating/test_monotone.py
 
 # --- Checks ------------------------------------------------------------------------------------------------------------------------
 
@@ -182,7 +212,7 @@ lock: $(VENV)/.installed ## Write the versions of this environment to constraint
 
 .PHONY: cover
 cover: $(VENV)/.installed ## Branch coverage of the fast tests
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest $(SHARED_OUT) --cov --cov-report=term:skip-covered
 
 .PHONY: docs
 docs: $(VENV)/.installed ## API reference of the SDK, in build/docs
@@ -212,5 +242,5 @@ check-image: $(VENV)/.installed ## Run commands in the image, and look at what i
 
 .PHONY: clean
 clean: ## Remove everything that was made here, the environment too
-	rm -rf $(VENV) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf $(VENV) $(TRAIN) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

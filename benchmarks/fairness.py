@@ -208,7 +208,9 @@ class Bench:
     def measure(self, load: Load, seconds: float, figure: Figure) -> None:
         """The honest member alone, and beside the load."""
         figure.quiet.append(statistics.median(self.ask(load, seconds)))
-        process = multiprocessing.Process(target=flood, args=(self.folder / load.member, load, self.tokens, self.epoch_id))
+        # gRPC runs here already, and does not live through a fork.
+        spawned = multiprocessing.get_context("spawn")
+        process = spawned.Process(target=flood, args=(self.folder / load.member, load, self.tokens, self.epoch_id))
         process.start()
         try:
             time.sleep(2.0)

@@ -35,7 +35,7 @@ Check = Callable[[Any], object]
 
 
 def _submission(message: Any) -> object:
-    return check_submission(message, datetime.now(UTC), epoch_id=EPOCH)
+    return [each.violations for each in check_submission(message, datetime.now(UTC), epoch_id=EPOCH)]
 
 
 def _batch_query(message: Any) -> object:

@@ -25,8 +25,8 @@ SUBSTITUTIONS = (
     (r"Watches and messages on asyncio: the methods of `AsyncExchange\.monitoring`\.", "Watches and messages, for ordinary code."),
     (r"import asyncio\n", ""),
     (
-        r"AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence",
-        "Callable, Iterable, Iterator, Mapping, Sequence",
+        r"AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping, Sequence",
+        "Callable, Collection, Iterable, Iterator, Mapping, Sequence",
     ),
     (r"AsyncGenerator, AsyncIterable, Iterable, Sequence", "Iterable, Iterator, Sequence"),
     (r"drivers\.tasks import", "drivers.threads import"),

@@ -48,7 +48,16 @@ PUBLIC = [
         "Invalid",
         "KeptReceipt",
     ),
-    *("KeyRegistration", "LimitExceeded", "LogReport", "NotAllowed", "NotAnExchange", "NotAuthenticated", "NotFound"),
+    *(
+        "KeyRegistration",
+        "LimitExceeded",
+        "ListedScorecard",
+        "LogReport",
+        "NotAllowed",
+        "NotAnExchange",
+        "NotAuthenticated",
+        "NotFound",
+    ),
     *(
         "NotReached",
         "NotTrusted",
@@ -68,6 +77,8 @@ PUBLIC = [
         "QueriedBatch",
         "QueryResult",
         "QuotaStanding",
+        "Rating",
+        "RatingReason",
         "ReceiptFalse",
         "ReceiptMissing",
         "Refused",
@@ -80,6 +91,8 @@ PUBLIC = [
         "ReportedBatch",
         "RequestEvent",
         "RetryEvent",
+        "Scorecard",
+        "Section",
         "Server",
         "ServerFault",
         "SignatureCheck",
@@ -93,6 +106,7 @@ PUBLIC = [
     ),
     *("TallystickError", "TokenProofFalse", "Unavailable", "Verdict", "Violation", "WatchResult", "Withdrawal", "WithdrawalReason"),
     "due_notices",
+    "read_scorecard",
 ]
 
 

@@ -12,15 +12,13 @@ own_sdk               function  the SDK's Exchange of a member there
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import psycopg2
 import pytest
-from psycopg2 import sql
 from sqlalchemy import make_url
-from tests.conftest import new_role
+from tests.conftest import new_database_at, new_role
 from tests.contract.database_view import DatabaseView
 from tests.contract.installation import Installation
 from tests.contract.raw_caller import RawCaller
@@ -36,22 +34,7 @@ NewDatabase = Callable[[], AbstractContextManager[str]]
 def new_database(postgresql: str, _template: str) -> NewDatabase:
     """Makes a database at the newest revision."""
 
-    @contextmanager
-    def make() -> Iterator[str]:
-        name = sql.Identifier(f"tallystick_test_{secrets.token_hex(6)}")
-        server = psycopg2.connect(postgresql)
-        server.autocommit = True
-        template = make_url(_template).database
-        assert template is not None
-        with server.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
-            try:
-                yield make_url(postgresql).set(database=name.string).render_as_string(hide_password=False)
-            finally:
-                cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-        server.close()
-
-    return make
+    return lambda: new_database_at(postgresql, _template)
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from tallystick.server.examination.examination import examine_log
 from tallystick.server.services.capability import Foundation
 
 
-def examine(server: Running) -> Anomalies:
-    """Everything that it finds."""
+def examine(server: Running, database: str | None = None) -> Anomalies:
+    """Everything that it finds; in a copy of the server's database, where one is given."""
     installation = server.installation
-    connection = psycopg2.connect(installation.database)
+    url = database or installation.database
+    connection = psycopg2.connect(url)
     try:
-        return examine_log(connection, Foundation.of(installation.settings, installation.keys, installation.database))
+        return examine_log(connection, Foundation.of(installation.settings, installation.keys, url))
     finally:
         connection.close()

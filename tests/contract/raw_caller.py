@@ -128,12 +128,12 @@ class RawCaller:
             nonce=nonce,
         ).metadata
 
-    def call(self, method: str, message: Message | bytes, *, timeout: float = 20, **signing: Any) -> Reply:
+    def call(self, method: str, message: Message | bytes, *, timeout: float = 60, **signing: Any) -> Reply:
         """Signs and sends."""
         data = message if isinstance(message, bytes) else message.SerializeToString()
         return self.send(method, data, self.sign(method, data, **signing), timeout=timeout)
 
-    def send(self, method: str, data: bytes, metadata: Metadata, *, timeout: float = 20) -> Reply:
+    def send(self, method: str, data: bytes, metadata: Metadata, *, timeout: float = 60) -> Reply:
         """Sends what it is given."""
         stub = self._channel.unary_unary(path(method), request_serializer=_same, response_deserializer=_same)
         try:
@@ -143,7 +143,7 @@ class RawCaller:
         trailing: dict[str, Any] = dict(call.trailing_metadata() or ())
         return Reply(method, data, metadata, grpc.StatusCode.OK, answer, receipt=trailing.get(RECEIPT_KEY))
 
-    def stream(self, method: str, message: Message, *, timeout: float = 20) -> list[bytes]:
+    def stream(self, method: str, message: Message, *, timeout: float = 60) -> list[bytes]:
         """Signs and sends; every message that came back. Raises grpc.RpcError."""
         data = message.SerializeToString()
         stub = self._channel.unary_stream(path(method), request_serializer=_same, response_deserializer=_same)

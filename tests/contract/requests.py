@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from tallystick.crypto import Identity, blind, evaluate, normalise, resident_id_check_digit, unblind
@@ -15,6 +15,7 @@ from tallystick.v1 import (
     codes_pb2,
     inquiry_service_pb2,
     monitoring_service_pb2,
+    rating_service_pb2,
     reporting_service_pb2,
     servicing_service_pb2,
     subject_pb2,
@@ -43,6 +44,8 @@ PULL = "MonitoringService/PullMessages"
 ACKNOWLEDGE = "MonitoringService/AcknowledgeMessages"
 DIGEST = "MonitoringService/GetPortfolioDigest"
 SWEEP = "MonitoringService/SweepWatches"
+LIST_SCORECARDS = "RatingService/ListScorecards"
+INSTALL = "RatingService/InstallScorecard"
 STANDING = "MembershipService/GetStanding"
 ADD_KEY = "MembershipService/AddMemberKey"
 REVOKE_KEY = "MembershipService/RevokeMemberKey"
@@ -123,7 +126,7 @@ def account(*, as_of: datetime | None = None, months: Sequence[Any] = (), **chan
         role=codes_pb2.OBLIGOR_ROLE_BORROWER,
         months=months,
     )
-    message.as_of.FromDatetime((as_of or datetime.now(UTC)).replace(microsecond=0))
+    message.as_of.FromDatetime((as_of or now()).replace(microsecond=0))
     for name, value in changes.items():
         setattr(message, name, value)
     return message
@@ -139,14 +142,14 @@ def month(number: int, disposition: int = codes_pb2.DISPOSITION_PAID_AS_AGREED, 
 
 def months_back(count: int) -> list[int]:
     """The last `count` months, this one included, newest first."""
-    today = datetime.now(UTC).date()
+    today = now().date()
     numbers = [today.year * 12 + today.month - 1 - back for back in range(count)]
     return [number // 12 * 10_000 + (number % 12 + 1) * 100 + 1 for number in numbers]
 
 
 def next_month() -> int:
     """The month after this one."""
-    today = datetime.now(UTC).date()
+    today = now().date()
     following = date(today.year + today.month // 12, today.month % 12 + 1, 1)
     return int(f"{following:%Y%m%d}")
 
@@ -273,3 +276,38 @@ def acknowledgement(cursor: str) -> Any:
 def sweeping(max_watches: int = 0) -> Any:
     """A request for a step of the sweep."""
     return monitoring_service_pb2.SweepWatchesRequest(request_id=request_id(), max_watches=max_watches)
+
+
+def scorecard(*, days: int = 3, **changes: str) -> bytes:
+    """A scorecard of a new name, in force in so many days."""
+    values = {"name": f"house-{request_id().hex()[:8]}", "subject_kind": "person"} | changes
+    return f"""\
+name = "{values["name"]}"
+subject_kind = "{values["subject_kind"]}"
+start_date = {(datetime.now(UTC) + timedelta(days=days)).date()}
+validated = false
+base_points = 400
+[[characteristics]]
+characteristic = "worst_status"
+window = 13
+reason = "R01"
+bins = [{{ up_to = 0, points = 100 }}, {{ points = 0 }}]
+[[grades]]
+grade = 1
+from_score = 450
+[[grades]]
+grade = 2
+from_score = 300
+""".encode()
+
+
+def installing(toml: bytes) -> Any:
+    """A request that installs a scorecard."""
+    return rating_service_pb2.InstallScorecardRequest(request_id=request_id(), toml=toml)
+
+
+def rated_query(subject: subject_pb2.SubjectToken, purpose: int = LOAN_APPROVAL) -> Any:
+    """A query that asks for the rating."""
+    asked = query(subject, purpose)
+    asked.inquiry.sections.append(inquiry_service_pb2.SECTION_RATING)
+    return asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sqlalchemy import Dialect, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql
 
 from tallystick.crypto import leaf_hash
+from tallystick.server.storage.partitions import create_evidence_partitions
 from tallystick.server.storage.tables import metadata
 from tallystick.v1.log_pb2 import AuditEntry
 
@@ -166,6 +168,27 @@ class Database:
     def _run(self, statement: sql.Composable) -> None:
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
+
+
+def copy_rows(source: str, target: str) -> None:
+    """Puts the rows of one database, as they are at one moment, in the place of those of another at the same revision."""
+    reading, writing = psycopg2.connect(source), psycopg2.connect(target)
+    try:
+        reading.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        writing.autocommit = True
+        create_evidence_partitions(writing)
+        with reading.cursor() as rows, writing.cursor() as place:
+            names = [sql.Identifier(table.name) for table in metadata.sorted_tables]
+            place.execute(sql.SQL("SET session_replication_role = replica"))
+            place.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(names)))
+            for name in names:
+                content = io.BytesIO()
+                rows.copy_expert(sql.SQL("COPY (SELECT * FROM {}) TO STDOUT").format(name), content)
+                content.seek(0)
+                place.copy_expert(sql.SQL("COPY {} FROM STDIN").format(name), content)
+    finally:
+        reading.close()
+        writing.close()
 
 
 def is_single(table: Table) -> bool:

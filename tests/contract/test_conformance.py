@@ -137,6 +137,22 @@ def batches_are_bounded(twin: Twin, serial: int) -> Iterator[Told]:
 
 
 @case
+def a_rating_is_told_on_request(twin: Twin, serial: int) -> Iterator[Told]:
+    subject = of(twin, serial)
+    yield twin.call(QUERY, requests.rated_query(subject))
+    late = [month(each, 2 if n == 2 else 10, billed_amount=9_000, paid_amount=0) for n, each in enumerate(months_back(9))]
+    disputed = account(months=late, credit_limit=9_500)
+    disputed.annotations.append(1)
+    yield twin.call(SUBMIT, submission([report(subject, disputed)]))
+    yield twin.call(QUERY, requests.rated_query(subject))
+    yield twin.call(BATCH_QUERY, requests.batch_query([requests.rated_query(subject).inquiry, inquiry(of(twin, serial + 1))]))
+    for sections, purpose in (([2], 2), ([1, 1], 2), ([1], 19)):
+        asked = requests.query(subject, purpose)
+        asked.inquiry.sections.extend(sections)
+        yield twin.call(QUERY, asked)
+
+
+@case
 def inquiries_need_a_purpose_and_a_consent(twin: Twin, serial: int) -> Iterator[Told]:
     subject = of(twin, serial)
     for purpose, consent in (

@@ -25,6 +25,7 @@ from tallystick.v1 import (
     log_pb2,
     membership_service_pb2,
     monitoring_service_pb2,
+    rating_service_pb2,
     reporting_service_pb2,
     servicing_service_pb2,
     subject_token_service_pb2,
@@ -35,6 +36,7 @@ FILES = (
     inquiry_service_pb2,
     membership_service_pb2,
     monitoring_service_pb2,
+    rating_service_pb2,
     reporting_service_pb2,
     servicing_service_pb2,
     subject_token_service_pb2,
@@ -47,11 +49,12 @@ METHODS = [
 ]
 PUBLIC = {
     "SubjectTokenService/GetTokenKey",
+    "RatingService/ListScorecards",
     "AuditService/GetCheckpoint",
     "AuditService/GetInclusionProof",
     "AuditService/GetConsistencyProof",
 }
-ONLY_EXCHANGE = ("ReportingService", "InquiryService", "ServicingService", "MonitoringService")
+ONLY_EXCHANGE = ("ReportingService", "InquiryService", "ServicingService", "MonitoringService", "RatingService")
 ONLY_AUTHORITY = ("SubjectTokenService",)
 
 
@@ -78,7 +81,7 @@ class Examples:
         """The caller and the request of a method."""
         service, name = method.split("/")
         caller = {"MembershipService": self.operator, "AuditService": self.auditor}.get(service, self.bank)
-        if name == "EraseSubject":
+        if name in ("EraseSubject", "InstallScorecard"):
             caller = self.operator
         if name == "SweepWatches":
             caller = self._system_member()
@@ -125,6 +128,9 @@ class Examples:
         assert self.bank.call(requests.SUBMIT, requests.submission([report])).ok
         (verdict,) = self.bank.call(requests.PUT_WATCHES, requests.put([requests.watch(report)])).message.verdicts
         return bytes(verdict.watch_id)
+
+    def InstallScorecard(self, request: Any) -> None:  # noqa: N802
+        request.toml = requests.scorecard()
 
     def PutWatches(self, request: Any) -> None:  # noqa: N802
         report = requests.report(self._world.mint.stranger())
@@ -192,9 +198,9 @@ class Examples:
     def _nothing(self, request: Any) -> None:
         """For methods that want no field set."""
 
-    GetTokenKey = ListWatches = PullMessages = SweepWatches = GetStanding = GetCheckpoint = GetAuditEntry = ListAuditEntries = (
-        ListMembers
-    ) = ListSubmissions = ExportAuditEntries = _nothing
+    GetTokenKey = GetStanding = GetCheckpoint = GetAuditEntry = ExportAuditEntries = _nothing
+    ListScorecards = ListWatches = PullMessages = SweepWatches = _nothing
+    ListAuditEntries = ListMembers = ListSubmissions = _nothing
 
 
 @pytest.fixture(scope="module")

@@ -112,11 +112,11 @@ def test_a_pull_waits_for_what_comes(system: System, banks: tuple[Bank, Bank]) -
     watcher.watch(borrower)
     began = time.monotonic()
     assert watcher.pull(wait=1) == []
-    assert 0.9 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.9
     reporter.report(borrower.subject, days=10)
     began = time.monotonic()
     assert alerts(watcher.pull(wait=20)) == [(BEGAN, 0, 1)]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_the_own_report_is_no_news(system: System, banks: tuple[Bank, Bank]) -> None:

@@ -17,7 +17,8 @@ from tests.contract.requests import QUERY, SUBMIT, wait_until
 from tests.contract.system import System
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-BOUNDED_SECONDS = 12
+BOUNDED_SECONDS = 40
+"""An answer comes well before the caller's own patience ends, however busy the machine."""
 
 
 class CutOff:
@@ -162,7 +163,7 @@ def test_deadline_that_has_passed(system: System) -> None:
                 reply = second.call(method, message, timeout=0.5)
                 assert reply.code is grpc.StatusCode.DEADLINE_EXCEEDED
                 assert reply.receipt is None
-                assert time.monotonic() - began < 5
+                assert time.monotonic() - began < 20
         assert held.result().message.accepted_count == 1
     # The same server has gone on: whatever was queued before this request was dropped or run before it.
     history = first.call(QUERY, requests.query(subject)).message.credit_history

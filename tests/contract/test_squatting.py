@@ -6,6 +6,7 @@ Short versions of those that `make attacks` measures, by the same means: frames 
 from __future__ import annotations
 
 import asyncio
+import statistics
 import threading
 import time
 from collections import Counter
@@ -89,10 +90,10 @@ def squatting(system: System, calls: int) -> Iterator[list[grpc.StatusCode]]:
 
 def test_headers_alone_stop_nobody_and_come_to_an_end(system: System) -> None:
     honest = system["bank-a"].exchange
-    quiet = _slowest(system)
+    quiet = _typical(system)
     with squatting(system, 2 * MAX_CALLS) as codes:
         # The attacker shares this process, and perhaps a busy machine: `make attacks` has the narrow bars.
-        assert _slowest(system) < max(5 * quiet, 3.0)
+        assert _typical(system) < max(5 * quiet, 1.0)
         assert honest.send("AuditService/GetCheckpoint", b"", ()).ok
     ended = {code.name for code in codes}
     assert ended <= {"RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}, ended
@@ -102,14 +103,14 @@ def test_headers_alone_stop_nobody_and_come_to_an_end(system: System) -> None:
     assert system["lender-c"].exchange.call(QUERY, requests.query(system.mint.stranger())).ok
 
 
-def _slowest(system: System) -> float:
-    """Seconds that the slowest of some queries took."""
+def _typical(system: System) -> float:
+    """Seconds that a query takes: the middle of some. One that the machine kept from running, among others', says nothing."""
     taken = []
-    for _ in range(20):
+    for _ in range(21):
         began = time.monotonic()
         assert system["bank-a"].exchange.call(QUERY, requests.query(system.mint.stranger())).ok
         taken.append(time.monotonic() - began)
-    return max(taken)
+    return statistics.median(taken)
 
 
 def test_the_bounds_leave_places_for_others() -> None:
@@ -127,7 +128,7 @@ def test_a_call_that_ends_without_a_message_is_refused(system: System) -> None:
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT, method
 
 
-SECONDS = 4.0
+SECONDS = 3.0
 MOST_MEMORY = MAX_READS * TRANSPORT_MAX_MESSAGE + (MAX_CALLS - MAX_READS) * LOOKAHEAD + MAX_HELD_OF_ONE
 """Bytes that one certificate can make a worker hold: docs/operations.md, "Capacity"."""
 
@@ -162,11 +163,11 @@ def attacked(system: System, name: str, folder: Path) -> Iterator[Counter[str]]:
 def test_a_flood_of_calls_bars_who_makes_it_and_stops_nobody_else(system: System, name: str, tmp_path: Path) -> None:
     log = system.exchange.worker.log
     written = len(log.read_text())
-    quiet = _slowest(system)
+    quiet = _typical(system)
     with attacked(system, name, tmp_path) as did:
         # The attacker shares this process, and perhaps a busy machine: `make attacks` has the narrow bars.
-        assert _slowest(system) < max(5 * quiet, 3.0)
-    assert did["streams"] > 1000, did
+        assert _typical(system) < max(5 * quiet, 1.0)
+    assert did["streams"] > 100, did
     # The events tell the operator that somebody is barred, and from where; of whom it is not said.
     told = log.read_text()[written:]
     assert "caller_barred" in told
@@ -177,10 +178,10 @@ def test_a_flood_of_calls_bars_who_makes_it_and_stops_nobody_else(system: System
 @pytest.mark.parametrize("name", ["unfinished, one connection", "unfinished, eight"])
 def test_unfinished_messages_take_no_more_than_a_share_of_memory(system: System, name: str, tmp_path: Path) -> None:
     worker = psutil.Process(system.exchange.worker.process.pid)
-    before, quiet = worker.memory_info().rss, _slowest(system)
+    before, quiet = worker.memory_info().rss, _typical(system)
     with attacked(system, name, tmp_path) as did:
         # The attacker shares this process, and perhaps a busy machine: `make attacks` has the narrow bars.
-        assert _slowest(system) < max(5 * quiet, 3.0)
+        assert _typical(system) < max(5 * quiet, 1.0)
         assert worker.memory_info().rss - before < MOST_MEMORY
     assert did["bytes of messages"] > 1024 * 1024, did
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.contract import requests
 from tests.contract.examined import examine
 from tests.contract.system import INQUIRER, SYSTEM, Running, System, add_key, admit
-from tests.contract.tampering import ADDED, Database, Row, Tampering, Unchangeable, is_single, tamperings
+from tests.contract.tampering import ADDED, Database, Tampering, Unchangeable, copy_rows, is_single, tamperings
 
 from tallystick.client import DifferenceKind, EntryFilter, Exchange, NotTrusted, Refused
 from tallystick.server.errors import Problem
@@ -41,6 +42,9 @@ class Populated:
     subject: Any
     """A token that entries are listed by."""
     databases: dict[str, Database]
+    examined: dict[str, str]
+    """What the operators examine: the authority's own database, and a copy of the exchange's, whose log stays as short
+    as it is while an auditor's questions make that of the exchange longer and longer."""
 
     def server_of(self, table: str) -> Running:
         """The one whose table has rows."""
@@ -50,28 +54,43 @@ class Populated:
         """Its database."""
         return self.databases["authority" if table == "token_meter" else "exchange"]
 
+    @contextmanager
+    def examined_with(self, tampering: Tampering) -> Iterator[str]:
+        """The database that the operator of the table's server examines, with the change made, for a while. Raises Unchangeable."""
+        url = self.examined["authority" if tampering.table == "token_meter" else "exchange"]
+        database = Database(url)
+        try:
+            with database.tampered(tampering):
+                yield url
+        finally:
+            database.close()
+
 
 @pytest.fixture(scope="module")
-def populated(own_system: System) -> Iterator[Populated]:
+def populated(own_system: System, database: str) -> Iterator[Populated]:
     subject = _reports_and_queries(own_system)
     _watches(own_system)
     _registry(own_system)
     _erasure(own_system)
     _evaluations(own_system)
+    for _ in range(2):
+        assert own_system.operator.call(requests.INSTALL, requests.installing(requests.scorecard())).ok
     for _ in range(2 * TILE_WIDTH + 8 - own_system.exchange.database_view.size):
         assert own_system["bank-a"].exchange.call(requests.LIST_SUBMISSIONS, b"").ok
     integrate(own_system.exchange.installation.database)
     servers = {"exchange": own_system.exchange, "authority": own_system.authority}
     databases = {name: Database(server.installation.database) for name, server in servers.items()}
-    for server in servers.values():
-        assert examine(server).found == []
-    yield Populated(own_system, subject, databases)
+    copy_rows(own_system.exchange.installation.database, database)
+    examined = {"exchange": database, "authority": own_system.authority.installation.database}
+    for name, server in servers.items():
+        assert examine(server).found == examine(server, examined[name]).found == []
+    yield Populated(own_system, subject, databases, examined)
     # The questions above are entries too, more or fewer by how long they took, and no upkeep runs here that writes their tiles.
     integrate(own_system.exchange.installation.database)
-    for server in servers.values():
-        assert examine(server).found == [], "a change was not undone"
-    for database in databases.values():
-        database.close()
+    for name, server in servers.items():
+        assert examine(server).found == examine(server, examined[name]).found == [], "a change was not undone"
+    for each in databases.values():
+        each.close()
 
 
 def _reports_and_queries(system: System) -> Any:
@@ -164,22 +183,29 @@ def _evaluations(system: System) -> None:
         assert system[member].authority.call(requests.EVALUATE, request).ok
 
 
-def named_by_the_server(server: Running, table: str) -> bool:
+def named_by_the_server(populated: Populated, tampering: Tampering) -> bool:
     """Whether `tallystickd doctor --log` finds something, and what it names is a row of the table."""
+    server, table = populated.server_of(tampering.table), tampering.table
     installation = server.installation
-    try:
-        check_identity(installation.database, installation.settings, installation.keys)
-    except Problem:
-        return table == "server_identity"
-    found = examine(server).found
+    with populated.examined_with(tampering) as url:
+        try:
+            check_identity(url, installation.settings, installation.keys)
+        except Problem:
+            return table == "server_identity"
+        found = examine(server, url).found
     assert not found or table in {anomaly.table for anomaly in found}, found[:5]
     return bool(found)
 
 
-def named_by_an_auditor(populated: Populated, row: Row) -> bool:
+def named_by_an_auditor(populated: Populated, tampering: Tampering) -> bool:
     """Whether `audit verify`, `audit list --complete` or `audit show` of the row's entry finds anything."""
+    # The questions of the cases before are entries, and no upkeep runs here that writes their tiles.
+    integrate(populated.system.exchange.installation.database)
     try:
-        with Exchange.from_profile(populated.system["auditor"].folder) as exchange:
+        with (
+            populated.database_of(tampering.table).tampered(tampering) as row,
+            Exchange.from_profile(populated.system["auditor"].folder) as exchange,
+        ):
             if not exchange.audit_verify().verified:
                 return True
             if not exchange.audit_list_complete(EntryFilter(element=populated.subject.element)).complete:
@@ -200,12 +226,8 @@ def undetectable() -> dict[Tampering, str]:
 
 @pytest.mark.parametrize("tampering", CASES, ids=str)
 def test_every_change_is_named_or_written_down(populated: Populated, tampering: Tampering) -> None:
-    # The questions of the cases before are entries, and no upkeep runs here that writes their tiles.
-    integrate(populated.system.exchange.installation.database)
     try:
-        with populated.database_of(tampering.table).tampered(tampering) as row:
-            named = named_by_the_server(populated.server_of(tampering.table), tampering.table)
-            named = named or named_by_an_auditor(populated, row)
+        named = named_by_the_server(populated, tampering) or named_by_an_auditor(populated, tampering)
     except Unchangeable:
         # The one row of such a table can be neither doubled nor called otherwise.
         named = is_single(metadata.tables[tampering.table]) and tampering.change in (ADDED, "singleton")
@@ -232,11 +254,14 @@ def test_accounts_as_an_earlier_release_wrote_them_are_what_was_reported(populat
     ((accounts, before),) = exchange.database_view.rows(count)
     # A table that the earlier release does not have goes with its rows.
     exchange.database_view.rows("CREATE TABLE kept_events AS SELECT * FROM servicing_event")
+    exchange.database_view.rows("CREATE TABLE kept_scorecards AS SELECT * FROM scorecard")
     url = exchange.installation.database
     migration.downgrade(url, "0005")
     migration.upgrade(url)
     exchange.database_view.rows("INSERT INTO servicing_event SELECT * FROM kept_events")
     exchange.database_view.rows("DROP TABLE kept_events")
+    exchange.database_view.rows("INSERT INTO scorecard SELECT * FROM kept_scorecards")
+    exchange.database_view.rows("DROP TABLE kept_scorecards")
     ((_, after),) = exchange.database_view.rows(count)
     assert after > before > accounts
     assert examine(exchange).found == []

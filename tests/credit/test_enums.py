@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from tallystick.credit import enums
-from tallystick.v1 import codes_pb2, inquiry_service_pb2, reporting_service_pb2, subject_pb2
+from tallystick.credit.rating import KINDS
+from tallystick.credit.ratings import CHARACTERISTICS
+from tallystick.v1 import codes_pb2, inquiry_service_pb2, rating_pb2, reporting_service_pb2, subject_pb2
 
 PAIRS: list[tuple[type[IntEnum], Any]] = [
     (enums.Purpose, codes_pb2.Purpose),
@@ -25,6 +27,8 @@ PAIRS: list[tuple[type[IntEnum], Any]] = [
     (enums.WatchState, codes_pb2.WatchState),
     (enums.WatchStateReason, codes_pb2.WatchStateReason),
     (enums.SubjectKind, subject_pb2.SubjectKind),
+    (enums.Section, inquiry_service_pb2.Section),
+    (enums.RatingOutcome, rating_pb2.RatingOutcome),
     (enums.HistoryOutcome, inquiry_service_pb2.HistoryOutcome),
     (enums.ReportOutcome, reporting_service_pb2.ReportOutcome),
     (enums.WithdrawalReason, reporting_service_pb2.WithdrawalReason),
@@ -44,6 +48,12 @@ def test_an_enum_is_its_proto_enum(enum: type[IntEnum], proto: Any) -> None:
 
 def test_every_enum_of_the_trade_has_its_python_enum() -> None:
     mirrored = {proto.DESCRIPTOR.full_name for _, proto in PAIRS}
-    files = (codes_pb2, subject_pb2, inquiry_service_pb2, reporting_service_pb2)
+    files = (codes_pb2, subject_pb2, inquiry_service_pb2, reporting_service_pb2, rating_pb2)
     declared = {enum.full_name for file in files for enum in file.DESCRIPTOR.enum_types_by_name.values()}
-    assert mirrored == declared
+    # What a scorecard can look at is known by the texts of its TOML.
+    characteristics = rating_pb2.RatingCharacteristic.DESCRIPTOR
+    assert mirrored == declared - {characteristics.full_name}
+    prefix = "RATING_CHARACTERISTIC_"
+    named = {value.name.removeprefix(prefix).lower(): value.number for value in characteristics.values if value.number}
+    assert named == {name: int(number) for name, number in CHARACTERISTICS.items()}
+    assert named.keys() == KINDS.keys()

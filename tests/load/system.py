@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -14,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+
+from tallystick.server.cli.program import run
 
 DAEMON = (sys.executable, "-m", "tallystick.server.cli")
 START_SECONDS = 60.0
@@ -39,10 +43,12 @@ class Server:
 
 
 def daemon(*arguments: str) -> str:
-    """Runs one `tallystickd` command to its end; returns what it printed."""
-    done = subprocess.run([*DAEMON, *arguments], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, f"tallystickd {' '.join(arguments)}: {done.stderr}"
-    return done.stdout
+    """Runs one `tallystickd` command to its end, in this process, which has it loaded; returns what it printed."""
+    output, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        code = run(list(arguments))
+    assert code == 0, f"tallystickd {' '.join(arguments)}: {errors.getvalue()}"
+    return output.getvalue()
 
 
 def examine(folder: Path) -> list[str]:

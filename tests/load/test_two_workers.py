@@ -9,7 +9,7 @@ from tests.load import clients, system
 from tests.load.conftest import Load
 
 
-@pytest.mark.parametrize(("queries", "batches"), [(2_000, 40), pytest.param(10_000, 200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("queries", "batches"), [(1_000, 20), pytest.param(10_000, 200, marks=pytest.mark.slow)])
 def test_every_answer_is_right_and_every_request_in_the_log_once(load: Load, queries: int, batches: int) -> None:
     database = load.database()
     before = database.count("QueryCreditHistory"), database.count("SubmitReports")

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         Verdict,
         Withdrawal,
     )
+    from tallystick.client.flows.scorecards import ListedScorecard
     from tallystick.client.flows.servicing import AccountEvent, EventResult
     from tallystick.client.flows.signatures import SignatureCheck, SignatureState
     from tallystick.client.flows.standing import QuotaStanding, Standing, StandingKey
@@ -78,7 +79,9 @@ if TYPE_CHECKING:
     from tallystick.client.protocol.retrying import Patience
     from tallystick.client.session import Options
     from tallystick.contract.violations import Violation
-    from tallystick.credit.enums import Purpose, ReportOutcome, WithdrawalReason
+    from tallystick.credit.enums import Purpose, ReportOutcome, Section, WithdrawalReason
+    from tallystick.credit.rating import Scorecard, read_scorecard
+    from tallystick.credit.ratings import Rating, RatingReason
     from tallystick.credit.reminders import BookEntry, DueNotice, NoticeKind, due_notices
 
 __all__ = [
@@ -121,6 +124,7 @@ __all__ = [
     "KeptReceipt",
     "KeyRegistration",
     "LimitExceeded",
+    "ListedScorecard",
     "LogReport",
     "NotAllowed",
     "NotAnExchange",
@@ -142,6 +146,8 @@ __all__ = [
     "QueriedBatch",
     "QueryResult",
     "QuotaStanding",
+    "Rating",
+    "RatingReason",
     "ReceiptFalse",
     "ReceiptMissing",
     "Refused",
@@ -152,6 +158,8 @@ __all__ = [
     "ReportedBatch",
     "RequestEvent",
     "RetryEvent",
+    "Scorecard",
+    "Section",
     "Server",
     "ServerFault",
     "SignatureCheck",
@@ -171,6 +179,7 @@ __all__ = [
     "Withdrawal",
     "WithdrawalReason",
     "due_notices",
+    "read_scorecard",
 ]
 
 _HOMES = {
@@ -240,6 +249,7 @@ _HOMES = {
         "Withdrawal",
     ),
     "tallystick.client.flows.monitoring": ("AccountWatch", "Acknowledged", "Pulled", "WatchResult"),
+    "tallystick.client.flows.scorecards": ("ListedScorecard",),
     "tallystick.client.flows.servicing": ("AccountEvent", "EventResult"),
     "tallystick.client.protocol.events": ("AnswerEvent", "EventHooks", "RequestEvent", "RetryEvent"),
     "tallystick.client.protocol.retrying": ("Patience",),
@@ -258,8 +268,11 @@ _HOMES = {
     "tallystick.credit.enums": (
         "Purpose",
         "ReportOutcome",
+        "Section",
         "WithdrawalReason",
     ),
+    "tallystick.credit.rating": ("Scorecard", "read_scorecard"),
+    "tallystick.credit.ratings": ("Rating", "RatingReason"),
     "tallystick.credit.reminders": ("BookEntry", "DueNotice", "NoticeKind", "due_notices"),
     "tallystick.contract.violations": ("Violation",),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,7 @@ from tallystick.client.flows.reporting import (
     SubmissionDetails,
     Withdrawal,
 )
+from tallystick.client.flows.scorecards import ListedScorecard, scorecards
 from tallystick.client.flows.servicing import AccountEvent, EventResult
 from tallystick.client.flows.standing import Standing, standing
 from tallystick.client.flows.verification import InclusionReport, LogReport
@@ -41,7 +42,7 @@ from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.client.protocol.transport import AsyncTransport
 from tallystick.client.session import Options, Session
 from tallystick.contract.limits import MAX_ELEMENTS, MAX_EVENTS, MAX_INQUIRIES
-from tallystick.credit.enums import Purpose, WithdrawalReason
+from tallystick.credit.enums import Purpose, Section, WithdrawalReason
 from tallystick.credit.servicing import ServicingEvent
 
 
@@ -130,12 +131,20 @@ class AsyncExchange:
         purpose: Purpose,
         consent_reference: str,
         *,
+        sections: Collection[Section] = (),
         request_id: uuid.UUID | None = None,
         timeout: float | None = None,
     ) -> QueryResult:
-        """What all members reported of one subject. "No record" is an answer, not an error."""
-        flow = self._session.inquiries.query(Inquiry(identity, purpose, consent_reference), request_id)
+        """What all members reported of one subject. "No record" is an answer, not an error.
+
+        With Section.RATING among `sections` the answer holds a rating: `history.rating`."""
+        inquiry = Inquiry(identity, purpose, consent_reference, sections=tuple(sections))
+        flow = self._session.inquiries.query(inquiry, request_id)
         return await self._driver.run(flow, timeout)
+
+    async def scorecards(self, *, timeout: float | None = None) -> list[ListedScorecard]:
+        """Every scorecard of this exchange, with when it is in force. Public: it leaves no entry in the log."""
+        return await self._driver.run(scorecards(), timeout)
 
     def query_many(
         self, inquiries: Iterable[Inquiry] | AsyncIterable[Inquiry], *, timeout: float | None = None

@@ -23,6 +23,7 @@ from tallystick.client.files.reading import NOT_TEXT, TEXT_COLUMNS, Row, TableRe
 from tallystick.client.files.survey import survey
 from tallystick.client.flows.inquiries import Inquiry, InquiryOutcome
 from tallystick.client.flows.reporting import Report, ReportResult
+from tallystick.credit.languages import Language
 from tallystick.credit.screening import ScreeningPolicy
 
 if TYPE_CHECKING:
@@ -62,9 +63,12 @@ def inquiries_from_frame(frame: pd.DataFrame, *, rejects: list[Reject] | None = 
     return [each.inquiry for each in read if each.inquiry is not None]
 
 
-def to_frame(results: Iterable[InquiryOutcome | ReportResult], policy: ScreeningPolicy | None = None) -> pd.DataFrame:
-    """A frame of what became of inquiries, screened by a policy (the built-in one), with the columns of a decisions file; or of
-    reports. What is empty there is missing here. Raises FileInvalid for both kinds in one, and without pandas."""
+def to_frame(
+    results: Iterable[InquiryOutcome | ReportResult], policy: ScreeningPolicy | None = None, *, language: Language = "en"
+) -> pd.DataFrame:
+    """A frame of what became of inquiries, screened by a policy (the built-in one), with the columns of a decisions file, and its
+    reasons in a language; or of reports. What is empty there is missing here. Raises FileInvalid for both kinds in one, and without
+    pandas."""
     iterator = iter(results)
     first = next(iterator, None)
     if isinstance(first, ReportResult):
@@ -72,7 +76,7 @@ def to_frame(results: Iterable[InquiryOutcome | ReportResult], policy: Screening
         return _frame(rows, REPORT_COLUMNS, ("entry_index",))
     chosen = policy or ScreeningPolicy.default()
     outcomes = [] if first is None else chain([first], iterator)
-    return _frame([_screened(each, chosen) for each in outcomes], applicants.DECISION_COLUMNS, applicants.NUMBERS)
+    return _frame([_screened(each, chosen, language) for each in outcomes], applicants.DECISION_COLUMNS, applicants.NUMBERS)
 
 
 class _FrameTable(TableReader):
@@ -132,12 +136,12 @@ def _tell(found: list[Reject], rejects: list[Reject] | None) -> None:
         raise FileInvalid(f"{_NAME}: row {first.row}: {first.field}: {first.description}{more}")
 
 
-def _screened(outcome: object, policy: ScreeningPolicy) -> tuple[str | int | None, ...]:
+def _screened(outcome: object, policy: ScreeningPolicy, language: Language) -> tuple[str | int | None, ...]:
     if not isinstance(outcome, InquiryOutcome):
         raise FileInvalid("to_frame takes the outcomes of inquiries, or the results of reports, and not both in one frame")
     applicant_id = outcome.inquiry.applicant_id
     if outcome.result is not None:
-        return applicants.decided(applicant_id, outcome.result, policy.evaluate(outcome.result.history))
+        return applicants.decided(applicant_id, outcome.result, policy.evaluate(outcome.result.history), language)
     return applicants.failed(applicant_id, *(problem_of(outcome.error) if outcome.error else ("", "", "")))
 
 

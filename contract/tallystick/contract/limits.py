@@ -28,6 +28,12 @@ MAX_SWEPT: Final = 10_000
 """Watches that one step of the sweep looks at."""
 WATCHES_REQUEST: Final = 512 * 1024
 """Most bytes of a batch of watches: a full one has some 250 KB."""
+MAX_SCORECARD: Final = 32 * 1024
+"""Most bytes of a scorecard."""
+MAX_SCORECARDS: Final = 100
+"""Most scorecards that are installed at an exchange: the list of all fits into one answer."""
+SCORECARD_REQUEST: Final = MAX_SCORECARD + 1024
+"""Most bytes of a request that installs one."""
 MAX_PULL_SECONDS: Final = 25
 """Most seconds that a pull waits for a message: well inside the time of its signature, which is judged after the wait."""
 MAX_WAITING_COUNT: Final = 10_000

@@ -18,6 +18,7 @@ from tallystick.contract.limits import (
     MAX_MESSAGE,
     MAX_REPORTS,
     MAX_WATCHES,
+    SCORECARD_REQUEST,
     SMALL_REQUEST,
     WATCHES_REQUEST,
 )
@@ -27,6 +28,7 @@ from tallystick.v1 import inquiry_service_pb2 as inquiry
 from tallystick.v1 import log_pb2 as log
 from tallystick.v1 import membership_service_pb2 as membership
 from tallystick.v1 import monitoring_service_pb2 as monitoring
+from tallystick.v1 import rating_service_pb2 as rating
 from tallystick.v1 import reporting_service_pb2 as reporting
 from tallystick.v1 import servicing_service_pb2 as servicing
 from tallystick.v1 import subject_token_service_pb2 as tokens
@@ -106,7 +108,7 @@ def _roles(*roles: int) -> frozenset[int]:
 
 
 _R, _I, _T, _M, _A = "ReportingService", "InquiryService", "SubjectTokenService", "MembershipService", "AuditService"
-_S, _W = "ServicingService", "MonitoringService"
+_S, _W, _C = "ServicingService", "MonitoringService", "RatingService"
 _REPORTER, _INQUIRER, _OPERATOR = _roles(ROLE_REPORTER), _roles(ROLE_INQUIRER), _roles(ROLE_OPERATOR)
 
 # fmt: off
@@ -128,6 +130,9 @@ PULL_MESSAGES: Final = Method(_W, "PullMessages", monitoring.PullMessagesRequest
 ACKNOWLEDGE_MESSAGES: Final = Method(_W, "AcknowledgeMessages", monitoring.AcknowledgeMessagesRequest, monitoring.AcknowledgeMessagesResponse, _INQUIRER)  # noqa: E501
 GET_PORTFOLIO_DIGEST: Final = Method(_W, "GetPortfolioDigest", monitoring.GetPortfolioDigestRequest, monitoring.GetPortfolioDigestResponse, _INQUIRER)  # noqa: E501
 SWEEP_WATCHES: Final = Method(_W, "SweepWatches", monitoring.SweepWatchesRequest, monitoring.SweepWatchesResponse, _roles(ROLE_SYSTEM))  # noqa: E501
+
+LIST_SCORECARDS: Final = Method(_C, "ListScorecards", rating.ListScorecardsRequest, rating.ListScorecardsResponse, public=True)
+INSTALL_SCORECARD: Final = Method(_C, "InstallScorecard", rating.InstallScorecardRequest, rating.InstallScorecardResponse, _OPERATOR, max_bytes=SCORECARD_REQUEST)  # noqa: E501
 
 GET_TOKEN_KEY: Final = Method(_T, "GetTokenKey", tokens.GetTokenKeyRequest, tokens.GetTokenKeyResponse, public=True)
 EVALUATE_TOKENS: Final = Method(_T, "EvaluateTokens", tokens.EvaluateTokensRequest, tokens.EvaluateTokensResponse, _roles(ROLE_TOKEN_REQUESTER), items="blinded_elements", max_items=MAX_ELEMENTS, max_bytes=BATCH_REQUEST)  # noqa: E501
@@ -157,6 +162,7 @@ METHODS: Final[dict[str, Method[Any, Any]]] = {
         *(QUERY_CREDIT_HISTORY, BATCH_QUERY_CREDIT_HISTORIES),
         *(RECORD_SERVICING_EVENTS, LIST_SERVICING_EVENTS),
         *(PUT_WATCHES, END_WATCHES, LIST_WATCHES, PULL_MESSAGES, ACKNOWLEDGE_MESSAGES, GET_PORTFOLIO_DIGEST, SWEEP_WATCHES),
+        *(LIST_SCORECARDS, INSTALL_SCORECARD),
         *(GET_TOKEN_KEY, EVALUATE_TOKENS),
         *(CREATE_MEMBER, UPDATE_MEMBER, LIST_MEMBERS, GET_STANDING, ADD_MEMBER_KEY, REVOKE_MEMBER_KEY),
         *(LIST_AUDIT_ENTRIES, COUNT_AUDIT_ENTRIES, GET_AUDIT_ENTRY, EXPORT_AUDIT_ENTRIES, ERASE_SUBJECT),

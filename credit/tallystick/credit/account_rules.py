@@ -10,39 +10,36 @@ from typing import Final
 from tallystick.contract.violations import Violation
 from tallystick.credit.codes import (
     ACCOUNT_STATUSES,
-    DAYS_PAST_DUE_RANGES,
     MAX_DAYS_PAST_DUE,
     ORGANISATION_ONLY_ACCOUNT_TYPES,
     SETTLED_STATUSES,
     is_currency,
 )
-from tallystick.credit.dates import MONTHS, ordinal_of_number
 from tallystick.credit.enums import (
     AccountType,
     AnnotationType,
     AssetQuality,
     CollectionStage,
-    Disposition,
     ObligorRole,
     SpecialTransactionType,
     SubjectKind,
 )
 from tallystick.credit.field_rules import (
     MAX_AMOUNT,
+    MAX_VIOLATIONS_PER_REPORT,
     Horizon,
     check_amount,
     check_day,
     check_instant,
     code_violation,
-    day_violation,
     horizon_at,
     members,
     seconds_of,
 )
-from tallystick.v1.account_pb2 import Account, AccountMonth, RelatedObligor, SpecialTransaction
+from tallystick.credit.month_columns import MonthColumns
+from tallystick.credit.month_rules import check_months, days_violation
+from tallystick.v1.account_pb2 import Account, RelatedObligor, SpecialTransaction
 
-MAX_VIOLATIONS_PER_REPORT: Final = 8
-MAX_MONTHS: Final = 60
 MAX_SPECIAL_TRANSACTIONS: Final = 100
 MAX_RELATED_OBLIGORS: Final = 50
 MAX_ANNOTATIONS: Final = 10
@@ -59,16 +56,13 @@ _SPECIAL_TRANSACTION_TYPES: Final = members(SpecialTransactionType)
 _ORGANISATION_ONLY: Final = frozenset(int(account_type) for account_type in ORGANISATION_ONLY_ACCOUNT_TYPES)
 _PERSON: Final = int(SubjectKind.PERSON)
 _BORROWER: Final = int(ObligorRole.BORROWER)
-_NOT_OPENED: Final = int(Disposition.NOT_OPENED)
 _STATUSES: Final = {int(account_type): frozenset(codes) for account_type, codes in ACCOUNT_STATUSES.items()}
 _SETTLED: Final = {int(account_type): codes for account_type, codes in SETTLED_STATUSES.items()}
-_DAYS: Final = {
-    int(disposition): DAYS_PAST_DUE_RANGES.get(disposition, (0, MAX_DAYS_PAST_DUE)) for disposition in Disposition if disposition
-}
 
 
-def check_account(account: Account, now: datetime, field: str, found: list[Violation]) -> None:
-    """Appends what is wrong with an account; stops soon after MAX_VIOLATIONS_PER_REPORT."""
+def check_account(account: Account, now: datetime, field: str, found: list[Violation]) -> MonthColumns | None:
+    """Appends what is wrong with an account; stops soon after MAX_VIOLATIONS_PER_REPORT. Returns its months as they were read, if
+    they were."""
     now_seconds = seconds_of(now)
     as_of = check_instant(account.HasField("as_of"), account.as_of, now_seconds, f"{field}.as_of", found)
     horizon = horizon_at(now_seconds if as_of is None else min(as_of, now_seconds))
@@ -77,8 +71,7 @@ def check_account(account: Account, now: datetime, field: str, found: list[Viola
     opened = check_day(account.opened_date, horizon, f"{field}.opened_date", found)
     if account.closed_date:
         _check_closed(account, opened, horizon, field, found)
-    if account.months:
-        _check_months(account, opened, horizon, field, found)
+    months = check_months(account, opened, horizon, field, found) if account.months else None
     if account.HasField("running_overdue"):
         _check_running_overdue(account, opened, horizon, f"{field}.running_overdue", found)
     if account.special_transactions:
@@ -87,6 +80,7 @@ def check_account(account: Account, now: datetime, field: str, found: list[Viola
         _check_related_obligors(account, f"{field}.related_obligors", found)
     if account.annotations:
         _check_annotations(account, f"{field}.annotations", found)
+    return months
 
 
 def _check_codes(account: Account, field: str, found: list[Violation]) -> None:
@@ -149,83 +143,6 @@ def _check_closed(account: Account, opened: int, horizon: Horizon, field: str, f
         found.append(Violation(f"{field}.closed_date", "FIELDS_INCONSISTENT", description))
 
 
-def _check_months(account: Account, opened: int, horizon: Horizon, field: str, found: list[Violation]) -> None:
-    months = account.months
-    if len(months) > MAX_MONTHS:
-        description = f"has {len(months)} months; report {MAX_MONTHS} at the most"
-        found.append(Violation(f"{field}.months", "FIELD_OUT_OF_RANGE", description))
-        return
-    opened_month = account.opened_date // 100 * 100 + 1 if opened else 0
-    latest = horizon.month
-    seen = set()
-    for index, month in enumerate(months):
-        number = month.month
-        if number not in MONTHS:
-            found.append(_month_violation(f"{field}.months[{index}].month", number))
-        elif number in seen:
-            description = "is in this report twice; give each month once"
-            found.append(Violation(f"{field}.months[{index}].month", "FIELDS_INCONSISTENT", description))
-        elif number > latest:
-            description = "lies after the month of as_of, in UTC; report a month once it has begun"
-            found.append(Violation(f"{field}.months[{index}].month", "FIELD_OUT_OF_RANGE", description))
-        elif (number < opened_month) if month.disposition != _NOT_OPENED else (number > opened_month > 0):
-            found.append(_opening_violation(f"{field}.months[{index}]", number < opened_month))
-        seen.add(number)
-        _check_month(month, field, index, found)
-        if len(found) >= MAX_VIOLATIONS_PER_REPORT:
-            return
-
-
-def _month_violation(field: str, number: int) -> Violation:
-    if number and not ordinal_of_number(number):
-        return day_violation(field, number)
-    if number:
-        description = "is not the first day of a month; give that, such as 20250901 for September 2025"
-        return Violation(field, "FIELD_MALFORMED", description)
-    return Violation(field, "FIELD_REQUIRED", "is missing; give the month's first day, such as 20250901")
-
-
-def _opening_violation(field: str, before: bool) -> Violation:
-    if before:
-        description = "lies before opened_date; drop it, or give it the disposition for 'not yet open'"
-        return Violation(f"{field}.month", "FIELDS_INCONSISTENT", description)
-    description = "says 'not yet open' of a month after opened_date; correct one of the two"
-    return Violation(f"{field}.disposition", "FIELDS_INCONSISTENT", description)
-
-
-def _check_month(month: AccountMonth, field: str, index: int, found: list[Violation]) -> None:
-    disposition = month.disposition
-    bounds = _DAYS.get(disposition)
-    days = month.days_past_due
-    overdue = month.overdue_amount
-    if bounds is None:
-        found.append(code_violation(f"{field}.months[{index}].disposition", disposition))
-    elif not bounds[0] <= days <= bounds[1] and (days or month.HasField("days_past_due")):
-        found.append(_days_violation(f"{field}.months[{index}].days_past_due", bounds, days))
-    if not 0 <= overdue <= MAX_AMOUNT:
-        check_amount(overdue, f"{field}.months[{index}].overdue_amount", found)
-    elif overdue and bounds == (0, 0):
-        # The reverse, an overdue disposition with nothing overdue, can be right: a card's days are those of its billing
-        # day, and what was overdue then may have been paid by the end of the month.
-        description = "is more than 0, and the disposition says that nothing was overdue; correct one of the two"
-        found.append(Violation(f"{field}.months[{index}].overdue_amount", "FIELDS_INCONSISTENT", description))
-    if not -MAX_AMOUNT <= month.billed_amount <= MAX_AMOUNT:
-        description = "must lie between -10^15 and 10^15, in minor units of the account's currency"
-        found.append(Violation(f"{field}.months[{index}].billed_amount", "FIELD_OUT_OF_RANGE", description))
-    if not 0 <= month.paid_amount <= MAX_AMOUNT:
-        check_amount(month.paid_amount, f"{field}.months[{index}].paid_amount", found)
-
-
-def _days_violation(field: str, bounds: tuple[int, int], days: int) -> Violation:
-    if days > MAX_DAYS_PAST_DUE:
-        description = f"must be {MAX_DAYS_PAST_DUE} at the most"
-        return Violation(field, "FIELD_OUT_OF_RANGE", description)
-    low, high = bounds
-    allowed = "0" if high == 0 else f"{low} or more" if high == MAX_DAYS_PAST_DUE else f"{low} to {high}"
-    description = f"contradicts the disposition, which goes with {allowed}; correct one of the two, or leave it out"
-    return Violation(field, "FIELDS_INCONSISTENT", description)
-
-
 def _check_running_overdue(account: Account, opened: int, horizon: Horizon, field: str, found: list[Violation]) -> None:
     overdue = account.running_overdue
     if account.status in _SETTLED.get(account.account_type, ()):
@@ -237,7 +154,7 @@ def _check_running_overdue(account: Account, opened: int, horizon: Horizon, fiel
         description = "must be 1 or more; leave the whole running_overdue out when nothing is overdue"
         found.append(Violation(f"{field}.days_past_due", "FIELD_OUT_OF_RANGE", description))
     elif days > MAX_DAYS_PAST_DUE:
-        found.append(_days_violation(f"{field}.days_past_due", (1, MAX_DAYS_PAST_DUE), days))
+        found.append(days_violation(f"{field}.days_past_due", (1, MAX_DAYS_PAST_DUE), days))
     elif since and days > horizon.ordinal - since + 1:
         # Fewer days are possible: an older instalment was paid while a younger one had become overdue. The day more is
         # for institutions that count the first day as one.

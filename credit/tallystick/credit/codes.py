@@ -81,6 +81,19 @@ LENDING_PURPOSES: Final = frozenset(
 )
 """Purposes for which an institution asks in order to lend."""
 
+PURPOSES_WITHOUT_CREDIT: Final = frozenset(
+    map(int, (Purpose.PROVIDENT_FUND_WITHDRAWAL, Purpose.INDEX_FUTURES_ACCOUNT, Purpose.MERCHANT_REAL_NAME_CHECK))
+)
+"""Purposes for which nobody decides of a credit: there is no rating for them."""
+
+REVOLVING_TYPES: Final = frozenset({AccountType.R1, AccountType.R2, AccountType.R3})
+"""Accounts with a limit that is drawn and paid back at will."""
+
+GUARANTEE_ROLES: Final = frozenset(
+    {ObligorRole.GUARANTOR, ObligorRole.BILL_ACCEPTOR, ObligorRole.SUPPLY_CHAIN_CORE, ObligorRole.OTHER}
+)
+"""Roles in which the subject answers for another's debt."""
+
 ORGANISATION_ONLY_ACCOUNT_TYPES: Final = frozenset({AccountType.D2})
 
 OVERDUE_DISPOSITIONS: Final[Mapping[Disposition, int]] = MappingProxyType(

@@ -50,7 +50,17 @@ def month_of_day(day: date) -> int:
     return day.year * 10_000 + day.month * 100 + 1
 
 
+@lru_cache(maxsize=1 << 12)
+def month_index(month: int) -> int:
+    """A month, as the number of its first day, in months since January of the year 0."""
+    return month // 10_000 * 12 + month // 100 % 100 - 1
+
+
+def month_of_index(index: int) -> int:
+    """The number of the first day of a month."""
+    return index // 12 * 10_000 + (index % 12 + 1) * 100 + 1
+
+
 def month_before(month: int, count: int) -> int:
     """The month that lies `count` months before this one; both are numbers."""
-    index = month // 10_000 * 12 + month // 100 % 100 - 1 - count
-    return index // 12 * 10_000 + (index % 12 + 1) * 100 + 1
+    return month_of_index(month_index(month) - count)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tallystick.credit.history import CreditHistory, ReportedAccount
+from tallystick.credit.languages import Language
 
 
 class Decision(StrEnum):
@@ -37,6 +38,12 @@ class Reason:
     """For a credit officer to read, such as "61–90 days past due in 2 of the last 12 months (institution 2)"."""
     accounts: tuple[ReportedAccount, ...] = ()
     """The records that gave it; empty where no record did."""
+    chinese: str = ""
+    """The same in Chinese; empty where a function of your own did not say it."""
+
+    def told(self, language: Language = "en") -> str:
+        """The text in a language; in that of `text` where it was not said in another."""
+        return (language == "zh" and self.chinese) or self.text
 
 
 @dataclass(frozen=True, slots=True)

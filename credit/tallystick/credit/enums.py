@@ -267,3 +267,20 @@ class WatchStateReason(IntEnum):
     DATE = 4
     REPORT_STALE = 5
     PURPOSE_NOT_ALLOWED = 6
+
+
+class RatingOutcome(IntEnum):
+    """Whether a subject was rated, and if not, why: no record is no low score."""
+
+    UNSPECIFIED = 0
+    RATED = 1
+    NO_RECORD = 2
+    TOO_THIN = 3
+    TOO_OLD = 4
+
+
+class Section(IntEnum):
+    """A part of an answer that is given on request alone."""
+
+    UNSPECIFIED = 0
+    RATING = 1

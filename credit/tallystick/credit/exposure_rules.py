@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final
 
-from tallystick.credit.codes import format_amount
+from tallystick.credit.codes import GUARANTEE_ROLES, REVOLVING_TYPES, format_amount
 from tallystick.credit.decisions import Reason
-from tallystick.credit.enums import AccountType, HistoryOutcome, ObligorRole, Purpose
+from tallystick.credit.enums import AccountType, HistoryOutcome, Purpose
 from tallystick.credit.history import CreditHistory, ReportedAccount
 from tallystick.credit.policy_rule import PolicyRule, counted
 from tallystick.credit.policy_values import ACCOUNT_TYPES, names_of, read_amounts, some_of, whole_number
 
 _COUNT: Final = whole_number(1, 500)
-_REVOLVING: Final = (AccountType.R1, AccountType.R2, AccountType.R3)
-_GUARANTEES: Final = frozenset({ObligorRole.GUARANTOR, ObligorRole.BILL_ACCEPTOR, ObligorRole.SUPPLY_CHAIN_CORE, ObligorRole.OTHER})
+_REVOLVING: Final = tuple(sorted(REVOLVING_TYPES))
 _DAYS_OF_COUNTS: Final = {1: 30, 6: 182}
 """The windows for which the exchange gives counts; months * 365 // 12 days for any other."""
 
@@ -33,7 +32,10 @@ class NoRecordRule(PolicyRule):
         """Speaks if the answer was "no record"."""
         if history.outcome != HistoryOutcome.NO_RECORD:
             return None
-        return self.reason("no institution has reported an account: nothing speaks against the applicant, nothing for")
+        return self.reason(
+            "no institution has reported an account: nothing speaks against the applicant, nothing for",
+            "没有机构报送过账户：既无不利记录，也无有利记录",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,10 @@ class TruncatedRule(PolicyRule):
         if not history.truncated:
             return None
         told = len(history.accounts)
-        return self.reason(f"more accounts are reported than the {told} of this answer: it is not the whole history")
+        return self.reason(
+            f"more accounts are reported than the {told} of this answer: it is not the whole history",
+            f"已报送的账户多于本次答复中的{told}个：并非全部记录",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +73,9 @@ class InquiriesRule(PolicyRule):
         which = " for these purposes" if self.purposes else ""
         # A window of days, as the exchange counts inquiries, not of calendar months.
         window = "in the last month" if self.months == 1 else f"in the last {self.months} months"
-        return self.reason(f"asked about by others {counted(count, 'time')}{which} {window}")
+        purposes = "以所列用途" if self.purposes else ""
+        chinese = f"最近{self.months}个月内被其他机构{purposes}查询{count}次"
+        return self.reason(f"asked about by others {counted(count, 'time')}{which} {window}", chinese)
 
     def _count(self, history: CreditHistory) -> int:
         inquiries = history.inquiries
@@ -94,7 +101,8 @@ class InquiringInstitutionsRule(PolicyRule):
         count = history.inquiries.institutions_6_months
         if count < self.count:
             return None
-        return self.reason(f"asked about by {counted(count, 'other institution')} in the last 6 months")
+        text = f"asked about by {counted(count, 'other institution')} in the last 6 months"
+        return self.reason(text, f"最近6个月内被{count}家其他机构查询")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +118,8 @@ class LendingInstitutionsRule(PolicyRule):
         institutions = {account.institution for account in found}
         if len(institutions) < self.count:
             return None
-        return self.reason(f"open accounts at {counted(len(institutions), 'institution')}", found)
+        text = f"open accounts at {counted(len(institutions), 'institution')}"
+        return self.reason(text, f"在{len(institutions)}家机构有未关闭的账户", found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +136,8 @@ class OpenAccountsRule(PolicyRule):
         if len(found) < self.count:
             return None
         types = f" of type {', '.join(code.name for code in self.types)}" if self.types else ""
-        return self.reason(f"{counted(len(found), 'open account')}{types}", found)
+        chinese = f"{len(found)}个未关闭的{'、'.join(code.name for code in self.types)}账户"
+        return self.reason(f"{counted(len(found), 'open account')}{types}", chinese, found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +151,7 @@ class TotalBalanceRule(PolicyRule):
         """Gives the accounts with a balance in a currency that has reached its amount."""
         owed = [account for account in _open(history) if account.account.balance]
         totals = _totals((account.account.currency, account.account.balance or 0) for account in owed)
-        return _reached(self, self.amounts, totals, owed, "owed in total")
+        return _reached(self, self.amounts, totals, owed, ("owed in total", "欠款合计"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +177,10 @@ class UtilisationRule(PolicyRule):
         currency = max(shares, key=shares.__getitem__, default=None)
         if currency is None or shares[currency] < self.percent:
             return None
-        amounts_text = f"{format_amount(currency, drawn[currency])} of {format_amount(currency, limits[currency])}"
+        used, limit_text = format_amount(currency, drawn[currency]), format_amount(currency, limits[currency])
         accounts = [account for account in known if account.account.currency == currency]
-        return self.reason(f"{shares[currency]} % of revolving limits drawn, {amounts_text}", accounts)
+        text = f"{shares[currency]} % of revolving limits drawn, {used} of {limit_text}"
+        return self.reason(text, f"循环额度已使用{shares[currency]}%：{used}，额度合计{limit_text}", accounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,17 +194,17 @@ class GuaranteesRule(PolicyRule):
 
     def __call__(self, history: CreditHistory) -> Reason | None:
         """Gives those accounts."""
-        found = [account for account in _open(history) if account.account.role in _GUARANTEES]
+        found = [account for account in _open(history) if account.account.role in GUARANTEE_ROLES]
         if self.amounts is not None:
             totals = _totals((account.account.currency, account.account.liability_amount or 0) for account in found)
-            by_amount = _reached(self, self.amounts, totals, found, "guaranteed for others")
+            by_amount = _reached(self, self.amounts, totals, found, ("guaranteed for others", "为他人担保合计"))
             if by_amount is not None:
                 return by_amount
         # With neither number, any guarantee counts.
         least = self.count if self.count is not None else 1 if self.amounts is None else None
         if least is None or len(found) < least:
             return None
-        return self.reason(f"{counted(len(found), 'guarantee')} for others' debts", found)
+        return self.reason(f"{counted(len(found), 'guarantee')} for others' debts", f"为他人债务提供{len(found)}笔担保", found)
 
 
 def _totals(amounts_by_currency: Iterable[tuple[str, int]]) -> dict[str, int]:
@@ -208,10 +219,12 @@ def _reached(
     limits: Mapping[str, int],
     totals: Mapping[str, int],
     accounts: Iterable[ReportedAccount],
-    what: str,
+    what: tuple[str, str],
 ) -> Reason | None:
     reached = {currency: total for currency, total in totals.items() if currency in limits and total >= limits[currency]}
     if not reached:
         return None
-    text = ", ".join(format_amount(currency, total) for currency, total in sorted(reached.items()))
-    return rule.reason(f"{text} {what}", (account for account in accounts if account.account.currency in reached))
+    sums = [format_amount(currency, total) for currency, total in sorted(reached.items())]
+    english, chinese = what
+    texts = f"{', '.join(sums)} {english}", f"{chinese}{'、'.join(sums)}"
+    return rule.reason(*texts, (account for account in accounts if account.account.currency in reached))

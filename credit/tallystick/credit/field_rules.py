@@ -10,6 +10,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tallystick.contract.violations import Violation
 from tallystick.credit.dates import month_of_seconds, number_of_epoch_day, ordinal_of_number
 
+MAX_VIOLATIONS_PER_REPORT: Final = 8
+"""Of one report, or another item of a batch: enough to mend it by."""
+
 MAX_AMOUNT: Final = 10**15
 """Largest amount in minor units, either way: ten trillion yuan. Sums over 500 accounts still fit into 64 bits."""
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tallystick.credit.enums import Disposition, HistoryOutcome, Purpose
+from tallystick.credit.ratings import Rating, RatingReason
 from tallystick.credit.records import (
     Account,
     AccountMonth,
@@ -28,6 +29,8 @@ __all__ = [
     "OverdueSummary",
     "OverdueWindow",
     "PastInquiry",
+    "Rating",
+    "RatingReason",
     "RelatedObligor",
     "ReportedAccount",
     "RunningOverdue",
@@ -126,6 +129,8 @@ class CreditHistory:
     inquiries: InquirySummary = InquirySummary()
     truncated: bool = False
     """Whether the subject has more accounts than these; those with overdue come first, and `overdue` is that of these."""
+    rating: Rating | None = None
+    """By the scorecard in force, of these accounts; None unless Section.RATING was asked for."""
 
 
 def credit_history_from_message(message: inquiry_service_pb2.CreditHistory) -> CreditHistory:
@@ -137,6 +142,7 @@ def credit_history_from_message(message: inquiry_service_pb2.CreditHistory) -> C
         overdue=_overdue_summary(message.overdue_summary),
         inquiries=_inquiry_summary(message.inquiry_summary),
         truncated=message.truncated,
+        rating=Rating.from_message(message.rating) if message.HasField("rating") else None,
     )
 
 

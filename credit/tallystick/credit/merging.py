@@ -19,7 +19,9 @@ from typing import Final
 
 from tallystick.credit.dates import month_before, month_of_seconds
 from tallystick.credit.living import is_living
+from tallystick.credit.month_columns import MonthColumns
 from tallystick.credit.overdue import has_overdue
+from tallystick.credit.rating.facts import are_current, facts_of
 from tallystick.credit.versions import MAX_MONTHS, Run, Stamp, Versions, runs_of
 from tallystick.v1.account_pb2 import Account, AccountMonth
 
@@ -38,6 +40,8 @@ class AccountState:
     """Whether the record holds any overdue (has_overdue), so that nobody need parse it again to know."""
     living: bool = field(default=False, compare=False)
     """Whether the record is of a living account (tallystick.credit.living); of a withdrawn one it is not."""
+    rating_facts: bytes | None = field(default=None, compare=False)
+    """What a rating must know of the record (tallystick.credit.rating.facts); None of a withdrawn one, and of a row of before."""
 
     @classmethod
     def empty(cls) -> "AccountState":
@@ -65,28 +69,30 @@ class Merged:
     """Whether the record holds some overdue, and none was known of this account before."""
 
 
-def merge_report(state: AccountState, account: Account, arrival: int) -> Merged:
-    """Merges a valid account (tallystick.credit.validation) that arrived at `arrival`, microseconds since 1970."""
+def merge_report(state: AccountState, account: Account, arrival: int, months: MonthColumns | None = None) -> Merged:
+    """Merges a valid account (tallystick.credit.validation) that arrived at `arrival`, microseconds since 1970.
+
+    `account` loses what this version does not know of it. `months` are its months, if who checked it has read them."""
     versions = state.versions
     stamp = account.as_of.seconds, arrival
     if versions.withdrawn_as_of is not None and stamp[0] <= versions.withdrawn_as_of:
         return Merged(state, changed=False)
-    reported = Account()
-    reported.CopyFrom(account)
+    reported = account
     # What we do not know, nobody checked: it must not reach others.
     reported.DiscardUnknownFields()
     newest_month = max(versions.newest_month, month_of_seconds(stamp[0]))
     oldest = month_before(newest_month, MAX_MONTHS - 1)
     content = _bytes_of(reported)
-    # Held until the end: protobuf makes an object of each month whenever nobody has it.
-    months = list(reported.months)
-    # The first report of an account, and one that says the same again later: _together comes to the same, with more work.
-    if (state.content is None or (state.content == content and stamp > versions.state)) and _is_record(months, oldest):
-        runs: tuple[Run, ...] = ((len(months), stamp),) if months else ()
+    months = months or MonthColumns.of(reported)
+    # The first report of an account, and a later one that says all anew, as most do: _together comes to the same, with more work.
+    anew = state.content is None or (stamp > versions.state and _covers(state, content, months, oldest))
+    if anew and _is_record(months.numbers, oldest):
+        runs: tuple[Run, ...] = ((len(months.numbers), stamp),) if months.numbers else ()
     else:
         reported, runs = _together(state, reported, stamp, oldest)
-        content = _bytes_of(reported)
-    return _merged(state, reported, content, Versions(max(stamp, versions.state), versions.withdrawn_as_of, newest_month, runs))
+        content, months = _bytes_of(reported), MonthColumns.of(reported)
+    stamped = Versions(max(stamp, versions.state), versions.withdrawn_as_of, newest_month, runs)
+    return _merged(state, reported, content, stamped, months)
 
 
 def merge_withdrawal(state: AccountState, as_of_seconds: int, arrival: int) -> Merged:
@@ -134,10 +140,17 @@ def _wins(stamp: Stamp, content: Account | AccountMonth, present_stamp: Stamp, p
     return _without_months(content) > _without_months(present)
 
 
-def _is_record(months: Sequence[AccountMonth], oldest: int) -> bool:
+def _is_record(numbers: Sequence[int], oldest: int) -> bool:
     """Whether months are as they are in a record: newest first, each once, none too old."""
-    numbers = [month.month for month in months]
     return not numbers or (numbers[-1] >= oldest and all(map(gt, numbers, numbers[1:])))
+
+
+def _covers(state: AccountState, content: bytes, months: MonthColumns, oldest: int) -> bool:
+    """Whether a report has every month that is known. If it is later than all that is known too, it is the record by itself."""
+    if content == state.content or not state.versions.runs:
+        return True
+    record = state.record
+    return record is not None and {number for month in record.months if (number := month.month) >= oldest} <= set(months.numbers)
 
 
 def _record_of(header: Account, months: Sequence[AccountMonth]) -> Account:
@@ -161,10 +174,19 @@ def _bytes_of(message: Account | AccountMonth) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def _merged(state: AccountState, record: Account | None, content: bytes | None, versions: Versions) -> Merged:
-    """`content` is the record, serialised."""
+def _merged(
+    state: AccountState, record: Account | None, content: bytes | None, versions: Versions, months: MonthColumns | None = None
+) -> Merged:
+    """`content` is the record, serialised; `months` are its months, if they were read."""
     if content == state.content and versions == state.versions:
         return Merged(state, changed=False)
-    overdue, living = (False, False) if record is None else (has_overdue(record), is_living(record))
-    merged = AccountState(content, versions, overdue, living)
-    return Merged(merged, changed=content != state.content, became_overdue=overdue and not state.overdue)
+    if record is None:
+        merged = AccountState(content, versions)
+    elif content == state.content and are_current(state.rating_facts):
+        # What is said of a record stays with it.
+        merged = AccountState(content, versions, state.overdue, state.living, state.rating_facts)
+    else:
+        read = months or MonthColumns.of(record)
+        overdue = has_overdue(record, read.dispositions)
+        merged = AccountState(content, versions, overdue, is_living(record), facts_of(record, read))
+    return Merged(merged, changed=content != state.content, became_overdue=merged.overdue and not state.overdue)

@@ -28,9 +28,11 @@ def is_overdue(disposition: int) -> bool:
     return disposition in _RANKS
 
 
-def has_overdue(account: Account) -> bool:
-    """Whether a summary over this account could show anything but zeros, at any date."""
-    return account.HasField("running_overdue") or not _RANKS.keys().isdisjoint([month.disposition for month in account.months])
+def has_overdue(account: Account, dispositions: Iterable[int] | None = None) -> bool:
+    """Whether a summary over this account could show anything but zeros, at any date. `dispositions` are those of its months, if
+    somebody has read them."""
+    read = [month.disposition for month in account.months] if dispositions is None else dispositions
+    return account.HasField("running_overdue") or not _RANKS.keys().isdisjoint(read)
 
 
 def summarise(accounts: Iterable[Account], as_of: date) -> OverdueSummary:

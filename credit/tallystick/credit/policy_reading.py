@@ -80,7 +80,12 @@ def read_fields(path: str, entry: dict[str, Any], kind: type[_Kind], what: str) 
     for key, (_, required) in keys.items():
         if required and key not in entry:
             raise PolicyError(f"{path}.{key}", f"is missing; {what} needs it")
-    return kind(**{key: read_value(f"{path}.{key}", read, entry[key]) for key, (read, _) in keys.items() if key in entry})
+    values = {key: read_value(f"{path}.{key}", read, entry[key]) for key, (read, _) in keys.items() if key in entry}
+    try:
+        return kind(**values)
+    except PolicyError as error:
+        # What is wrong of several keys together the kind says itself, without their place.
+        raise PolicyError(path, str(error)) from None
 
 
 def read_value(path: str, read: Reader, value: Any) -> Any:

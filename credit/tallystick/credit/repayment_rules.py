@@ -23,7 +23,8 @@ from tallystick.credit.enums import (
     SpecialTransactionType,
 )
 from tallystick.credit.history import CreditHistory, ReportedAccount, RunningOverdue
-from tallystick.credit.policy_rule import PolicyRule, counted, months_within, window_start, within
+from tallystick.credit.languages import in_chinese, status_in_chinese
+from tallystick.credit.policy_rule import PolicyRule, counted, months_within, window_start, within, within_in_chinese
 from tallystick.credit.policy_values import (
     DISPOSITIONS,
     OVERDUE,
@@ -61,12 +62,14 @@ class RunningOverdueRule(PolicyRule):
         if not found:
             return None
         days = max(running.days_past_due for _, running in found)
-        what = f"overdue now, {counted(days, 'day')} past due"
+        what, chinese = f"overdue now, {counted(days, 'day')} past due", f"当前逾期{days}天"
         if len(found) > 1:
             what = f"{len(found)} accounts overdue now, up to {counted(days, 'day')} past due"
+            chinese = f"{len(found)}个账户当前逾期，最长{days}天"
         elif found[0][1].amount is not None:
-            what += f", {format_amount(found[0][0].account.currency, found[0][1].amount)}"
-        return self.reason(what, (account for account, _ in found))
+            amount = format_amount(found[0][0].account.currency, found[0][1].amount)
+            what, chinese = f"{what}, {amount}", f"{chinese}，{amount}"
+        return self.reason(what, chinese, (account for account, _ in found))
 
     def _counts(self, account: ReportedAccount, running: RunningOverdue) -> bool:
         if running.days_past_due < self.days:
@@ -100,9 +103,12 @@ class OverdueMonthsRule(PolicyRule):
         accounts = [account for account, _ in found]
         if len({id(account) for account in accounts}) == 1:
             how_often = f"in {len(found)} of the last {self.months} months" if self.months > 1 else "this month"
+            times = f"有{len(found)}个月" if self.months > 1 else ""
         else:
             how_often = f"{counted(len(found), 'time')} {within(self.months)}"
-        return self.reason(f"{what} {how_often}", accounts)
+            times = f"共{len(found)}次"
+        chinese = in_chinese(mildest) + ("或更差" if worst != mildest else "")
+        return self.reason(f"{what} {how_often}", f"{within_in_chinese(self.months)}{times}{chinese}", accounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +131,8 @@ class WorstDispositionRule(PolicyRule):
         as_bad = [(month, disposition, account) for rank, month, disposition, account in ranked if rank == worst]
         latest = max(month for month, _, _ in as_bad)
         text = f"{describe_disposition(as_bad[0][1])} {within(self.months)}, last in {latest:%B %Y}"
-        return self.reason(text, (account for _, _, account in as_bad))
+        chinese = f"{within_in_chinese(self.months)}出现{in_chinese(as_bad[0][1])}，最近一次在{latest.year}年{latest.month}月"
+        return self.reason(text, chinese, (account for _, _, account in as_bad))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +153,10 @@ class DispositionsRule(PolicyRule):
         if not found:
             return None
         present = {disposition for _, disposition in found}
-        what = ", ".join(describe_disposition(code) for code in self.dispositions if code in present)
-        return self.reason(f"{what} {within(self.months)}", (account for account, _ in found))
+        codes = [code for code in self.dispositions if code in present]
+        what = ", ".join(map(describe_disposition, codes))
+        chinese = f"{within_in_chinese(self.months)}出现：{'、'.join(map(in_chinese, codes))}"
+        return self.reason(f"{what} {within(self.months)}", chinese, (account for account, _ in found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +174,8 @@ class BadDebtRule(PolicyRule):
         found = [account for account in history.accounts if id(account) in by_month or _is_bad(account)]
         if not found:
             return None
-        return self.reason(f"bad debt or written off on {counted(len(found), 'account')}", found)
+        text = f"bad debt or written off on {counted(len(found), 'account')}"
+        return self.reason(text, f"{len(found)}个账户为呆账或已核销", found)
 
 
 def _is_bad(reported: ReportedAccount) -> bool:
@@ -194,7 +204,11 @@ class AccountStatusRule(PolicyRule):
             f"{describe_account_type(account.account.account_type)}"
             for account in found
         )
-        return self.reason("; ".join(names), found)
+        chinese = dict.fromkeys(
+            f"{in_chinese(account.account.account_type)}：{status_in_chinese(account.account.account_type, account.account.status)}"
+            for account in found
+        )
+        return self.reason("; ".join(names), "；".join(chinese), found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,11 +224,9 @@ class AssetQualityRule(PolicyRule):
         if not found:
             return None
         worst = max(account.account.asset_quality for account in found)
-        return self.reason(f"{counted(len(found), 'account')} classed {describe(worst)}{_or_better(found)}", found)
-
-
-def _or_better(accounts: list[ReportedAccount]) -> str:
-    return " or better" if len({account.account.asset_quality for account in accounts}) > 1 else ""
+        alike = len({account.account.asset_quality for account in found}) == 1
+        text = f"{counted(len(found), 'account')} classed {describe(worst)}{'' if alike else ' or better'}"
+        return self.reason(text, f"{len(found)}个账户的五级分类{'为' if alike else '最差为'}{in_chinese(worst)}", found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +242,9 @@ class CollectionAccountRule(PolicyRule):
             for account in history.accounts
             if account.account.account_type == AccountType.C1 and account.account.status == 1
         ]
-        return self.reason(f"{counted(len(found), 'account')} in collection", found) if found else None
+        if not found:
+            return None
+        return self.reason(f"{counted(len(found), 'account')} in collection", f"{len(found)}个账户在催收中", found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,8 +267,10 @@ class SpecialTransactionsRule(PolicyRule):
         if not found:
             return None
         present = {transaction_type for _, transaction_type in found}
-        what = ", ".join(describe(code) for code in self.types if code in present)
-        return self.reason(f"{what} {within(self.months)}", (account for account, _ in found))
+        codes = [code for code in self.types if code in present]
+        what = ", ".join(map(describe, codes))
+        chinese = f"{within_in_chinese(self.months)}发生：{'、'.join(map(in_chinese, codes))}"
+        return self.reason(f"{what} {within(self.months)}", chinese, (account for account, _ in found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,5 +286,6 @@ class AnnotationsRule(PolicyRule):
         if not found:
             return None
         present = {annotation for account in found for annotation in account.account.annotations}
-        what = ", ".join(describe(code) for code in self.types if code in present)
-        return self.reason(f"annotated: {what}, on {counted(len(found), 'account')}", found)
+        codes = [code for code in self.types if code in present]
+        text = f"annotated: {', '.join(map(describe, codes))}, on {counted(len(found), 'account')}"
+        return self.reason(text, f"{len(found)}个账户带有标注：{'、'.join(map(in_chinese, codes))}", found)

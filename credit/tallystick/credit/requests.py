@@ -15,21 +15,25 @@ from tallystick.contract.subjects import Subject
 from tallystick.contract.violations import Violation
 from tallystick.credit.living import LIVING_PURPOSES, REPORT_AGE
 from tallystick.credit.merging import Merged
-from tallystick.credit.validation import MAX_VIOLATIONS_PER_REPORT, validate_inquiry, validate_report, validate_withdrawal
+from tallystick.credit.validation import (
+    MAX_VIOLATIONS_PER_REPORT,
+    CheckedReport,
+    check_report,
+    validate_inquiry,
+    validate_withdrawal,
+)
 from tallystick.v1 import codes_pb2, errors_pb2, inquiry_service_pb2, reporting_service_pb2
 from tallystick.v1.errors_pb2 import FieldViolation
 
 
-def check_submission(
-    message: reporting_service_pb2.SubmitReportsRequest, now: datetime, *, epoch_id: bytes
-) -> list[list[Violation]]:
+def check_submission(message: reporting_service_pb2.SubmitReportsRequest, now: datetime, *, epoch_id: bytes) -> list[CheckedReport]:
     """What is wrong with each report of a batch. Raises Refusal for what is wrong with the batch."""
     return list(checked_reports(message, now, epoch_id=epoch_id))
 
 
 def checked_reports(
     message: reporting_service_pb2.SubmitReportsRequest, now: datetime, *, epoch_id: bytes
-) -> Iterator[list[Violation]]:
+) -> Iterator[CheckedReport]:
     """As `check_submission`, one report after the other: a batch takes long."""
     if not message.reports:
         raise Refusal.of_field(errors_pb2.ERROR_REASON_FIELD_REQUIRED, "reports", "give at least one")
@@ -39,11 +43,11 @@ def checked_reports(
         )
     seen: set[tuple[bytes, bytes, bytes, int]] = set()
     for i, report in enumerate(message.reports):
-        found = validate_report(report, now, f"reports[{i}]", epoch_id=epoch_id)
+        checked = check_report(report, now, f"reports[{i}]", epoch_id=epoch_id)
         reference = report.account_reference
         what = (report.subject.element, reference.secret_id, reference.digest, report.account.as_of.seconds)
         if what in seen:
-            found.append(
+            checked.violations.append(
                 Violation(
                     f"reports[{i}].account.as_of",
                     "FIELDS_INCONSISTENT",
@@ -51,7 +55,7 @@ def checked_reports(
                 )
             )
         seen.add(what)
-        yield found
+        yield checked
 
 
 def rejection(violations: Sequence[Violation]) -> reporting_service_pb2.ReportVerdict:

@@ -10,8 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Self
 
-from tallystick.credit import exposure_rules, repayment_rules
+from tallystick.credit import exposure_rules, rating_rules, repayment_rules
 from tallystick.credit.decisions import Decision, PolicyError, Reason, Rule, Screening
+from tallystick.credit.enums import Section
 from tallystick.credit.history import CreditHistory
 from tallystick.credit.policy_reading import load, read_fields, read_policy, read_table
 from tallystick.credit.policy_rule import PolicyRule
@@ -40,6 +41,8 @@ RULE_KINDS: Final[dict[str, type[PolicyRule]]] = {
         exposure_rules.TotalBalanceRule,
         exposure_rules.UtilisationRule,
         exposure_rules.GuaranteesRule,
+        rating_rules.RatingBelowRule,
+        rating_rules.NotRatedRule,
     )
 }
 """Every kind of rule that a policy can name."""
@@ -67,6 +70,12 @@ class ScreeningPolicy:
         if not callable(rule):
             raise PolicyError("", "a rule must be a function of a credit history")
         return replace(self, rules=(*self.rules, rule))
+
+    @property
+    def sections(self) -> frozenset[Section]:
+        """What answers must hold beside the accounts for the rules of this policy: ask for it. A function of your own says what it
+        looks at by an attribute `sections`."""
+        return frozenset().union(*(getattr(rule, "sections", frozenset()) for rule in self.rules))
 
     def evaluate(self, history: CreditHistory) -> Screening:
         """Runs every rule. Raises PolicyError if a function gave something else than reasons; what it raises passes through."""

@@ -13,10 +13,11 @@ from tallystick.contract.limits import MAX_ACCOUNT_EVENTS, MAX_EVENTS
 from tallystick.contract.refusals import Refusal, refuse_violations
 from tallystick.contract.request_fields import check_page_size
 from tallystick.contract.violations import Violation
-from tallystick.credit.account_rules import MAX_MONTHS_CHANGED, MAX_VIOLATIONS_PER_REPORT
+from tallystick.credit.account_rules import MAX_MONTHS_CHANGED
 from tallystick.credit.dates import number_of_day, ordinal_of_number
 from tallystick.credit.enums import Channel, EventOutcome, PlanKind, ServicingEventType
 from tallystick.credit.field_rules import (
+    MAX_VIOLATIONS_PER_REPORT,
     Horizon,
     check_amount,
     check_length,

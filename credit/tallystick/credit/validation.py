@@ -1,13 +1,23 @@
 """Validation of what members send: pure, bounded, and in terms of the field that is wrong."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from tallystick.contract.violations import Violation
-from tallystick.credit.account_rules import MAX_VIOLATIONS_PER_REPORT, check_account
-from tallystick.credit.enums import Purpose, WithdrawalReason
-from tallystick.credit.field_rules import check_instant, check_length, code_violation, members, seconds_of
+from tallystick.credit.account_rules import check_account
+from tallystick.credit.codes import PURPOSES_WITHOUT_CREDIT
+from tallystick.credit.enums import Purpose, Section, WithdrawalReason
+from tallystick.credit.field_rules import (
+    MAX_VIOLATIONS_PER_REPORT,
+    check_instant,
+    check_length,
+    code_violation,
+    members,
+    seconds_of,
+)
+from tallystick.credit.month_columns import MonthColumns
 from tallystick.credit.notices import check_notice_date
 from tallystick.crypto import ElementError, check_element
 from tallystick.v1.account_pb2 import Account, AccountReference
@@ -17,8 +27,11 @@ from tallystick.v1.subject_pb2 import SubjectToken
 
 __all__ = [
     "MAX_VIOLATIONS_PER_REPORT",
+    "CheckedReport",
     "check_reference",
+    "check_report",
     "check_subject",
+    "section_violations",
     "stated_violations",
     "validate_account",
     "validate_inquiry",
@@ -33,6 +46,7 @@ SECRET_ID_LENGTH: Final = 8
 DIGEST_LENGTH: Final = 32
 
 _PURPOSES: Final = members(Purpose)
+_SECTIONS: Final = members(Section)
 _WITHDRAWAL_REASONS: Final = members(WithdrawalReason)
 _CONSENT_REFERENCE: Final = re.compile(r"[\x21-\x7e]{1,64}")
 
@@ -44,15 +58,30 @@ def validate_report(
 
     `now` carries a time zone. With `epoch_id`, a token of another key epoch is a violation TOKEN_EPOCH_MISMATCH.
     """
+    return check_report(report, now, field, epoch_id=epoch_id).violations
+
+
+class CheckedReport(NamedTuple):
+    """What was found of one report."""
+
+    violations: list[Violation]
+    """What is wrong with it; empty if it can be taken."""
+    months: MonthColumns | None
+    """The months of its account, for who merges it; None where there are none, or something is wrong."""
+
+
+def check_report(report: AccountReport, now: datetime, field: str, *, epoch_id: bytes | None = None) -> CheckedReport:
+    """As validate_report."""
     found: list[Violation] = []
+    months = None
     check_subject(report.HasField("subject"), report.subject, f"{field}.subject", epoch_id, found)
     check_reference(report.account_reference, f"{field}.account_reference", found)
     if report.HasField("account"):
-        check_account(report.account, now, f"{field}.account", found)
+        months = check_account(report.account, now, f"{field}.account", found)
         check_notice_date(report, f"{field}.", found)
     else:
         found.append(Violation(f"{field}.account", "FIELD_REQUIRED", "is missing; give the account's state"))
-    return found[:MAX_VIOLATIONS_PER_REPORT]
+    return CheckedReport(found[:MAX_VIOLATIONS_PER_REPORT], None if found else months)
 
 
 def validate_account(account: Account, now: datetime, field: str = "account") -> list[Violation]:
@@ -66,7 +95,8 @@ def validate_inquiry(inquiry: Inquiry, field: str = "inquiry", *, epoch_id: byte
     """What is wrong with one inquiry: its token, its purpose, its consent. `epoch_id` as in validate_report."""
     found: list[Violation] = []
     check_subject(inquiry.HasField("subject"), inquiry.subject, f"{field}.subject", epoch_id, found)
-    return found + stated_violations(inquiry.purpose, inquiry.consent_reference, f"{field}.")
+    found += stated_violations(inquiry.purpose, inquiry.consent_reference, f"{field}.")
+    return found + section_violations(inquiry.purpose, inquiry.sections, f"{field}.")
 
 
 def stated_violations(purpose: int, consent_reference: str, prefix: str = "") -> list[Violation]:
@@ -77,6 +107,18 @@ def stated_violations(purpose: int, consent_reference: str, prefix: str = "") ->
     if not _CONSENT_REFERENCE.fullmatch(consent_reference):
         found.append(_consent_violation(f"{prefix}consent_reference", consent_reference))
     return found
+
+
+def section_violations(purpose: int, sections: Sequence[int], prefix: str = "") -> list[Violation]:
+    """What is wrong with the sections that an inquiry asks for."""
+    field = f"{prefix}sections"
+    if any(each not in _SECTIONS for each in sections):
+        return [Violation(field, "CODE_UNKNOWN", "holds a code that is not on the list, or the one for unspecified")]
+    if len(set(sections)) != len(sections):
+        return [Violation(field, "FIELDS_INCONSISTENT", "holds a section twice; give each once")]
+    if Section.RATING in sections and purpose in PURPOSES_WITHOUT_CREDIT:
+        return [Violation(field, "FIELDS_INCONSISTENT", "this purpose decides of no credit: ask without the rating")]
+    return []
 
 
 def validate_withdrawal(request: WithdrawAccountRequest, now: datetime, *, epoch_id: bytes | None = None) -> list[Violation]:

@@ -25,42 +25,45 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tallystick.v1 import account_pb2 as tallystick_dot_v1_dot_account__pb2
 from tallystick.v1 import codes_pb2 as tallystick_dot_v1_dot_codes__pb2
+from tallystick.v1 import rating_pb2 as tallystick_dot_v1_dot_rating__pb2
 from tallystick.v1 import subject_pb2 as tallystick_dot_v1_dot_subject__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tallystick/v1/inquiry_service.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btallystick/v1/account.proto\x1a\x19tallystick/v1/codes.proto\x1a\x1btallystick/v1/subject.proto\"{\n\x07Inquiry\x12,\n\x07subject\x18\x01 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12\x19\n\x11\x63onsent_reference\x18\x03 \x01(\t\"X\n\x19QueryCreditHistoryRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\'\n\x07inquiry\x18\x02 \x01(\x0b\x32\x16.tallystick.v1.Inquiry\"R\n\x1aQueryCreditHistoryResponse\x12\x34\n\x0e\x63redit_history\x18\x01 \x01(\x0b\x32\x1c.tallystick.v1.CreditHistory\"a\n BatchQueryCreditHistoriesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12)\n\tinquiries\x18\x02 \x03(\x0b\x32\x16.tallystick.v1.Inquiry\"[\n!BatchQueryCreditHistoriesResponse\x12\x36\n\x10\x63redit_histories\x18\x01 \x03(\x0b\x32\x1c.tallystick.v1.CreditHistory\"\x9f\x02\n\rCreditHistory\x12.\n\x07outcome\x18\x01 \x01(\x0e\x32\x1d.tallystick.v1.HistoryOutcome\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08\x61\x63\x63ounts\x18\x03 \x03(\x0b\x32\x1e.tallystick.v1.ReportedAccount\x12\x36\n\x0foverdue_summary\x18\x04 \x01(\x0b\x32\x1d.tallystick.v1.OverdueSummary\x12\x36\n\x0finquiry_summary\x18\x05 \x01(\x0b\x32\x1d.tallystick.v1.InquirySummary\x12\x11\n\ttruncated\x18\x06 \x01(\x08\"\\\n\x0fReportedAccount\x12\x13\n\x0binstitution\x18\x01 \x01(\r\x12\x0b\n\x03own\x18\x02 \x01(\x08\x12\'\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x16.tallystick.v1.Account\"\x84\x02\n\x0eOverdueSummary\x12\x1c\n\x14\x61\x63\x63ounts_overdue_now\x18\x01 \x01(\r\x12\x1d\n\x15max_days_past_due_now\x18\x02 \x01(\r\x12:\n\x13overdue_amounts_now\x18\x03 \x03(\x0b\x32\x1d.tallystick.v1.CurrencyAmount\x12-\n\x07windows\x18\x04 \x03(\x0b\x32\x1c.tallystick.v1.OverdueWindow\x12\x35\n\x11worst_disposition\x18\x05 \x01(\x0e\x32\x1a.tallystick.v1.Disposition\x12\x13\n\x0bworst_month\x18\x06 \x01(\r\"\xfa\x01\n\rOverdueWindow\x12\x0e\n\x06months\x18\x01 \x01(\r\x12\x16\n\x0eoverdue_months\x18\x02 \x01(\r\x12\x18\n\x10overdue_accounts\x18\x03 \x01(\r\x12\x35\n\x11worst_disposition\x18\x04 \x01(\x0e\x32\x1a.tallystick.v1.Disposition\x12\x1e\n\x11max_days_past_due\x18\x05 \x01(\rH\x00\x88\x01\x01\x12:\n\x13max_overdue_amounts\x18\x06 \x03(\x0b\x32\x1d.tallystick.v1.CurrencyAmountB\x14\n\x12_max_days_past_due\"2\n\x0e\x43urrencyAmount\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\xc6\x01\n\x0eInquirySummary\x12-\n\tinquiries\x18\x01 \x03(\x0b\x32\x1a.tallystick.v1.PastInquiry\x12\x15\n\rcount_1_month\x18\x02 \x01(\r\x12\x16\n\x0e\x63ount_6_months\x18\x03 \x01(\r\x12\x1d\n\x15institutions_6_months\x18\x04 \x01(\r\x12\x11\n\ttruncated\x18\x05 \x01(\x08\x12$\n\x1clending_institutions_1_month\x18\x06 \x01(\r\"D\n\x0bPastInquiry\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\r\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.tallystick.v1.Purpose*k\n\x0eHistoryOutcome\x12\x1f\n\x1bHISTORY_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15HISTORY_OUTCOME_FOUND\x10\x01\x12\x1d\n\x19HISTORY_OUTCOME_NO_RECORD\x10\x02\x32\xfb\x01\n\x0eInquiryService\x12i\n\x12QueryCreditHistory\x12(.tallystick.v1.QueryCreditHistoryRequest\x1a).tallystick.v1.QueryCreditHistoryResponse\x12~\n\x19\x42\x61tchQueryCreditHistories\x12/.tallystick.v1.BatchQueryCreditHistoriesRequest\x1a\x30.tallystick.v1.BatchQueryCreditHistoriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tallystick/v1/inquiry_service.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btallystick/v1/account.proto\x1a\x19tallystick/v1/codes.proto\x1a\x1atallystick/v1/rating.proto\x1a\x1btallystick/v1/subject.proto\"\xa5\x01\n\x07Inquiry\x12,\n\x07subject\x18\x01 \x01(\x0b\x32\x1b.tallystick.v1.SubjectToken\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.tallystick.v1.Purpose\x12\x19\n\x11\x63onsent_reference\x18\x03 \x01(\t\x12(\n\x08sections\x18\x04 \x03(\x0e\x32\x16.tallystick.v1.Section\"X\n\x19QueryCreditHistoryRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\'\n\x07inquiry\x18\x02 \x01(\x0b\x32\x16.tallystick.v1.Inquiry\"R\n\x1aQueryCreditHistoryResponse\x12\x34\n\x0e\x63redit_history\x18\x01 \x01(\x0b\x32\x1c.tallystick.v1.CreditHistory\"a\n BatchQueryCreditHistoriesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12)\n\tinquiries\x18\x02 \x03(\x0b\x32\x16.tallystick.v1.Inquiry\"[\n!BatchQueryCreditHistoriesResponse\x12\x36\n\x10\x63redit_histories\x18\x01 \x03(\x0b\x32\x1c.tallystick.v1.CreditHistory\"\xc6\x02\n\rCreditHistory\x12.\n\x07outcome\x18\x01 \x01(\x0e\x32\x1d.tallystick.v1.HistoryOutcome\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08\x61\x63\x63ounts\x18\x03 \x03(\x0b\x32\x1e.tallystick.v1.ReportedAccount\x12\x36\n\x0foverdue_summary\x18\x04 \x01(\x0b\x32\x1d.tallystick.v1.OverdueSummary\x12\x36\n\x0finquiry_summary\x18\x05 \x01(\x0b\x32\x1d.tallystick.v1.InquirySummary\x12\x11\n\ttruncated\x18\x06 \x01(\x08\x12%\n\x06rating\x18\x07 \x01(\x0b\x32\x15.tallystick.v1.Rating\"\\\n\x0fReportedAccount\x12\x13\n\x0binstitution\x18\x01 \x01(\r\x12\x0b\n\x03own\x18\x02 \x01(\x08\x12\'\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x16.tallystick.v1.Account\"\x84\x02\n\x0eOverdueSummary\x12\x1c\n\x14\x61\x63\x63ounts_overdue_now\x18\x01 \x01(\r\x12\x1d\n\x15max_days_past_due_now\x18\x02 \x01(\r\x12:\n\x13overdue_amounts_now\x18\x03 \x03(\x0b\x32\x1d.tallystick.v1.CurrencyAmount\x12-\n\x07windows\x18\x04 \x03(\x0b\x32\x1c.tallystick.v1.OverdueWindow\x12\x35\n\x11worst_disposition\x18\x05 \x01(\x0e\x32\x1a.tallystick.v1.Disposition\x12\x13\n\x0bworst_month\x18\x06 \x01(\r\"\xfa\x01\n\rOverdueWindow\x12\x0e\n\x06months\x18\x01 \x01(\r\x12\x16\n\x0eoverdue_months\x18\x02 \x01(\r\x12\x18\n\x10overdue_accounts\x18\x03 \x01(\r\x12\x35\n\x11worst_disposition\x18\x04 \x01(\x0e\x32\x1a.tallystick.v1.Disposition\x12\x1e\n\x11max_days_past_due\x18\x05 \x01(\rH\x00\x88\x01\x01\x12:\n\x13max_overdue_amounts\x18\x06 \x03(\x0b\x32\x1d.tallystick.v1.CurrencyAmountB\x14\n\x12_max_days_past_due\"2\n\x0e\x43urrencyAmount\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\xc6\x01\n\x0eInquirySummary\x12-\n\tinquiries\x18\x01 \x03(\x0b\x32\x1a.tallystick.v1.PastInquiry\x12\x15\n\rcount_1_month\x18\x02 \x01(\r\x12\x16\n\x0e\x63ount_6_months\x18\x03 \x01(\r\x12\x1d\n\x15institutions_6_months\x18\x04 \x01(\r\x12\x11\n\ttruncated\x18\x05 \x01(\x08\x12$\n\x1clending_institutions_1_month\x18\x06 \x01(\r\"D\n\x0bPastInquiry\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\r\x12\'\n\x07purpose\x18\x02 \x01(\x0e\x32\x16.tallystick.v1.Purpose*6\n\x07Section\x12\x17\n\x13SECTION_UNSPECIFIED\x10\x00\x12\x12\n\x0eSECTION_RATING\x10\x01*k\n\x0eHistoryOutcome\x12\x1f\n\x1bHISTORY_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15HISTORY_OUTCOME_FOUND\x10\x01\x12\x1d\n\x19HISTORY_OUTCOME_NO_RECORD\x10\x02\x32\xfb\x01\n\x0eInquiryService\x12i\n\x12QueryCreditHistory\x12(.tallystick.v1.QueryCreditHistoryRequest\x1a).tallystick.v1.QueryCreditHistoryResponse\x12~\n\x19\x42\x61tchQueryCreditHistories\x12/.tallystick.v1.BatchQueryCreditHistoriesRequest\x1a\x30.tallystick.v1.BatchQueryCreditHistoriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallystick.v1.inquiry_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HISTORYOUTCOME']._serialized_start=1886
-  _globals['_HISTORYOUTCOME']._serialized_end=1993
-  _globals['_INQUIRY']._serialized_start=172
-  _globals['_INQUIRY']._serialized_end=295
-  _globals['_QUERYCREDITHISTORYREQUEST']._serialized_start=297
-  _globals['_QUERYCREDITHISTORYREQUEST']._serialized_end=385
-  _globals['_QUERYCREDITHISTORYRESPONSE']._serialized_start=387
-  _globals['_QUERYCREDITHISTORYRESPONSE']._serialized_end=469
-  _globals['_BATCHQUERYCREDITHISTORIESREQUEST']._serialized_start=471
-  _globals['_BATCHQUERYCREDITHISTORIESREQUEST']._serialized_end=568
-  _globals['_BATCHQUERYCREDITHISTORIESRESPONSE']._serialized_start=570
-  _globals['_BATCHQUERYCREDITHISTORIESRESPONSE']._serialized_end=661
-  _globals['_CREDITHISTORY']._serialized_start=664
-  _globals['_CREDITHISTORY']._serialized_end=951
-  _globals['_REPORTEDACCOUNT']._serialized_start=953
-  _globals['_REPORTEDACCOUNT']._serialized_end=1045
-  _globals['_OVERDUESUMMARY']._serialized_start=1048
-  _globals['_OVERDUESUMMARY']._serialized_end=1308
-  _globals['_OVERDUEWINDOW']._serialized_start=1311
-  _globals['_OVERDUEWINDOW']._serialized_end=1561
-  _globals['_CURRENCYAMOUNT']._serialized_start=1563
-  _globals['_CURRENCYAMOUNT']._serialized_end=1613
-  _globals['_INQUIRYSUMMARY']._serialized_start=1616
-  _globals['_INQUIRYSUMMARY']._serialized_end=1814
-  _globals['_PASTINQUIRY']._serialized_start=1816
-  _globals['_PASTINQUIRY']._serialized_end=1884
-  _globals['_INQUIRYSERVICE']._serialized_start=1996
-  _globals['_INQUIRYSERVICE']._serialized_end=2247
+  _globals['_SECTION']._serialized_start=1996
+  _globals['_SECTION']._serialized_end=2050
+  _globals['_HISTORYOUTCOME']._serialized_start=2052
+  _globals['_HISTORYOUTCOME']._serialized_end=2159
+  _globals['_INQUIRY']._serialized_start=201
+  _globals['_INQUIRY']._serialized_end=366
+  _globals['_QUERYCREDITHISTORYREQUEST']._serialized_start=368
+  _globals['_QUERYCREDITHISTORYREQUEST']._serialized_end=456
+  _globals['_QUERYCREDITHISTORYRESPONSE']._serialized_start=458
+  _globals['_QUERYCREDITHISTORYRESPONSE']._serialized_end=540
+  _globals['_BATCHQUERYCREDITHISTORIESREQUEST']._serialized_start=542
+  _globals['_BATCHQUERYCREDITHISTORIESREQUEST']._serialized_end=639
+  _globals['_BATCHQUERYCREDITHISTORIESRESPONSE']._serialized_start=641
+  _globals['_BATCHQUERYCREDITHISTORIESRESPONSE']._serialized_end=732
+  _globals['_CREDITHISTORY']._serialized_start=735
+  _globals['_CREDITHISTORY']._serialized_end=1061
+  _globals['_REPORTEDACCOUNT']._serialized_start=1063
+  _globals['_REPORTEDACCOUNT']._serialized_end=1155
+  _globals['_OVERDUESUMMARY']._serialized_start=1158
+  _globals['_OVERDUESUMMARY']._serialized_end=1418
+  _globals['_OVERDUEWINDOW']._serialized_start=1421
+  _globals['_OVERDUEWINDOW']._serialized_end=1671
+  _globals['_CURRENCYAMOUNT']._serialized_start=1673
+  _globals['_CURRENCYAMOUNT']._serialized_end=1723
+  _globals['_INQUIRYSUMMARY']._serialized_start=1726
+  _globals['_INQUIRYSUMMARY']._serialized_end=1924
+  _globals['_PASTINQUIRY']._serialized_start=1926
+  _globals['_PASTINQUIRY']._serialized_end=1994
+  _globals['_INQUIRYSERVICE']._serialized_start=2162
+  _globals['_INQUIRYSERVICE']._serialized_end=2413
 # @@protoc_insertion_point(module_scope)

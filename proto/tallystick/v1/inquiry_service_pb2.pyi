@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tallystick.v1 import account_pb2 as _account_pb2
 from tallystick.v1 import codes_pb2 as _codes_pb2
+from tallystick.v1 import rating_pb2 as _rating_pb2
 from tallystick.v1 import subject_pb2 as _subject_pb2
 import builtins as _builtins
 import sys
@@ -22,6 +23,26 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Section:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Section.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SECTION_UNSPECIFIED: _Section.ValueType  # 0
+    """Never sent."""
+    SECTION_RATING: _Section.ValueType  # 1
+    """The rating. Refused for PROVIDENT_FUND_WITHDRAWAL, INDEX_FUTURES_ACCOUNT and MERCHANT_REAL_NAME_CHECK, which decide of no credit."""
+
+class Section(_Section, metaclass=_SectionEnumTypeWrapper):
+    """A part of an answer that is given on request alone."""
+
+SECTION_UNSPECIFIED: Section.ValueType  # 0
+"""Never sent."""
+SECTION_RATING: Section.ValueType  # 1
+"""The rating. Refused for PROVIDENT_FUND_WITHDRAWAL, INDEX_FUTURES_ACCOUNT and MERCHANT_REAL_NAME_CHECK, which decide of no credit."""
+Global___Section: _TypeAlias = Section  # noqa: Y015
 
 class _HistoryOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -56,6 +77,7 @@ class Inquiry(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     CONSENT_REFERENCE_FIELD_NUMBER: _builtins.int
+    SECTIONS_FIELD_NUMBER: _builtins.int
     purpose: _codes_pb2.Purpose.ValueType
     """The agreed purpose."""
     consent_reference: _builtins.str
@@ -66,16 +88,21 @@ class Inquiry(_message.Message):
     def subject(self) -> _subject_pb2.SubjectToken:
         """The subject."""
 
+    @_builtins.property
+    def sections(self) -> _containers.RepeatedScalarFieldContainer[Global___Section.ValueType]:
+        """What the answer is to hold beside the accounts; each at most once."""
+
     def __init__(
         self,
         *,
         subject: _subject_pb2.SubjectToken | None = ...,
         purpose: _codes_pb2.Purpose.ValueType = ...,
         consent_reference: _builtins.str = ...,
+        sections: _abc.Iterable[Global___Section.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_reference", b"consent_reference", "purpose", b"purpose", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_reference", b"consent_reference", "purpose", b"purpose", "sections", b"sections", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -197,6 +224,7 @@ class CreditHistory(_message.Message):
     OVERDUE_SUMMARY_FIELD_NUMBER: _builtins.int
     INQUIRY_SUMMARY_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
     outcome: Global___HistoryOutcome.ValueType
     """Whether anything is known."""
     truncated: _builtins.bool
@@ -219,6 +247,10 @@ class CreditHistory(_message.Message):
     def inquiry_summary(self) -> Global___InquirySummary:
         """Who else asked lately."""
 
+    @_builtins.property
+    def rating(self) -> _rating_pb2.Rating:
+        """The rating by the scorecard that is in force, of the accounts of this answer; absent unless SECTION_RATING was asked for."""
+
     def __init__(
         self,
         *,
@@ -228,10 +260,11 @@ class CreditHistory(_message.Message):
         overdue_summary: Global___OverdueSummary | None = ...,
         inquiry_summary: Global___InquirySummary | None = ...,
         truncated: _builtins.bool = ...,
+        rating: _rating_pb2.Rating | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "inquiry_summary", b"inquiry_summary", "overdue_summary", b"overdue_summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "inquiry_summary", b"inquiry_summary", "overdue_summary", b"overdue_summary", "rating", b"rating"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "as_of", b"as_of", "inquiry_summary", b"inquiry_summary", "outcome", b"outcome", "overdue_summary", b"overdue_summary", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "as_of", b"as_of", "inquiry_summary", b"inquiry_summary", "outcome", b"outcome", "overdue_summary", b"overdue_summary", "rating", b"rating", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

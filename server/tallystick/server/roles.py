@@ -8,6 +8,7 @@ from tallystick.server.services.capability import Capability, Foundation
 from tallystick.server.services.inquiries import inquiries
 from tallystick.server.services.membership import membership
 from tallystick.server.services.monitoring import monitoring, watch_observer
+from tallystick.server.services.rating import rating
 from tallystick.server.services.reporting import reporting
 from tallystick.server.services.servicing import servicing
 from tallystick.server.services.tokens import tokens
@@ -26,7 +27,10 @@ def capabilities(foundation: Foundation) -> tuple[Capability, ...]:
     else:
         # Erasers run in this order: what locks accounts comes first.
         observer = watch_observer(foundation)
-        own = (reporting(foundation, observer), inquiries(foundation), servicing(foundation), monitoring(foundation))
+        own = (
+            *(reporting(foundation, observer), inquiries(foundation), servicing(foundation), monitoring(foundation)),
+            rating(),
+        )
     others = (*own, membership(foundation))
     return (*others, audit(foundation, [eraser for each in others for eraser in each.erasers]))
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tallystick.client import AsyncExchange, Exchange, Identity, Options, Profile, Server
 from tallystick.client.profile.servers import Signer
 from tallystick.contract.instants import microseconds
-from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, GET_TOKEN_KEY, QUERY_CREDIT_HISTORY, Method
+from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, GET_TOKEN_KEY, LIST_SCORECARDS, QUERY_CREDIT_HISTORY, Method
 from tallystick.credit.enums import Purpose
 from tallystick.credit.history import Account
 from tallystick.credit.notices import NoticeRule
@@ -91,6 +91,7 @@ class InMemoryExchange(Faults):
         self._exchange = self._server("exchange.test/log", operations)
         self._authority = self._server("tokens.test/log", self._token_key.operations())
         self._authority.public_methods[GET_TOKEN_KEY.path] = self._token_key.published
+        self._exchange.public_methods[LIST_SCORECARDS.path] = self._histories.scorecards
         super().__init__(self._exchange, self._authority)
         self._folder: Path | None = None
 

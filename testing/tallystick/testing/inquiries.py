@@ -15,11 +15,14 @@ from tallystick.contract.methods import BATCH_QUERY_CREDIT_HISTORIES, QUERY_CRED
 from tallystick.credit.codes import LENDING_PURPOSES
 from tallystick.credit.dates import number_of_day
 from tallystick.credit.overdue import has_overdue, summarise
+from tallystick.credit.rating import RatingFacts, in_force, rate
+from tallystick.credit.rating.listing import list_of
 from tallystick.credit.requests import account_refusal, answer_too_large, check_batch_query, check_query, purpose_refusal
 from tallystick.testing.reporting import Accounts
 from tallystick.testing.requests import Operation, Request
 from tallystick.v1 import account_pb2, codes_pb2
 from tallystick.v1 import inquiry_service_pb2 as pb
+from tallystick.v1 import rating_service_pb2 as list_pb
 
 MAX_INQUIRIES = 300
 """Most inquiries by others about one subject: from so many on an exchange no longer counts them all."""
@@ -51,6 +54,10 @@ class Histories:
             ),
         }
 
+    def scorecards(self, _request: bytes) -> list_pb.ListScorecardsResponse:
+        """Those of the package: nothing is installed here."""
+        return list_of(())
+
     def _query(self, request: Request) -> Message:
         (history,) = self._histories(request)
         return pb.QueryCreditHistoryResponse(credit_history=history)
@@ -65,12 +72,17 @@ class Histories:
         living = [self.accounts.has_living(subject.element, whose, now) for subject in request.subjects]
         if refusal := account_refusal(request.message, request.subjects, living):
             raise refusal
-        histories = [self._history(subject.element, request) for subject in request.subjects]
+        message = request.message
+        asked = (message.inquiry,) if isinstance(message, pb.QueryCreditHistoryRequest) else message.inquiries
+        histories = [
+            self._history(subject.element, request, rated=pb.SECTION_RATING in inquiry.sections)
+            for subject, inquiry in zip(request.subjects, asked, strict=True)
+        ]
         if sum(history.ByteSize() for history in histories) > MAX_MESSAGE:
             raise answer_too_large(MAX_MESSAGE)
         return histories
 
-    def _history(self, element: bytes, request: Request) -> pb.CreditHistory:
+    def _history(self, element: bytes, request: Request, *, rated: bool) -> pb.CreditHistory:
         known = sorted(self.accounts.live(element), key=lambda each: not has_overdue(each[1]))
         told = known[:MAX_ACCOUNTS]
         history = pb.CreditHistory(
@@ -81,6 +93,9 @@ class Histories:
             truncated=len(known) > len(told),
         )
         history.as_of.FromDatetime(request.now)
+        if rated:
+            facts = [RatingFacts.of(account) for _, account in told]
+            history.rating.CopyFrom(rate(in_force((), request.now.date()), facts, request.now.date()).to_message())
         return history
 
 

@@ -14,7 +14,6 @@ from tallystick.contract.limits import MAX_OWN_ACCOUNTS
 from tallystick.contract.methods import GET_SUBMISSION, LIST_SUBMISSIONS, SUBMIT_REPORTS, WITHDRAW_ACCOUNT
 from tallystick.contract.refusals import refuse_violations
 from tallystick.contract.request_fields import check_page_size, page_size
-from tallystick.contract.violations import Violation
 from tallystick.credit.living import REPORT_AGE
 from tallystick.credit.merging import AccountState, merge_report, merge_withdrawal
 from tallystick.credit.notices import NoticeRule, is_refused, notice_missing, warnings_of
@@ -27,6 +26,7 @@ from tallystick.credit.requests import (
     one_account_too_many,
     rejection,
 )
+from tallystick.credit.validation import CheckedReport
 from tallystick.testing.pages import position, token
 from tallystick.testing.requests import Operation, Request
 from tallystick.testing.tokens import TokenKey
@@ -59,7 +59,7 @@ class Accounts:
             LIST_SUBMISSIONS.path: Operation(self._list, _check_list),
         }
 
-    def _check_submission(self, message: pb.SubmitReportsRequest, now: datetime) -> list[list[Violation]]:
+    def _check_submission(self, message: pb.SubmitReportsRequest, now: datetime) -> list[CheckedReport]:
         return check_submission(message, now, epoch_id=self.token_key.epoch_id)
 
     def _check_withdrawal(self, message: pb.WithdrawAccountRequest, now: datetime) -> None:
@@ -99,8 +99,8 @@ class Accounts:
 
     def _submit(self, request: Request) -> Message:
         answer = pb.SubmitReportsResponse()
-        for place, (report, violations) in enumerate(zip(request.message.reports, request.prepared, strict=True)):
-            answer.verdicts.append(self._verdict(request, place, report, violations))
+        for place, (report, checked) in enumerate(zip(request.message.reports, request.prepared, strict=True)):
+            answer.verdicts.append(self._verdict(request, place, report, checked.violations))
         answer.rejected_count = sum(verdict.outcome == pb.REPORT_OUTCOME_REJECTED for verdict in answer.verdicts)
         answer.accepted_count = len(answer.verdicts) - answer.rejected_count
         request_id = request.message.request_id

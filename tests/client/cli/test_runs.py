@@ -236,6 +236,8 @@ def test_another_output_is_named(cli: Any, system: Any, tmp_path: Path, monkeypa
     monkeypatch.undo()
     other = cli("screen", file, "--out", tmp_path / "two.csv", "--resume")
     assert (other.code, f"was with --out {tmp_path / 'one.csv'}: give the same" in other.err) == (2, True)
+    spoken = cli("screen", file, "--out", tmp_path / "one.csv", "--resume", "--language", "zh")
+    assert (spoken.code, "--language" in spoken.err) == (2, True)
     assert cli("screen", file, "--out", tmp_path / "one.csv", "--resume").code == 1
 
 

@@ -183,6 +183,9 @@ def test_applicants_become_decisions_and_a_frame() -> None:
     )
     with memory.exchange() as exchange:
         decisions = to_frame(exchange.query_many(inquiries_from_frame(frame)))
+        chinese = to_frame(exchange.query_many(inquiries_from_frame(frame)), language="zh")
+    assert "1个账户为呆账或已核销（机构1）" in chinese.loc[0, "reasons"]
+    assert "bad debt or written off on 1 account (institution 1)" in decisions.loc[0, "reasons"]
     assert list(decisions["decision"]) == ["decline", pd.NA]
     assert list(decisions["outcome"]) == ["found", "error"]
     assert (decisions["records"].dtype, list(decisions["records"])) == (pd.Int64Dtype(), [1, pd.NA])

@@ -8,6 +8,7 @@ import math
 import re
 import time
 import uuid
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -32,14 +33,25 @@ from tallystick.client import (
     WithdrawalReason,
 )
 from tallystick.client.protocol.calls import RawFailure
+from tallystick.client.protocol.retrying import Attempts, TimeLimit
 
 SUBJECT = Identity.passport("DE", "C01X00T47")
 QUERY = (SUBJECT, Purpose.LOAN_APPROVAL, "consent-1")
 OWN = uuid.uuid5(uuid.NAMESPACE_URL, "https://bank-a.example/applications/A-2025-0417")
 
 
+MANY = 100
+"""Attempts of which one waits longer than half a second, whatever chance makes of the waits."""
+
+Fault = Callable[[], RawFailure]
+
+
 def down() -> RawFailure:
     return RawFailure("UNAVAILABLE", "down")
+
+
+def over() -> RawFailure:
+    return RawFailure("DEADLINE_EXCEEDED", "Deadline Exceeded")
 
 
 # --- Time limits ---
@@ -80,13 +92,49 @@ def test_an_attempt_gets_no_longer_than_what_is_left(system: Any, monkeypatch: p
 
 
 def test_no_attempt_begins_whose_wait_would_end_too_late(system: Any) -> None:
-    system.exchange.faults = [down] * 8
-    with system.open() as exchange:
+    system.exchange.faults = [down] * MANY
+    with system.open(Options(patience=Patience(attempts=MANY))) as exchange:
         with pytest.raises(Unavailable):
             exchange.query(*QUERY, timeout=0.5)
         assert max(system.waits) < 0.5
-        assert len(system.methods()) < 8
+        assert len(system.exchange.faults) > 0
+        system.exchange.faults = []
         exchange.query(*QUERY, timeout=30)
+
+
+def test_a_wait_that_took_too_long_ends_with_what_was_met_before_it(system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine wakes a sleeper late: the server is not asked again, and why the attempts failed is not lost."""
+    system.exchange.faults = [down, down]
+    begin, calls = Attempts.begin, iter(range(MANY))
+
+    def late(attempts: Attempts, patience: float) -> float:
+        if next(calls) == 2:  # the token's, the first attempt, and this one
+            monkeypatch.setattr(TimeLimit, "left", 0.0)
+        return begin(attempts, patience)
+
+    monkeypatch.setattr(Attempts, "begin", late)
+    with system.open() as exchange, pytest.raises(Unavailable, match="down"):
+        exchange.query(*QUERY, timeout=30)
+    assert system.methods().count("QueryCreditHistory") == 1
+
+
+@pytest.mark.parametrize("failures", [(down, over), (down, over, over), (over, down, over)])
+def test_an_attempt_that_had_no_time_left_says_what_the_ones_before_it_met(system: Any, failures: Sequence[Fault]) -> None:
+    system.exchange.faults = list(failures)
+    with system.open(Options(patience=Patience(attempts=len(failures)))) as exchange:
+        with pytest.raises(DeadlineExceeded, match=r"in time; before it, .*down"):
+            exchange.query(*QUERY)
+        system.exchange.faults = [over] * len(failures)
+        with pytest.raises(DeadlineExceeded) as alone:
+            exchange.query(*QUERY)
+    assert "before it" not in str(alone.value)
+
+
+async def test_the_asynchronous_exchange_says_it_too(system: Any) -> None:
+    system.exchange.faults = [down, over]
+    async with system.open_async(Options(patience=Patience(attempts=2))) as exchange:
+        with pytest.raises(DeadlineExceeded, match=r"before it, .*down"):
+            await exchange.query(*QUERY)
 
 
 def test_time_that_is_over_is_told_as_such(system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,8 +151,8 @@ def test_time_that_is_over_is_told_as_such(system: Any, monkeypatch: pytest.Monk
 
 
 async def test_the_asynchronous_exchange_keeps_the_same_limit(system: Any) -> None:
-    system.exchange.faults = [down] * 8
-    async with system.open_async() as exchange:
+    system.exchange.faults = [down] * MANY
+    async with system.open_async(Options(patience=Patience(attempts=MANY))) as exchange:
         with pytest.raises(Unavailable):
             await exchange.query(*QUERY, timeout=0.5)
     assert max(system.waits) < 0.5

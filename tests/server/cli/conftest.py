@@ -21,11 +21,11 @@ def tallystickd(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 @pytest.fixture
-def server(tallystickd: Run, tmp_path: Path, empty_database: str) -> Path:
+def server(tallystickd: Run, tmp_path: Path, fresh_database: str) -> Path:
     """The configuration file of a new token authority."""
     code, _, errors = tallystickd(
         *("init", tmp_path / "server", "--role", "token-authority", "--origin", "authority.example/log"),
-        *("--listen", "127.0.0.1:1", "--database", empty_database),
+        *("--listen", "127.0.0.1:1", "--database", fresh_database),
     )
     assert (code, errors) == (0, "")
     return tmp_path / "server" / "tallystickd.toml"

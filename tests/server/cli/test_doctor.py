@@ -50,20 +50,20 @@ def _broken(server: Path, url: str, how: str) -> None:
 def test_doctor_finds_what_is_wrong(
     server: Path,
     tallystickd: Run,
-    empty_database: str,
+    fresh_database: str,
     how: str,
     check: str,
     advice: str,
 ) -> None:
-    _broken(server, empty_database, how)
+    _broken(server, fresh_database, how)
     code, output, _ = tallystickd("doctor", "--config", server)
     assert code == 1
     (line,) = [line for line in output.splitlines() if line.startswith("problem") and f"  {check}: " in line]
     assert advice in line
 
 
-def test_a_database_that_would_lose_answers_is_told(server: Path, tallystickd: Run, empty_database: str) -> None:
-    connection = psycopg2.connect(empty_database)
+def test_a_database_that_would_lose_answers_is_told(server: Path, tallystickd: Run, fresh_database: str) -> None:
+    connection = psycopg2.connect(fresh_database)
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_database()")
@@ -77,7 +77,7 @@ def test_a_database_that_would_lose_answers_is_told(server: Path, tallystickd: R
 
 @pytest.mark.parametrize("changed", ["store.key", "origin"])
 def test_a_server_that_is_not_the_database_s_does_nothing(
-    server: Path, tallystickd: Run, empty_database: str, changed: str
+    server: Path, tallystickd: Run, fresh_database: str, changed: str
 ) -> None:
     other = "ab" * 32
     if changed == "origin":
@@ -95,7 +95,7 @@ def test_a_server_that_is_not_the_database_s_does_nothing(
     assert line.startswith("problem")
     assert f"another {changed}," in line
     assert "tallystickd migrate" not in output
-    assert entries(empty_database) == ["CreateMember", "AddMemberKey"]
+    assert entries(fresh_database) == ["CreateMember", "AddMemberKey"]
 
 
 def test_doctor_makes_no_database(server: Path, tallystickd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,8 +129,8 @@ def test_the_whole_log_of_a_healthy_server(server: Path, tallystickd: Run) -> No
         ("DELETE FROM log_head", "log_head: all: MISSING"),
     ],
 )
-def test_doctor_names_the_row_that_was_changed(server: Path, tallystickd: Run, empty_database: str, how: str, line: str) -> None:
-    _broken(server, empty_database, how)
+def test_doctor_names_the_row_that_was_changed(server: Path, tallystickd: Run, fresh_database: str, how: str, line: str) -> None:
+    _broken(server, fresh_database, how)
     code, output, _ = tallystickd("doctor", "--log", "--config", server)
     assert code == 1
     assert any(found.startswith(f"problem  {line}") for found in output.splitlines()), output

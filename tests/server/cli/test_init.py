@@ -10,13 +10,19 @@ from tallystick.server.installation.settings import Settings
 from tallystick.server.storage import migration
 
 
-def test_init_makes_a_whole_server(server: Path, empty_database: str) -> None:
+@pytest.fixture
+def fresh_database(empty_database: str) -> str:
+    """One without a schema: here it is `init` that makes it."""
+    return empty_database
+
+
+def test_init_makes_a_whole_server(server: Path, fresh_database: str) -> None:
     settings = Settings.load(server)
     for path in (settings.tls_certificate, settings.tls_key, settings.tls_client_ca, settings.key_folder / "token.key"):
         assert path.is_file()
     assert server.stat().st_mode & 0o077 == 0
-    assert migration.is_at_head(empty_database)
-    assert entries(empty_database) == ["CreateMember", "AddMemberKey"]
+    assert migration.is_at_head(fresh_database)
+    assert entries(fresh_database) == ["CreateMember", "AddMemberKey"]
 
 
 def test_init_does_not_touch_what_exists(server: Path, tallystickd: Run) -> None:
@@ -27,18 +33,18 @@ def test_init_does_not_touch_what_exists(server: Path, tallystickd: Run) -> None
     assert {path: path.read_bytes() for path in server.parent.rglob("*") if path.is_file()} == before
 
 
-def test_an_interrupted_init_is_finished_by_the_next(server: Path, tallystickd: Run, empty_database: str) -> None:
+def test_an_interrupted_init_is_finished_by_the_next(server: Path, tallystickd: Run, fresh_database: str) -> None:
     kept = {path: path.read_bytes() for path in (server.parent / "keys").glob("*.key") if path.name != "tls-server.key"}
     server.unlink()
     (server.parent / "tls/server.crt").unlink()
     code, _, errors = tallystickd(
         *("init", server.parent, "--role", "token-authority", "--origin", "authority.example/log"),
-        *("--database", empty_database),
+        *("--database", fresh_database),
     )
     assert (code, errors) == (0, "")
     assert {path: path.read_bytes() for path in kept} == kept
     assert tallystickd("doctor", "--config", server)[0] in (0, 1)
-    assert entries(empty_database)[:2] == ["CreateMember", "AddMemberKey"]
+    assert entries(fresh_database)[:2] == ["CreateMember", "AddMemberKey"]
 
 
 @pytest.mark.parametrize(

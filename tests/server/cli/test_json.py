@@ -14,8 +14,8 @@ from tallystick.server.cli.session import print_json
 LISTS = {"member list": 2, "key list": 2, "doctor": 5}
 """At least as many lines each, of a server with two members and their keys."""
 OBJECTS = ("config", "public")
-TRIED_ELSEWHERE = ("subject erase",)
-"""It takes an exchange, and reads standard input."""
+TRIED_ELSEWHERE = ("subject erase", "rating list", "rating drift")
+"""They take an exchange, and the first reads standard input."""
 
 
 def commands(group: click.Group, before: str = "") -> Iterator[str]:

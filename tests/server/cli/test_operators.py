@@ -67,7 +67,7 @@ def doctor(tallystickd: Run, server: Path) -> tuple[bool, str]:
 
 
 def test_each_acts_under_its_own_name_and_key(
-    server: Path, tallystickd: Run, second: tuple[Path, str], empty_database: str, monkeypatch: pytest.MonkeyPatch
+    server: Path, tallystickd: Run, second: tuple[Path, str], fresh_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first_key, (file, second_key) = operator_keyid(server), second
     create = ("--name", "A bank", "--roles", "token-requester", "--config", server)
@@ -75,7 +75,7 @@ def test_each_acts_under_its_own_name_and_key(
     become(monkeypatch, file)
     assert tallystickd("member", "create", "bank-b", *create)[0] == 0
     assert doctor(tallystickd, server) == (True, f"olga may administer with {file}")
-    assert acts(empty_database) == [
+    assert acts(fresh_database) == [
         ("operator", "CreateMember", first_key),
         ("operator", "AddMemberKey", first_key),
         ("operator", "CreateMember", first_key),
@@ -84,7 +84,7 @@ def test_each_acts_under_its_own_name_and_key(
 
 
 def test_the_second_goes_on_when_the_first_is_removed(
-    server: Path, tallystickd: Run, second: tuple[Path, str], empty_database: str, monkeypatch: pytest.MonkeyPatch
+    server: Path, tallystickd: Run, second: tuple[Path, str], fresh_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first_key, (file, second_key) = operator_keyid(server), second
     with monkeypatch.context() as patch:
@@ -104,7 +104,7 @@ def test_the_second_goes_on_when_the_first_is_removed(
     assert (code, "KEY_REVOKED" in errors) == (3, True), errors
     ok, text = doctor(tallystickd, server)
     assert (ok, "operator may not administer" in text) == (False, True)
-    assert [(who, what) for who, what, _ in acts(empty_database)][-2:] == [("olga", "CreateMember"), ("operator", "CreateMember")]
+    assert [(who, what) for who, what, _ in acts(fresh_database)][-2:] == [("olga", "CreateMember"), ("operator", "CreateMember")]
 
 
 def test_an_operator_without_a_key_does_not_count(server: Path, tallystickd: Run) -> None:
@@ -193,10 +193,10 @@ def test_an_encrypted_key_asks_at_the_terminal(server: Path, tallystickd: Run, t
 
 @pytest.mark.parametrize("operator", ["ghost", "olga"])
 def test_nobody_acts_under_another_name_than_the_key_s(
-    server: Path, tallystickd: Run, second: tuple[Path, str], empty_database: str, monkeypatch: pytest.MonkeyPatch, operator: str
+    server: Path, tallystickd: Run, second: tuple[Path, str], fresh_database: str, monkeypatch: pytest.MonkeyPatch, operator: str
 ) -> None:
     """As when one of the two variables was forgotten."""
-    before = acts(empty_database)
+    before = acts(fresh_database)
     monkeypatch.setenv("TALLYSTICK_OPERATOR", operator)
     code, _, errors = tallystickd("member", "update", "olga", "--name", "O", "--config", server)
     assert (code, f"is the key of operator, and the setting operator says {operator}" in errors) == (1, True)
@@ -204,4 +204,4 @@ def test_nobody_acts_under_another_name_than_the_key_s(
     monkeypatch.setenv("TALLYSTICK_OPERATOR_KEY", str(second[0]))
     code, _, errors = tallystickd("member", "update", "olga", "--name", "O", "--config", server)
     assert (code, "is the key of olga, and the setting operator says operator" in errors) == (1, True)
-    assert acts(empty_database) == before
+    assert acts(fresh_database) == before

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -29,13 +28,13 @@ from tallystick.crypto import blind, key_statement, keyid
 from tallystick.server.storage import migration
 
 
-def test_migrate_is_repeatable(server: Path, tallystickd: Run, empty_database: str) -> None:
+def test_migrate_is_repeatable(server: Path, tallystickd: Run, fresh_database: str) -> None:
     code, output, _ = tallystickd("migrate", "--config", server)
     assert (code, output) == (0, f"schema is at revision {migration.head()}\n")
-    assert entries(empty_database) == ["CreateMember", "AddMemberKey"]
+    assert entries(fresh_database) == ["CreateMember", "AddMemberKey"]
 
 
-def test_members(server: Path, tallystickd: Run, empty_database: str) -> None:
+def test_members(server: Path, tallystickd: Run, fresh_database: str) -> None:
     def listed() -> dict[str, Any]:
         code, output, _ = tallystickd("member", "list", "--json", "--config", server)
         assert code == 0
@@ -62,12 +61,12 @@ def test_members(server: Path, tallystickd: Run, empty_database: str) -> None:
     for wrong in ("calls=10", "calls=10/hour", "Quest:calls=10/minute"):
         code, _, errors = tallystickd("member", "update", "bank-a", "--quota", wrong, "--config", server)
         assert (code, "give" in errors) == (2, True)
-    logged = [method for method in entries(empty_database)[2:] if method != "ListMembers"]
+    logged = [method for method in entries(fresh_database)[2:] if method != "ListMembers"]
     assert logged == ["CreateMember", *["UpdateMember"] * 5]
 
 
 def test_a_subject_is_erased_by_a_token_from_standard_input(
-    server: Path, tallystickd: Run, tmp_path: Path, fresh_database: str, monkeypatch: pytest.MonkeyPatch
+    server: Path, tallystickd: Run, tmp_path: Path, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def erase(config: Path, text: str, *options: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.stdin", io.StringIO(text))
@@ -77,16 +76,16 @@ def test_a_subject_is_erased_by_a_token_from_standard_input(
     authority_key = json.loads(tallystickd("--config", server, "public", "--json")[1])["token_public_key"]
     code, _, errors = tallystickd(
         *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log"),
-        *("--database", fresh_database, "--token-public-key", authority_key),
+        *("--database", empty_database, "--token-public-key", authority_key),
     )
     assert (code, errors) == (0, "")
     exchange = tmp_path / "exchange" / "tallystickd.toml"
     assert erase(exchange, token)[0] == 2
-    assert entries(fresh_database)[-1] == "AddMemberKey"
+    assert entries(empty_database)[-1] == "AddMemberKey"
     code, output, errors = erase(exchange, token, "--yes", "--json")
     assert (code, errors) == (0, "")
     assert json.loads(output) == {"entries_resealed": 0, "entries_without_evidence": 0, "accounts_deleted": 0}
-    assert entries(fresh_database)[-1] == "EraseSubject"
+    assert entries(empty_database)[-1] == "EraseSubject"
     for text in ("", "zz", token[:-2], "00" * 32):
         code, _, errors = erase(exchange, text, "--yes")
         assert code == 1
@@ -94,12 +93,12 @@ def test_a_subject_is_erased_by_a_token_from_standard_input(
     assert erase(server, token, "--yes")[0] == 1
 
 
-def test_a_refusal_has_its_own_exit_code_and_is_logged(server: Path, tallystickd: Run, empty_database: str) -> None:
+def test_a_refusal_has_its_own_exit_code_and_is_logged(server: Path, tallystickd: Run, fresh_database: str) -> None:
     create = ("member", "create", "operator", "--name", "Again", "--roles", "auditor", "--config", server)
     code, _, errors = tallystickd(*create)
     assert code == 3
     assert errors.startswith("tallystickd: refused: ALREADY_EXISTS")
-    assert entries(empty_database)[-1] == "CreateMember"
+    assert entries(fresh_database)[-1] == "CreateMember"
 
 
 def test_the_last_operator_stays(server: Path, tallystickd: Run) -> None:
@@ -203,10 +202,10 @@ def test_what_a_member_cannot_use_is_told(server: Path, tallystickd: Run) -> Non
     assert tallystickd("member", "update", "bank-a", "--roles", "token-requester", "--config", server)[::2] == (0, "")
 
 
-def test_an_inquirer_without_purposes_is_told(tallystickd: Run, tmp_path: Path, empty_database: str) -> None:
+def test_an_inquirer_without_purposes_is_told(tallystickd: Run, tmp_path: Path, fresh_database: str) -> None:
     code, _, errors = tallystickd(
         *("init", tmp_path / "exchange", "--role", "exchange", "--origin", "exchange.example/log"),
-        *("--token-public-key", TOKEN_KEY, "--database", empty_database),
+        *("--token-public-key", TOKEN_KEY, "--database", fresh_database),
     )
     assert (code, errors) == (0, "")
     file = tmp_path / "exchange" / "tallystickd.toml"
@@ -233,8 +232,8 @@ def test_a_database_that_is_not_there(server: Path, tallystickd: Run, monkeypatc
     assert len(errors.splitlines()) == (0 if command == ["doctor"] else 1)
 
 
-def test_an_unmigrated_database(server: Path, tallystickd: Run, empty_database: str) -> None:
-    migration.downgrade(empty_database)
+def test_an_unmigrated_database(server: Path, tallystickd: Run, fresh_database: str) -> None:
+    migration.downgrade(fresh_database)
     for command in (["member", "list"], ["serve"]):
         code, _, errors = tallystickd(*command, "--config", server)
         assert code == 1
@@ -332,10 +331,11 @@ def test_a_server_from_nothing_to_its_end(tallystickd: Run, short_folder: Path) 
     create = ("member", "create", "bank-a", "--name", "A", "--roles", "auditor", "--config", file, "--address", "localhost:1")
     assert tallystickd(*create, "--dev-profile", short_folder / "bank-a")[0] == 0
     environment = {**os.environ, "TALLYSTICK_METRICS_LISTEN": f"127.0.0.1:{free_port()}"}
-    command = [sys.executable, "-m", "tallystick.server.cli", "serve", "--workers", "2"]
+    # The shell sets the limits: code of this process between fork and exec would run gRPC's, and may end there.
+    command = ["bash", "-c", 'ulimit -Sn 128 && ulimit -Hn 1024 && exec "$@"', "bash"]
+    command += [sys.executable, "-m", "tallystick.server.cli", "serve", "--workers", "2", "--config", str(file)]
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 1024))  # noqa: E731
-    process = subprocess.Popen([*command, "--config", file], env=environment, preexec_fn=few, **streams)
+    process = subprocess.Popen(command, env=environment, **streams)
     try:
         assert process.stdout is not None
         line = process.stdout.readline().strip()

@@ -9,11 +9,11 @@ EXCHANGE = "exchange.example/log"
 
 
 @pytest.fixture
-def exchange(tallystickd: Run, tmp_path: Path, empty_database: str) -> Path:
+def exchange(tallystickd: Run, tmp_path: Path, fresh_database: str) -> Path:
     """The configuration file of a new exchange."""
     code, _, errors = tallystickd(
         *("init", tmp_path / "exchange", "--role", "exchange", "--origin", EXCHANGE, "--listen", "127.0.0.1:1"),
-        *("--database", empty_database, "--token-public-key", TOKEN_KEY, "--token-sequence", "1"),
+        *("--database", fresh_database, "--token-public-key", TOKEN_KEY, "--token-sequence", "1"),
     )
     assert (code, errors) == (0, "")
     return tmp_path / "exchange" / "tallystickd.toml"
@@ -25,12 +25,12 @@ def roles(tallystickd: Run, config: Path, member_id: str) -> list[str]:
     return next(list(each["roles"]) for each in json_lines(output) if each["member_id"] == member_id)
 
 
-def test_the_operator_admits_it_and_again_adds_no_key(tallystickd: Run, exchange: Path, empty_database: str) -> None:
+def test_the_operator_admits_it_and_again_adds_no_key(tallystickd: Run, exchange: Path, fresh_database: str) -> None:
     for _ in range(2):
         code, output, errors = tallystickd("member", "system", "--config", exchange)
         assert (code, output, errors) == (0, "admitted exchange, with its key\n", "")
     assert roles(tallystickd, exchange, "exchange") == ["system"]
-    assert entries(empty_database).count("AddMemberKey") == 2  # the operator's, and this one
+    assert entries(fresh_database).count("AddMemberKey") == 2  # the operator's, and this one
 
 
 def test_a_name_that_is_taken_is_told(tallystickd: Run, exchange: Path) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg2
@@ -24,10 +25,13 @@ from tests.conftest import free_port
 from tests.docker.alarms import Alarm, alarms
 from tests.server.cli.running import TOKEN_KEY
 
+from tallystick.credit.rating import built_in_cards
+from tallystick.server.cli.drift_texts import prometheus_text
 from tallystick.server.cli.program import run
 from tallystick.server.installation.settings import Settings
 from tallystick.server.process.reports import UpkeepReport
 from tallystick.server.process.upkeep import Upkeep
+from tallystick.server.services.rating.drift import LEAST_SUBJECTS, Drift, Population
 from tallystick.server.storage import partitions
 from tallystick.server.storage.census import Census, CensusTaker, unbroken_until
 from tallystick.server.storage.partitions import month_of
@@ -209,9 +213,17 @@ def test_every_step_of_the_upkeep_is_reported_and_documented(role: str, request:
     assert {step: written.get(step) for step in periods} == periods
 
 
+def drift_samples() -> list[Any]:
+    """What the command about drift writes for another program to serve."""
+    card = built_in_cards()[0].card
+    population = Population(card, bins=[Counter({0: LEAST_SUBJECTS}) for _ in card.weighted], grades=Counter({1: LEAST_SUBJECTS}))
+    text = prometheus_text(Drift(date(2026, 10, 1), {card.subject_kind: population}))
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
 @pytest.mark.parametrize("alarm", alarms(), ids=lambda alarm: alarm.name)
 def test_every_series_that_an_alarm_reads_is_served(running: Running, exchange: Running, alarm: Alarm) -> None:
-    samples = [*running.scrape().samples, *exchange.scrape().samples]
+    samples = [*running.scrape().samples, *exchange.scrape().samples, *drift_samples()]
     labels = set()
     for selector in alarm.selectors:
         found = [sample.labels for sample in samples if sample.name == selector.metric]

@@ -16,8 +16,8 @@ from tallystick.server.storage.connection import SESSION_SETTINGS
 from tallystick.server.storage.statements import Statement
 
 ROWS = 20_000
-SMALL = {"member", "member_key", "log_head", "replay_horizon", "message_cursor", "sweep"}
-"""Tables that may be read whole: they hold one row, or one for each member."""
+SMALL = {"member", "member_key", "log_head", "replay_horizon", "message_cursor", "sweep", "scorecard"}
+"""Tables that may be read whole: they hold one row, or one for each member, or a hundred at the most."""
 
 _FILL = f"""
 INSERT INTO member (member_id, display_name, roles, purposes, state, daily_evaluations, create_time)

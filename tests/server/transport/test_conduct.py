@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -12,7 +13,7 @@ from google.protobuf.message import DecodeError
 from tallystick.server.errors import Refusal
 from tallystick.server.transport import conduct
 from tallystick.server.transport.arrival import MAX_CALLS, MAX_READS, Arrivals
-from tallystick.server.transport.conduct import FAULTS_AT_ONCE, Conduct, Pace, is_fault
+from tallystick.server.transport.conduct import BARRED_SECONDS, FAULTS_AT_ONCE, Conduct, Pace, is_fault
 from tallystick.v1 import errors_pb2
 
 PEER = "ipv4:192.0.2.1:4711"
@@ -84,7 +85,8 @@ def test_a_pace_forgets_whom_nothing_is_held_against(monkeypatch: pytest.MonkeyP
 
 
 async def test_one_fault_too_many_bars_for_a_while_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conduct, "BARRED_SECONDS", 0.3)
+    now = 1000.0
+    monkeypatch.setattr(conduct, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(conduct, "END_SECONDS", 0.01)
     ended = Ended()
     subject, context = conduct_of(ended), FakeContext("mallory")
@@ -99,10 +101,11 @@ async def test_one_fault_too_many_bars_for_a_while_and_nobody_else(monkeypatch: 
     assert not subject.is_barred("bank-a")
     refusal = await turn_away(subject, "mallory")
     assert refusal.reason == errors_pb2.ERROR_REASON_QUEUE_FULL
-    assert refusal.retry_after is not None
-    assert 0 < refusal.retry_after <= 0.3
+    assert refusal.retry_after == BARRED_SECONDS
     assert ended.peers == [PEER, PEER], "and that of every later call"
-    await asyncio.sleep(0.3)
+    now += BARRED_SECONDS - 1
+    assert subject.is_barred("mallory")
+    now += 1
     assert not subject.is_barred("mallory")
     subject.fault("mallory", call)
     assert not subject.is_barred("mallory"), "it begins anew"

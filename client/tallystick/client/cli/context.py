@@ -19,6 +19,7 @@ from tallystick.client.cli.process import drop_output
 from tallystick.client.exceptions import FileInvalid, Refused, TallystickError
 from tallystick.client.exchange import Exchange
 from tallystick.client.files.places import STANDARD_OUTPUT, descriptor_of, is_written_in_place, open_in_place
+from tallystick.client.files.texts import visible
 from tallystick.client.profile.profile import PROFILE_VARIABLE
 from tallystick.client.protocol.receipts import MAX_RECEIPT_BYTES, KeptReceipt
 
@@ -36,10 +37,19 @@ _PIPE_WIDTH = 100_000
 
 
 class _Screen(Console):
-    """A console that leaves a closed output to its caller; rich's own would exit with 1."""
+    """A console whose texts steer no terminal, whoever wrote them, and which leaves a closed output to its caller; rich's own would
+    exit with 1."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Prints; of texts what can be seen, and their ends of lines."""
+        super().print(*(_lines(each) if isinstance(each, str) else each for each in objects), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def _console(*, stderr: bool) -> Console:

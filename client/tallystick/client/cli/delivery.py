@@ -17,6 +17,7 @@ from tallystick.client.exchange import Exchange
 from tallystick.client.files.accounts import undamaged
 from tallystick.client.files.cells import Cells
 from tallystick.client.files.reading import TableReader
+from tallystick.client.files.texts import visible
 from tallystick.credit.monitoring import Alert, EarlyWarning, MonitoringMessage, WarningPolicy
 
 _ACCOUNT = "account_number"
@@ -80,7 +81,7 @@ class Delivery:
         if warning is not None:
             lines.append(f"    {warning.action}")
         for line in lines:
-            self._tool.results.print(output.visible(line), markup=False, highlight=False, soft_wrap=True)
+            self._tool.results.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
     def _run(self, message: dict[str, Any]) -> None:
         text = json.dumps(output.plain(message), ensure_ascii=False)

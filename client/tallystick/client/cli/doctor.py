@@ -15,6 +15,7 @@ from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
 from tallystick.client.exceptions import CheckpointFalse, ReceiptFalse, ReceiptMissing, Refused, TallystickError
 from tallystick.client.exchange import Exchange
+from tallystick.client.files.texts import visible
 from tallystick.client.flows.standing import QuotaStanding, Standing
 from tallystick.client.profile.profile import Endpoint, Profile
 from tallystick.client.profile.servers import Server
@@ -64,7 +65,7 @@ def doctor(tool: Tool) -> int:
                 output.write_json(finding)
             else:
                 text = f"{finding.state.value:<9}  {finding.check}: {finding.text}"
-                tool.results.print(output.visible(text), markup=False, highlight=False, soft_wrap=True)
+                tool.results.print(visible(text), markup=False, highlight=False, soft_wrap=True)
     wrong = sum(each.state is State.WRONG for each in findings)
     attention = sum(each.state is State.ATTENTION for each in findings)
     if not tool.as_json:

@@ -15,17 +15,18 @@ from tallystick.credit.codes import (
     format_amount,
 )
 from tallystick.credit.history import CreditHistory, ReportedAccount
+from tallystick.credit.languages import Language
 from tallystick.credit.screening import Screening
 
 _MONTHS_SHOWN = 24
 _INQUIRIES_SHOWN = 10
 
 
-def print_history(console: Console, history: CreditHistory, screening: Screening) -> None:
-    """Prints decision, reasons, accounts, overdue and inquiries."""
+def print_history(console: Console, history: CreditHistory, screening: Screening, language: Language) -> None:
+    """Prints decision, reasons, accounts, overdue and inquiries; the reasons in a language."""
     console.print(f"Decision: {screening.decision.value}   (as of {history.as_of:%Y-%m-%d %H:%M} UTC)")
     if screening.reasons:
-        rows = [(reason.decision.value, reason.rule, reason.text) for reason in screening.reasons]
+        rows = [(reason.decision.value, reason.rule, reason.told(language)) for reason in screening.reasons]
         console.print(table("Reasons", ("calls for", "rule", "why"), rows))
     if not history.accounts:
         console.print("No record: no member has reported an account of this subject.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -23,7 +24,8 @@ from tallystick.client.cli.parameters import (
     standard_input,
     timeout_option,
 )
-from tallystick.client.cli.policy import load_policy
+from tallystick.client.cli.policy import load_policy, screened_by
+from tallystick.client.cli.rating import language_option, print_rating, rating_value
 from tallystick.client.cli.runs import Run
 from tallystick.client.exceptions import AnswerMalformed
 from tallystick.client.files import cells
@@ -31,8 +33,9 @@ from tallystick.client.files.applicants import Applicant, DecisionWriter, proble
 from tallystick.client.files.tables import check_resumable
 from tallystick.client.flows.inquiries import InquiryOutcome, NumberedInquiries, QueriedBatch, QueryResult
 from tallystick.contract.limits import MAX_INQUIRIES
-from tallystick.credit.enums import Purpose
-from tallystick.credit.screening import Screening, ScreeningPolicy
+from tallystick.credit.enums import Purpose, Section
+from tallystick.credit.languages import LANGUAGES, Language
+from tallystick.credit.screening import Reason, Screening, ScreeningPolicy
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _INPUT = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
@@ -48,7 +51,9 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
     help="Your reference to the subject's written consent: 1 to 64 printable ASCII characters without spaces.",
 )
 @click.option("--policy", "policy_file", type=_FILE, help="Screen by this policy. [default: the built-in one]")
+@click.option("--rating", "rated", is_flag=True, help="Ask for the rating too. [default: if the policy looks at it]")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipt here.")
+@language_option
 @timeout_option
 @command
 def query(
@@ -60,7 +65,9 @@ def query(
     purpose: Purpose,
     consent: str,
     policy_file: Path | None,
+    rated: bool,
     keep_receipts: Path | None,
+    language: Language,
     timeout: float | None,
 ) -> None:
     """Query what all members reported of one subject, and screen it by a policy."""
@@ -68,49 +75,68 @@ def query(
     policy = load_policy(policy_file)
     identity = required_identity(kind, type_, country, number)
     with tool.exchange() as exchange, ReceiptFile(keep_receipts) as receipts:
-        result = exchange.query(identity, purpose, consent, timeout=timeout)
+        result = exchange.query(identity, purpose, consent, sections=_sections(policy, rated=rated), timeout=timeout)
         receipts.keep(result.receipt)
     with tool.beside(keep_receipts):
         try:
-            _show(tool, result, policy.evaluate(result.history))
+            _show(tool, result, screened_by(policy, result.history), language)
         except OSError as error:
             error.add_note(f"the query was made: it is entry {result.receipt.index} of the log")
             raise
 
 
-def _show(tool: Tool, result: QueryResult, screening: Screening) -> None:
+def _sections(policy: ScreeningPolicy, *, rated: bool) -> frozenset[Section]:
+    """What is asked for beside the accounts."""
+    return policy.sections | ({Section.RATING} if rated else frozenset())
+
+
+def _show(tool: Tool, result: QueryResult, screening: Screening, language: Language) -> None:
+    rating = result.history.rating
     if tool.as_json:
         output.write_json(
             {
                 "decision": screening.decision,
-                "reasons": [{"rule": r.rule, "decision": r.decision, "text": r.text} for r in screening.reasons],
+                "reasons": [_reason(each) for each in screening.reasons],
                 "history": result.history,
+                **({} if rating is None else {"rating": rating_value(rating)}),
                 "request_id": result.request_id,
                 "entry_index": result.receipt.index,
             }
         )
     else:
-        print_history(tool.results, result.history, screening)
+        print_history(tool.results, result.history, screening, language)
+        if rating is not None:
+            print_rating(tool, rating, language)
         verified = f"the exchange's receipt was verified: entry {result.receipt.index} of {result.receipt.origin}"
         tool.results.print(verified, markup=False, soft_wrap=True)
+
+
+def _reason(reason: Reason) -> dict[str, object]:
+    """For programs: the reason with its text in both languages."""
+    texts = {language: reason.told(language) for language in LANGUAGES}
+    return {"rule": reason.rule, "decision": reason.decision, "text": reason.text, "texts": texts}
 
 
 @click.command(epilog=epilog(purposes(), identity_types()))
 @click.argument("file", type=_INPUT, callback=standard_input)
 @click.option("--out", required=True, type=_NEW_FILE, help="Write the decisions here (CSV or Parquet).")
 @click.option("--policy", "policy_file", type=_FILE, help="Screen by this policy. [default: the built-in one]")
+@click.option("--rating", "rated", is_flag=True, help="Ask for the ratings too. [default: if the policy looks at them]")
 @click.option("--keep-receipts", type=_NEW_FILE, help="Append the exchange's receipts here.")
 @click.option("--encoding", help="Of a CSV file that is not UTF-8 or UTF-16: gb18030, big5, cp1252 …")
 @click.option("--resume", is_flag=True, help="Go on with an earlier run of this file that ended early.")
+@language_option
 @command
 def screen(
     tool: Tool,
     file: Path,
     out: Path,
     policy_file: Path | None,
+    rated: bool,
     keep_receipts: Path | None,
     encoding: str | None,
     resume: bool,
+    language: Language,
 ) -> int:
     """Query and screen the applicants of FILE (CSV or Parquet, "-" is standard input; docs/files.md has both layouts).
 
@@ -130,13 +156,15 @@ def screen(
             "--out": out,
             "--keep-receipts": keep_receipts,
             "--policy": policy_file,
+            **({"--rating": rated} if rated else {}),
+            **({"--language": language} if language != "en" else {}),
             "--policy (its content)": hashlib.sha256(repr(policy).encode()).hexdigest()[:12],
         }
         run = Run(tool, exchange.profile.state_folder, "screen", file, said, resume=resume)
-        writer = stack.enter_context(DecisionWriter(out, resume_at=run.resume_at))
+        writer = stack.enter_context(DecisionWriter(out, resume_at=run.resume_at, language=language))
         receipts = stack.enter_context(ReceiptFile(keep_receipts))
         stack.enter_context(run)
-        screened = _Screened(policy, writer, run)
+        screened = _Screened(policy, writer, run, _sections(policy, rated=rated))
         stack.enter_context(tool.concluding(lambda: screened.show(tool), lambda: run.progress.items > 0))
         shown = stack.enter_context(output.progress(tool.remarks, "applicants screened"))
         for batch in exchange.query_batches(screened.batches(run.input(applicants)), run=run.run):
@@ -150,8 +178,9 @@ def screen(
 class _Screened:
     """Keeps the applicants of the batches that are under way, and writes a row for each in the order of the file."""
 
-    def __init__(self, policy: ScreeningPolicy, writer: DecisionWriter, run: Run) -> None:
+    def __init__(self, policy: ScreeningPolicy, writer: DecisionWriter, run: Run, sections: Collection[Section]) -> None:
         self._policy = policy
+        self._sections = tuple(sections)
         self._writer = writer
         self._run = run
         self._under_way: deque[list[Applicant]] = deque()
@@ -163,7 +192,7 @@ class _Screened:
             if len(rows) < MAX_INQUIRIES and not self._run.complete:
                 return  # cut short because the run ends, it would be another than the next run makes of this number
             self._under_way.append(rows)
-            yield number, [row.inquiry for row in rows if row.inquiry is not None]
+            yield number, [replace(row.inquiry, sections=self._sections) for row in rows if row.inquiry is not None]
             number += 1
 
     def take(self, batch: QueriedBatch) -> int:
@@ -183,7 +212,7 @@ class _Screened:
         if outcome.result is None:
             self._writer.failed(applicant.applicant_id, *problem_of(outcome.error or AnswerMalformed("no outcome")))
             return "error"
-        screening = self._policy.evaluate(outcome.result.history)
+        screening = screened_by(self._policy, outcome.result.history)
         self._writer.decided(applicant.applicant_id, outcome.result, screening)
         return screening.decision.value
 

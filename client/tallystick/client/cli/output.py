@@ -20,6 +20,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from tallystick.client.files.texts import visible
 from tallystick.credit.codes import disposition_code
 from tallystick.credit.enums import AccountType, AssetQuality, Channel, CollectionStage, Disposition, EventOutcome
 
@@ -150,11 +151,6 @@ def first(items: Iterable[T], limit: int) -> tuple[list[T], bool]:
     """At most `limit` items, and whether there are more."""
     found = list(itertools.islice(items, limit + 1))
     return found[:limit], len(found) > limit
-
-
-def visible(text: str) -> str:
-    """The text without what would steer a terminal."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 class Counter:

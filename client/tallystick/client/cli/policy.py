@@ -12,9 +12,10 @@ from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
 from tallystick.client.cli.groups import Commands
 from tallystick.client.exceptions import FileInvalid
+from tallystick.credit.history import CreditHistory
 from tallystick.credit.monitoring import WarningPolicy
 from tallystick.credit.policy_reading import load
-from tallystick.credit.screening import PolicyError, ScreeningPolicy
+from tallystick.credit.screening import PolicyError, Screening, ScreeningPolicy
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _WARNING_KEYS = frozenset({"triggers", "warning", "action", "at_least"})
@@ -97,6 +98,14 @@ def load_policy(file: Path | None) -> ScreeningPolicy:
         return ScreeningPolicy.from_toml(file)
     except PolicyError as error:
         raise FileInvalid(f"{file}: {error}") from None
+
+
+def screened_by(policy: ScreeningPolicy, history: CreditHistory) -> Screening:
+    """What a policy says of a history. Raises FileInvalid where a rule of it cannot judge such an answer."""
+    try:
+        return policy.evaluate(history)
+    except PolicyError as error:
+        raise FileInvalid(f"the policy {policy.name}: {error}") from None
 
 
 def load_warning_policy(file: Path | None) -> WarningPolicy:

@@ -26,13 +26,14 @@ from tallystick.client.cli.inquiries import query, screen
 from tallystick.client.cli.keys import key
 from tallystick.client.cli.monitoring import watch
 from tallystick.client.cli.notices import notices
-from tallystick.client.cli.output import visible
 from tallystick.client.cli.policy import policy
 from tallystick.client.cli.portfolio import portfolio
 from tallystick.client.cli.process import Nowhere, drop_output, end, leave, was_interrupted
+from tallystick.client.cli.rating import rating
 from tallystick.client.cli.reporting import report, submissions, withdraw
 from tallystick.client.cli.servicing import event
 from tallystick.client.exceptions import NotReached, NotTrusted, NotUsable, Refused
+from tallystick.client.files.texts import visible
 from tallystick.credit.screening import PolicyError
 
 OK, INCOMPLETE, USAGE, NOT_REACHED, REFUSED, NOT_TRUSTED, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
@@ -59,7 +60,10 @@ def program(context: click.Context, profile: Path | None) -> None:
         click.echo(context.get_help())
 
 
-for each in (report, query, screen, withdraw, submissions, event, watch, portfolio, notices, audit, policy, key, doctor):
+for each in (
+    *(report, query, screen, withdraw, submissions, event, watch, portfolio, rating, notices),
+    *(audit, policy, key, doctor),
+):
     program.add_command(each)
 for each in (list_entries, count):
     audit.add_command(each)

@@ -15,7 +15,7 @@ from tallystick.client.flows.reporting import Report
 from tallystick.client.profile.servers import Server
 from tallystick.client.protocol.calls import Answered, Call, Finished, Flow, PageStream, RawFailure, advance
 from tallystick.client.protocol.events import Watched, tell_awaiting
-from tallystick.client.protocol.retrying import TimeLimit, is_retryable
+from tallystick.client.protocol.retrying import Attempts, TimeLimit, is_retryable
 from tallystick.client.protocol.transport import AsyncTransport
 from tallystick.client.session import Session
 
@@ -75,10 +75,10 @@ class TaskDriver:
         conversation = self._session.conversation(call.method.server)
         transport = self._transport(call.method.server)
         patience, hooks = self._session.options.patience, self._session.options.event_hooks
-        watched = Watched(call)
+        watched, attempts = Watched(call), Attempts(limit)
 
         async def once() -> Answered[Any]:
-            seconds = limit.attempt(patience.timeout)
+            seconds = attempts.begin(patience.timeout)
             attempt = conversation.attempt(call)
             await tell_awaiting(hooks.request, watched.requested())
             raw = await transport.unary(call.method.path, call.message, attempt.metadata, seconds)
@@ -90,19 +90,19 @@ class TaskDriver:
             await tell_awaiting(hooks.answer, watched.answered(answered))
             return answered
 
-        return await self._retrying(is_retryable, watched, limit)(once)
+        return await self._retrying(is_retryable, watched, attempts)(once)
 
     async def _stream(self, stream: PageStream, limit: TimeLimit) -> None:
         call = stream.call
         conversation = self._session.conversation(call.method.server)
         transport = self._transport(call.method.server)
         patience, hooks = self._session.options.patience, self._session.options.event_hooks
-        watched = Watched(call)
+        watched, attempts = Watched(call), Attempts(limit)
         begun = False
 
         async def once() -> None:
             nonlocal begun
-            seconds = limit.attempt(patience.stream_timeout)
+            seconds = attempts.begin(patience.stream_timeout)
             attempt = conversation.attempt(call)
             await tell_awaiting(hooks.request, watched.requested())
             try:
@@ -117,22 +117,23 @@ class TaskDriver:
             await tell_awaiting(hooks.answer, watched.answered())
 
         # Once a page was taken only the flow knows where to go on.
-        await self._retrying(lambda error: is_retryable(error) and not begun, watched, limit)(once)
+        await self._retrying(lambda error: is_retryable(error) and not begun, watched, attempts)(once)
 
-    def _retrying(self, predicate: Callable[[BaseException], bool], watched: Watched, limit: TimeLimit) -> tenacity.AsyncRetrying:
+    def _retrying(self, predicate: Callable[[BaseException], bool], watched: Watched, attempts: Attempts) -> tenacity.AsyncRetrying:
         patience = self._session.options.patience
 
         async def before_sleep(state: tenacity.RetryCallState) -> None:
+            attempts.failed(state.outcome.exception() if state.outcome else None)
             if event := watched.retried(state):
                 await tell_awaiting(self._session.options.event_hooks.retry, event)
 
         return tenacity.AsyncRetrying(
             sleep=self._sleep,
-            stop=patience.stop() | limit.stop(),
+            stop=patience.stop() | attempts.stop(),
             wait=patience.wait(),
             retry=tenacity.retry_if_exception(predicate),
             before_sleep=before_sleep,
-            reraise=True,
+            retry_error_callback=attempts.give_up,
         )
 
     async def in_order(

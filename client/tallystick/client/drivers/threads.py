@@ -16,7 +16,7 @@ from tallystick.client.flows.report_batches import cut
 from tallystick.client.profile.servers import Server
 from tallystick.client.protocol.calls import Answered, Call, Finished, Flow, PageStream, RawFailure, advance
 from tallystick.client.protocol.events import Watched, tell
-from tallystick.client.protocol.retrying import TimeLimit, is_retryable
+from tallystick.client.protocol.retrying import Attempts, TimeLimit, is_retryable
 from tallystick.client.protocol.transport import Transport
 from tallystick.client.session import Session
 
@@ -79,10 +79,10 @@ class ThreadDriver:
         conversation = self._session.conversation(call.method.server)
         transport = self._transport(call.method.server)
         patience, hooks = self._session.options.patience, self._session.options.event_hooks
-        watched = Watched(call)
+        watched, attempts = Watched(call), Attempts(limit)
 
         def once() -> Answered[Any]:
-            seconds = limit.attempt(patience.timeout)
+            seconds = attempts.begin(patience.timeout)
             attempt = conversation.attempt(call)
             tell(hooks.request, watched.requested())
             raw = transport.unary(call.method.path, call.message, attempt.metadata, seconds)
@@ -94,19 +94,19 @@ class ThreadDriver:
             tell(hooks.answer, watched.answered(answered))
             return answered
 
-        return self._retrying(is_retryable, watched, limit)(once)
+        return self._retrying(is_retryable, watched, attempts)(once)
 
     def _stream(self, stream: PageStream, limit: TimeLimit) -> None:
         call = stream.call
         conversation = self._session.conversation(call.method.server)
         transport = self._transport(call.method.server)
         patience, hooks = self._session.options.patience, self._session.options.event_hooks
-        watched = Watched(call)
+        watched, attempts = Watched(call), Attempts(limit)
         begun = False
 
         def once() -> None:
             nonlocal begun
-            seconds = limit.attempt(patience.stream_timeout)
+            seconds = attempts.begin(patience.stream_timeout)
             attempt = conversation.attempt(call)
             tell(hooks.request, watched.requested())
             try:
@@ -121,22 +121,23 @@ class ThreadDriver:
             tell(hooks.answer, watched.answered())
 
         # Once a page was taken only the flow knows where to go on.
-        self._retrying(lambda error: is_retryable(error) and not begun, watched, limit)(once)
+        self._retrying(lambda error: is_retryable(error) and not begun, watched, attempts)(once)
 
-    def _retrying(self, predicate: Callable[[BaseException], bool], watched: Watched, limit: TimeLimit) -> tenacity.Retrying:
+    def _retrying(self, predicate: Callable[[BaseException], bool], watched: Watched, attempts: Attempts) -> tenacity.Retrying:
         patience = self._session.options.patience
 
         def before_sleep(state: tenacity.RetryCallState) -> None:
+            attempts.failed(state.outcome.exception() if state.outcome else None)
             if event := watched.retried(state):
                 tell(self._session.options.event_hooks.retry, event)
 
         return tenacity.Retrying(
             sleep=self._sleep,
-            stop=patience.stop() | limit.stop(),
+            stop=patience.stop() | attempts.stop(),
             wait=patience.wait(),
             retry=tenacity.retry_if_exception(predicate),
             before_sleep=before_sleep,
-            reraise=True,
+            retry_error_callback=attempts.give_up,
         )
 
     def in_order(self, flow_for: Callable[[S], Flow[list[T]]], chunks: Iterator[S], timeout: float | None = None) -> Iterator[T]:

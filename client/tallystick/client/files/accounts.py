@@ -262,7 +262,7 @@ def _report(row: Cells, amount: AmountReader, months: tuple[AccountMonth, ...]) 
         liability_amount=row.take_optional("liability_amount", amount),
         months=months,
         running_overdue=_running_overdue(row, amount),
-        special_transactions=tuple(row.take_optional("special_transactions", partial(_special_transactions, amount)) or ()),
+        special_transactions=tuple(row.take_optional("special_transactions", partial(special_transactions, amount)) or ()),
         related_obligors=tuple(row.take_optional("related_obligors", partial(_related_obligors, amount)) or ()),
         annotations=tuple(row.take_optional("annotations", _annotations) or ()),
     )
@@ -296,7 +296,8 @@ def _running_overdue(row: Cells, amount: AmountReader) -> RunningOverdue | None:
     )
 
 
-def _special_transactions(amount: AmountReader, text: str) -> list[SpecialTransaction]:
+def special_transactions(amount: AmountReader, text: str) -> list[SpecialTransaction]:
+    """The cell of that column. Raises ValueError."""
     return [
         SpecialTransaction(
             type=_SPECIAL_TRANSACTION(str(value.get("type", ""))),

@@ -17,6 +17,8 @@ from tallystick.client.files.tables import TableWriter
 from tallystick.client.flows.inquiries import Inquiry, QueryResult
 from tallystick.credit.codes import disposition_code
 from tallystick.credit.enums import Purpose
+from tallystick.credit.languages import Language
+from tallystick.credit.ratings import Rating
 from tallystick.credit.screening import Screening
 from tallystick.credit.validation import stated_violations
 from tallystick.crypto import identity_faults
@@ -36,8 +38,11 @@ DECISION_COLUMNS = (
     "error_field",
     "error_reason",
     "error",
+    "rating",
+    "score",
+    "grade",
 )
-NUMBERS = ("records", "records_overdue_now", "entry_index")
+NUMBERS = ("records", "records_overdue_now", "entry_index", "score", "grade")
 
 _BETWEEN = "; "
 
@@ -88,14 +93,16 @@ def applicants_of(table: TableReader) -> Iterator[Applicant]:
             yield Applicant(number, applicant_id, inquiry)
 
 
-def decided(applicant_id: str, result: QueryResult, screening: Screening) -> tuple[str | int | None, ...]:
-    """The row of DECISION_COLUMNS for an applicant who was screened."""
+def decided(
+    applicant_id: str, result: QueryResult, screening: Screening, language: Language = "en"
+) -> tuple[str | int | None, ...]:
+    """The row of DECISION_COLUMNS for an applicant who was screened; `language` is that of the reasons."""
     history = result.history
     return (
         applicant_id,
         screening.decision.value,
         ";".join(reason.rule for reason in screening.reasons),
-        " | ".join(reason.text for reason in screening.reasons),
+        " | ".join(reason.told(language) for reason in screening.reasons),
         history.outcome.name.lower(),
         len(history.accounts),
         history.overdue.accounts_overdue_now,
@@ -104,23 +111,30 @@ def decided(applicant_id: str, result: QueryResult, screening: Screening) -> tup
         "",
         "",
         "",
+        *_rated(history.rating),
     )
+
+
+def _rated(rating: Rating | None) -> tuple[str | int | None, ...]:
+    """The columns of a rating; empty where nobody asked for it."""
+    return ("", None, None) if rating is None else (rating.outcome.name.lower(), rating.score, rating.grade)
 
 
 def failed(applicant_id: str, field: str, reason: str, description: str) -> tuple[str | int | None, ...]:
     """The row for an applicant about whom nothing could be asked: there is no decision."""
-    return applicant_id, "", "", "", "error", None, None, "", None, field, reason, description
+    return applicant_id, "", "", "", "error", None, None, "", None, field, reason, description, "", None, None
 
 
 class DecisionWriter(TableWriter):
     """Writes a decisions file. Of the applicant it holds the caller's own reference and nothing else."""
 
-    def __init__(self, path: Path, *, resume_at: int | None = None) -> None:
+    def __init__(self, path: Path, *, resume_at: int | None = None, language: Language = "en") -> None:
         super().__init__(path, DECISION_COLUMNS, NUMBERS, resume_at=resume_at)
+        self._language = language
 
     def decided(self, applicant_id: str, result: QueryResult, screening: Screening) -> None:
         """A row for an applicant who was screened."""
-        self.write(decided(applicant_id, result, screening))
+        self.write(decided(applicant_id, result, screening, self._language))
 
     def failed(self, applicant_id: str, field: str, reason: str, description: str) -> None:
         """A row for an applicant about whom nothing could be asked: there is no decision."""

@@ -25,7 +25,8 @@ NOT_TEXT = "must be text: as a number it may have lost leading zeros"
 
 _NOT_DECODED = re.compile("[\udc80-\udcff]")
 """What the error handler surrogateescape makes of bytes that are not of the encoding."""
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+"""By which a spreadsheet says how its columns are separated."""
 
 _SHOWN = 20
 """Columns that an error names at the most."""
@@ -125,7 +126,7 @@ def _csv_rows(path: Path, encoding: str | None) -> Iterator[Row]:
             file = io.TextIOWrapper(raw, newline="", encoding=chosen, errors="surrogateescape")
             lines = _decoded(path, file, chosen)
             first = next(lines, "")
-            named = _SEPARATOR_LINE.fullmatch(first.strip())
+            named = SEPARATOR_LINE.fullmatch(first.strip())
             if named is None:
                 lines = itertools.chain([first], lines)
             number = before = 1 if named else 0
@@ -195,7 +196,7 @@ def _check_separator(path: Path, header: list[str]) -> None:
 def _parquet_rows(path: Path, exact: frozenset[str]) -> Iterator[Row]:
     arrow = pyarrow_module()
     try:
-        _check_parquet(path)
+        check_parquet(path)
         with arrow.parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
             for name in schema.names:
@@ -220,7 +221,8 @@ def _parquet_rows(path: Path, exact: frozenset[str]) -> Iterator[Row]:
         raise FileInvalid(f"{path}: cannot be read as Parquet: {reason}") from None
 
 
-def _check_parquet(path: Path) -> None:
+def check_parquet(path: Path) -> None:
+    """Raises FileInvalid for what is no Parquet by its first bytes."""
     with path.open("rb") as file:
         begin = file.read(SNIFFED)
     if not begin.startswith(PARQUET):

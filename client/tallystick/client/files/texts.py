@@ -1,9 +1,10 @@
-"""Writing a text file whole or not at all."""
+"""Text files, written whole or not at all, and text that steers nothing."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import unicodedata
 from pathlib import Path
 
 from tallystick.client.exceptions import FileInvalid
@@ -37,3 +38,12 @@ def write_text(path: Path, text: str) -> None:
         raise
     except OSError as error:
         raise FileInvalid(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def visible(text: str) -> str:
+    """The text in one line, without what would steer a terminal or a page, or turn its direction."""
+    if text.isprintable():
+        return text
+    # Python takes all spaces but the plain one for what cannot be printed; Chinese has one of its own.
+    seen = (each if each.isprintable() or unicodedata.category(each) == "Zs" else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return "".join(seen)

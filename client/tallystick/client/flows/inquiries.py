@@ -17,9 +17,9 @@ from tallystick.client.protocol.calls import Answered, Call, Flow, Method, ask
 from tallystick.client.protocol.receipts import KeptReceipt
 from tallystick.contract import methods
 from tallystick.contract.violations import Violation
-from tallystick.credit.enums import Purpose
+from tallystick.credit.enums import Purpose, Section
 from tallystick.credit.history import CreditHistory, credit_history_from_message
-from tallystick.credit.validation import stated_violations
+from tallystick.credit.validation import section_violations, stated_violations
 from tallystick.crypto import subject_leaf
 from tallystick.v1 import inquiry_service_pb2
 
@@ -39,6 +39,8 @@ class Inquiry:
     """Your reference to the subject's written consent: 1 to 64 printable ASCII characters without spaces; nothing personal."""
     applicant_id: str = ""
     """Your own reference to the applicant; it is never sent."""
+    sections: tuple[Section, ...] = ()
+    """What the answer is to hold beside the accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ class Inquiries:
             subject=self._tokeniser.subject(element),
             purpose=int(inquiry.purpose),  # type: ignore[arg-type]  # the stubs want the enum's own NewType
             consent_reference=inquiry.consent_reference,
+            sections=[int(each) for each in inquiry.sections],  # type: ignore[misc]  # the stubs want the enum's own NewType
         )
 
     def _leaf(self, inquiry: Inquiry, element: bytes) -> bytes:
@@ -198,7 +201,12 @@ def _check_sendable(inquiry: Inquiry) -> None:
         raise InputInvalid("purpose", "CODE_UNKNOWN", "give a Purpose, such as Purpose.LOAN_APPROVAL")
     if not isinstance(inquiry.consent_reference, str):
         raise InputInvalid("consent_reference", "FIELD_MALFORMED", "give your reference to the written consent as a text")
-    for violation in stated_violations(inquiry.purpose, inquiry.consent_reference):
+    if not isinstance(inquiry.sections, tuple) or not all(isinstance(each, int) for each in inquiry.sections):
+        raise InputInvalid("sections", "CODE_UNKNOWN", "give Sections, such as (Section.RATING,)")
+    for violation in (
+        *stated_violations(inquiry.purpose, inquiry.consent_reference),
+        *section_violations(inquiry.purpose, inquiry.sections),
+    ):
         raise InputInvalid(violation.field, violation.reason, violation.description)
 
 

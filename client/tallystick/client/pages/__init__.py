@@ -1,1 +1,1 @@
-"""Pages for people: the month of a watched portfolio, as one HTML file. The extra is `tallystick[page]`."""
+"""Pages for people, each one HTML file: the month of a watched portfolio, a book. The extra is `tallystick[page]`."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any
 
+from tallystick.client.files.texts import visible
 from tallystick.client.pages.charts import Bar, BarChart, Matrix
 from tallystick.client.pages.extra import jinja_module
 from tallystick.client.pages.portfolio import CLASSES, NO_CLASS, CountedRow, KeptMessages, Portfolio, Standing
@@ -22,6 +23,12 @@ _TEMPLATE = "portfolio.html.jinja"
 
 def render(portfolio: Portfolio) -> str:
     """The page. Raises FileInvalid without the extra."""
+    page: str = environment().get_template(_TEMPLATE).render(_values(portfolio))
+    return page
+
+
+def environment() -> Any:
+    """Where the pages' templates are. Raises FileInvalid without the extra."""
     jinja = jinja_module()
     environment = jinja.Environment(
         loader=jinja.FunctionLoader(lambda name: resources.files("tallystick.client.pages").joinpath(name).read_text("utf-8")),
@@ -36,13 +43,7 @@ def render(portfolio: Portfolio) -> str:
     environment.filters["visible"] = visible
     # The charts are markup of this package's own, in which matplotlib has escaped what is text.
     environment.filters["svg"] = lambda chart: jinja.utils.markupsafe.Markup(chart.svg())
-    page: str = environment.get_template(_TEMPLATE).render(_values(portfolio))
-    return page
-
-
-def visible(text: str) -> str:
-    """The text without what would steer its surroundings, or turn its direction."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return environment
 
 
 def _values(portfolio: Portfolio) -> dict[str, Any]:

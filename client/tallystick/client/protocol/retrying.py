@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import NoReturn
 
 import tenacity
 from tenacity.stop import stop_base
@@ -66,16 +67,44 @@ class TimeLimit:
         """Seconds; not above 0 when the time is over."""
         return self._end - time.monotonic()
 
-    def attempt(self, patience: float) -> float:
-        """Seconds that the next attempt may take; raises DeadlineExceeded when there are none."""
-        if self.left <= 0:
-            raise DeadlineExceeded(f"no answer within the {self._seconds:g} s that this call was given")
-        return min(patience, self.left)
+    def over(self) -> DeadlineExceeded:
+        """What is said when no attempt told more."""
+        return DeadlineExceeded(f"no answer within the {self._seconds:g} s that this call was given")
+
+
+class Attempts:
+    """The attempts at one call within a limit, and what is said of them in the end.
+
+    The last of them may be the one that had no time left, or never began. Why the others failed is what its reader can mend.
+    """
+
+    def __init__(self, limit: TimeLimit) -> None:
+        self._limit = limit
+        self._met: NotReached | None = None
+
+    def begin(self, patience: float) -> float:
+        """Seconds that the next attempt may take. When there are none, raises what the one before it met, or DeadlineExceeded."""
+        if self._limit.left <= 0:
+            raise self._met or self._limit.over()
+        return min(patience, self._limit.left)
 
     def stop(self) -> stop_base:
         """No further attempt begins when its wait would take what is left."""
-        left = self.left
+        left = self._limit.left
         return tenacity.stop_before_delay(left) if left < math.inf else tenacity.stop_never
+
+    def failed(self, error: BaseException | None) -> None:
+        """Another attempt will be made."""
+        if isinstance(error, NotReached) and (self._met is None or not isinstance(error, DeadlineExceeded)):
+            self._met = error
+
+    def give_up(self, retry_state: tenacity.RetryCallState) -> NoReturn:
+        """Raises the last attempt's error; one that says no more than that its time was over says what an earlier one met."""
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        met = self._met
+        if isinstance(error, DeadlineExceeded) and met is not None and not isinstance(met, DeadlineExceeded):
+            raise DeadlineExceeded(f"the last attempt had no answer in time; before it, {met}") from error
+        raise error or self._limit.over()
 
 
 def _require_seconds(field: str, value: object) -> None:

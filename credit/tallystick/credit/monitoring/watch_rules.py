@@ -8,10 +8,9 @@ from tallystick.contract.limits import MAX_PULL_SECONDS, MAX_SWEPT, MAX_WATCHES
 from tallystick.contract.refusals import Refusal, refuse_violations
 from tallystick.contract.request_fields import check_page_size
 from tallystick.contract.violations import Violation
-from tallystick.credit.account_rules import MAX_VIOLATIONS_PER_REPORT
 from tallystick.credit.dates import day_of_number, month_before, month_of_day, ordinal_of_number
 from tallystick.credit.enums import Purpose, TriggerType, WatchState
-from tallystick.credit.field_rules import code_violation, day_violation, members
+from tallystick.credit.field_rules import MAX_VIOLATIONS_PER_REPORT, code_violation, day_violation, members
 from tallystick.credit.living import LIVING_PURPOSES, REPORT_AGE
 from tallystick.credit.monitoring.triggers import TRIGGERS
 from tallystick.credit.validation import check_reference, check_subject, stated_violations

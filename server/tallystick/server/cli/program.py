@@ -20,6 +20,7 @@ from tallystick.server.cli.initialise import init
 from tallystick.server.cli.inspection import config_command, doctor, public
 from tallystick.server.cli.keys import key_commands
 from tallystick.server.cli.members import member_commands
+from tallystick.server.cli.ratings import rating_commands
 from tallystick.server.cli.serving import migrate, serve
 from tallystick.server.cli.session import CONFIG_PATH
 from tallystick.server.cli.subjects import subject_commands
@@ -56,6 +57,7 @@ for _command in (
     migrate,
     serve,
     member_commands,
+    rating_commands,
     key_commands,
     certificate_commands,
     subject_commands,

@@ -14,6 +14,7 @@ from tallystick.server.installation.embedded import SYSTEM_USER, folders_to_open
 from tallystick.server.installation.identity import check_identity, record_identity
 from tallystick.server.installation.key_folder import KeyFolder
 from tallystick.server.installation.settings import Settings
+from tallystick.server.services.rating.checking import installed_cards
 from tallystick.server.storage import migration
 from tallystick.server.storage.serving_role import check_one_database, grant_to_server
 
@@ -95,6 +96,7 @@ def serve(settings: Settings, *, workers: int | None) -> None:
     with database_url(settings) as url:
         require_head(url)
         check_identity(url, settings, keys)
+        installed_cards(url)
         serve_until_stopped(settings, url, count, serving=lambda address: _tell(address, count))
 
 

@@ -91,7 +91,7 @@ class Accounts:
             self._keep(entry, message.subject, message.account_reference, message.as_of.seconds, None, judged=True)
 
     def finish(self, stored: Rows) -> None:
-        """All entries were taken; the rows are (key), record, versions, standing, live, update_time in the order of the key."""
+        """All entries were taken; the rows are (key), record, versions, standing, live, update_time, rating_facts, by key."""
         if self._unseen:
             self._anomalies.untold["entries with reports whose evidence is gone: accounts"] += 1
             return
@@ -109,7 +109,7 @@ class Accounts:
             accepted = [verdict != reporting_service_pb2.REPORT_OUTCOME_REJECTED for verdict in verdicts]
         else:
             checked = check_submission(message, entry.create_time, epoch_id=self._epoch_id)
-            accepted = [not violations for violations in checked]
+            accepted = [not each.violations for each in checked]
         for report, good in zip(message.reports, accepted, strict=True):
             if good:
                 as_of = report.account.as_of.seconds
@@ -237,12 +237,14 @@ def _differing(expected: _Expected, row: Sequence[Any] | None, forgotten: int) -
     if row is None or state is None:
         gone = state is None or (state.content is None and expected.changed < forgotten)
         return [] if row is None and gone else ["whole row"]
-    record, versions, standing, live, update_time = row
+    record, versions, standing, live, update_time, facts = row
     same = {
         "record": record == state.content,
         "versions": _same_versions(versions, state.versions, expected.times),
         "standing": standing == standing_of(state),
         "live": live == state.living,
+        # None of a row that was not reported since facts are kept: a rating reckons them from the record then.
+        "rating_facts": facts is None or facts == state.rating_facts,
         "update_time": _is_about(microseconds(update_time), min(expected.times), max(expected.times)),
     }
     return [name for name, equal in same.items() if not equal]

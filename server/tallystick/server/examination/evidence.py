@@ -102,9 +102,10 @@ class Evidence:
     def _signature(self, entry: Examined, envelope: log_pb2.Envelope) -> list[str]:
         """What of the leaf is not that of the request's signature. Without the request only its parameters can be read."""
         try:
-            signed = signature_of(envelope, self._origin, entry.request or b"")
+            signed = _signature_of(envelope, self._origin, entry.request or b"")
         except CryptoError:
             return ["signature"]
+        entry.signature = signed
         wrong = [] if signed.keyid == entry.leaf.keyid else ["keyid"]
         public_key = self._public_keys.get(signed.keyid)
         if not wrong and entry.request is not None and public_key is not None:
@@ -123,7 +124,7 @@ class Evidence:
         return wrong
 
 
-def signature_of(envelope: log_pb2.Envelope, origin: str, request: bytes) -> RequestSignature:
+def _signature_of(envelope: log_pb2.Envelope, origin: str, request: bytes) -> RequestSignature:
     """The signature of a request, from its envelope. Raises SignatureFormatError."""
     params, signature = envelope.signature_params, envelope.signature
     return parse_request_signature(request_metadata(message=request, audience=origin, signature_params=params, signature=signature))

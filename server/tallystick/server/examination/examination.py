@@ -14,6 +14,7 @@ from tallystick.server.examination.entries import Entries
 from tallystick.server.examination.evidence import Evidence
 from tallystick.server.examination.membership import Membership
 from tallystick.server.examination.requests import Requests
+from tallystick.server.examination.scorecards import SCORECARDS, Scorecards
 from tallystick.server.examination.scratch import Scratch
 from tallystick.server.examination.servicing import ServicingRecord
 from tallystick.server.examination.streams import Row, Rows, plain
@@ -41,7 +42,7 @@ SELECT entry_index, member, request_id, method, digest, create_time, answer, acc
 FROM request ORDER BY entry_index, member, request_id
 """
 _ACCOUNTS = """
-SELECT subject, member, account_reference, record, versions, standing, live, update_time
+SELECT subject, member, account_reference, record, versions, standing, live, update_time, rating_facts
 FROM account ORDER BY subject, member, account_reference
 """
 _EVENTS = """
@@ -98,7 +99,7 @@ class _Examination:
         self._subjects = Subjects(anomalies, keys.subject_secret, foundation.epoch_id)
         self._requests = Requests(anomalies, scratch, keys.request_secret, now, **days)
         self._membership = Membership(anomalies)
-        self._nonces = Nonces(anomalies, scratch, settings.origin, self._horizon, now)
+        self._nonces = Nonces(anomalies, scratch, self._horizon, now)
         self._meter = Meter(anomalies, names)
         forgotten = now - timedelta(days=settings.withdrawn_days), timedelta(days=settings.withdrawn_days)
         self._accounts = Accounts(anomalies, scratch, self._subjects, foundation.epoch_id, names, *forgotten)
@@ -106,6 +107,7 @@ class _Examination:
         ((horizon,),) = self._fetch(f"SELECT clock_timestamp() - {months} * interval '1 month'")
         self._servicing = ServicingRecord(anomalies, scratch, self._subjects, foundation.epoch_id, names, horizon)
         self._watches = Watches(anomalies, scratch, self._subjects, foundation.epoch_id, names, keys.watch_secret)
+        self._scorecards = Scorecards(anomalies)
         self._now = now
 
     def run(self, progress: Progress) -> Anomalies:
@@ -124,6 +126,7 @@ class _Examination:
         self._accounts.finish(_keyed(self._connection, _ACCOUNTS))
         self._servicing.finish(Rows(self._connection, _EVENTS, key=4))
         self._watches.finish(_keyed(self._connection, WATCHES), Rows(self._connection, MESSAGES), watch_index)
+        self._scorecards.finish([(row[0], row[1], row[2]) for row in self._fetch(SCORECARDS)])
         check_fence(self._anomalies, fence_time, self._now)
         return self._anomalies
 
@@ -149,6 +152,7 @@ class _Examination:
             self._accounts.take(entry, verdicts)
             self._servicing.take(entry, verdicts)
             self._watches.take(entry)
+            self._scorecards.take(entry)
             if index % PROGRESS_ENTRIES == PROGRESS_ENTRIES - 1:
                 progress(index + 1, size)
         for table, rows in beside:

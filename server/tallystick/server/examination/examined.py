@@ -9,6 +9,7 @@ from typing import Any
 
 from tallystick.contract.instants import EPOCH
 from tallystick.contract.methods import METHODS, Method
+from tallystick.crypto import RequestSignature
 from tallystick.v1 import log_pb2
 
 
@@ -27,6 +28,8 @@ class Examined:
     dropped: bool = False
     """Whether its evidence is gone because its month's time is over."""
     envelope: log_pb2.Envelope | None = None
+    signature: RequestSignature | None = None
+    """The request's signature, from the envelope; None when there is none, or it cannot be read."""
     request: bytes | None = None
     """The request as received; None when it was not kept, or erased."""
     message: Any = None

@@ -8,9 +8,7 @@ from datetime import date, datetime, timedelta
 
 from tallystick.contract.instants import microseconds
 from tallystick.contract.methods import EVALUATE_TOKENS
-from tallystick.crypto import CryptoError
 from tallystick.server.examination.anomalies import Anomalies
-from tallystick.server.examination.evidence import signature_of
 from tallystick.server.examination.examined import Examined
 from tallystick.server.examination.scratch import Scratch
 from tallystick.server.examination.streams import Row, Rows
@@ -27,10 +25,9 @@ _WAY = timedelta(minutes=3)
 class Nonces:
     """Holds the nonces that are still kept against the signatures in the evidence."""
 
-    def __init__(self, anomalies: Anomalies, scratch: Scratch, origin: str, horizon: int, now: datetime) -> None:
+    def __init__(self, anomalies: Anomalies, scratch: Scratch, horizon: int, now: datetime) -> None:
         self._anomalies = anomalies
         self._scratch = scratch
-        self._origin = origin
         self._horizon = horizon
         self._unseen: Counter[bytes] = Counter()
         """By key, entries since the horizon whose signature cannot be read any more."""
@@ -48,11 +45,8 @@ class Nonces:
             return
         if entry.envelope.reason in _SHUT_OUT:
             self._shut_out.add(entry.leaf.keyid)
-        try:
-            signed = signature_of(entry.envelope, self._origin, b"")
-        except CryptoError:
-            return
-        if signed.created // 60 > self._horizon:
+        signed = entry.signature
+        if signed is not None and signed.created // 60 > self._horizon:
             spent = entry.envelope.reason not in _UNSPENT
             row = (signed.created // 60, signed.keyid, signed.nonce, entry.index, spent)
             # One that was refused first may be spent by another entry, or was.

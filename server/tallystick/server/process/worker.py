@@ -47,6 +47,10 @@ MAX_METADATA = 8 * 1024
 HEALTH_INTERVAL = 1.0
 """Seconds between two looks whether the database answers."""
 
+GARBAGE_THRESHOLD = 20_000
+"""Objects after which Python's collector looks at the new ones. A batch of reports makes some ten thousand, and nearly all live
+until it is committed: after 700, as by default, they would be looked at again and again."""
+
 SETTLING_INTERVAL = 1.0
 """Seconds between two looks at what all workers counted against the members' quotas."""
 
@@ -73,6 +77,7 @@ async def serve(settings: Settings, *, reuse_port: bool = False, ready_fd: int |
     watch = asyncio.create_task(_watch_database(service, health), name="health")
     metering = asyncio.create_task(_settle_quotas(service), name="quotas")
     await server.start()
+    gc.set_threshold(GARBAGE_THRESHOLD, 10, 10)
     gc.freeze()  # what is loaded now stays: the collector need not look at it again
     if ready_fd is not None:
         os.write(ready_fd, b"\n")

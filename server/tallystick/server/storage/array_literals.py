@@ -18,7 +18,7 @@ def booleans(values: Iterable[bool]) -> str:
     return "{" + ",".join("t" if value else "f" for value in values) + "}"
 
 
-def short_bytes(values: Iterable[bytes]) -> str:
-    """For a parameter that is cast to bytea[]."""
+def short_bytes(values: Iterable[bytes | None]) -> str:
+    """For a parameter that is cast to bytea[]; None is null."""
     # The array's own quoting takes one of the two backslashes.
-    return "{" + ",".join(f'"\\\\x{value.hex()}"' for value in values) + "}"
+    return "{" + ",".join("NULL" if value is None else f'"\\\\x{value.hex()}"' for value in values) + "}"

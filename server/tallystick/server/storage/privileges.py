@@ -50,7 +50,11 @@ SERVING: dict[str, Allowed] = {
     tables.request.name: Allowed(insert=True, update=("digest",), delete=True),
     tables.token_meter.name: Allowed(insert=True, update=("evaluations",)),
     tables.member_usage.name: Allowed(insert=True, update=("calls", "subjects", "bytes", "kept_bytes"), delete=True),
-    tables.account.name: Allowed(insert=True, update=("record", "versions", "standing", "live", "update_time"), delete=True),
+    tables.account.name: Allowed(
+        insert=True, update=("record", "versions", "standing", "live", "rating_facts", "update_time"), delete=True
+    ),
+    # A scorecard is installed, and never changed.
+    tables.scorecard.name: Allowed(insert=True),
     # What is recorded stays as it is: retention and erasure delete it.
     tables.servicing_event.name: Allowed(insert=True, delete=True),
     tables.watch.name: Allowed(

@@ -186,10 +186,23 @@ account = Table(
     Column("update_time", TIMESTAMP, nullable=False),
     Column("standing", SmallInteger, nullable=False, comment="0 withdrawn, 1 without any overdue, 2 with overdue, running or past"),
     Column("live", Boolean, nullable=False, comment="whether it is open or owed: its member may go on asking about the subject"),
+    Column(
+        "rating_facts",
+        LargeBinary,
+        comment="what a rating must know of the record (credit.rating.facts); null when withdrawn, or reported before 0010",
+    ),
     # What is told of a subject, overdue first; and how many one member reports of it.
     Index("account_live_idx", "subject", "standing", "member", postgresql_where=text("standing > 0")),
     # Withdrawn accounts, to be forgotten by age.
     Index("account_withdrawn_idx", "subject", postgresql_where=text("standing = 0")),
+)
+
+scorecard = Table(
+    "scorecard",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("toml", LargeBinary, nullable=False, comment="as it was installed; never changed"),
+    Column("digest", LargeBinary, nullable=False, comment="SHA-256 of toml: what ratings name it by"),
 )
 
 servicing_event = Table(

@@ -24,7 +24,9 @@ from tallystick.credit.overdue import summarise
 from tallystick.credit.requests import answer_too_large, check_batch_query, check_query
 from tallystick.server.requests.operation import FULL_BATCH, Operation, Work
 from tallystick.server.services.inquiries.grounds import refuse_without_grounds
+from tallystick.server.services.inquiries.ratings import rated_places, rating_of
 from tallystick.server.services.inquiries.wire import submessage
+from tallystick.server.services.rating.installed import Cards, InstalledCards
 from tallystick.server.services.standing import OVERDUE
 from tallystick.server.storage.array_literals import integers, short_bytes
 from tallystick.server.storage.connection import Connection
@@ -44,7 +46,7 @@ MAX_INSTITUTIONS = 1000
 
 # Fetch one row past the limit, to detect that the answer is cut.
 _ACCOUNTS = """
-SELECT subject, member, record, standing, reported, total
+SELECT subject, member, record, standing, facts, reported, total
 FROM (
   SELECT *, sum(octet_length(record)) OVER (ROWS UNBOUNDED PRECEDING) AS total
   FROM (
@@ -52,7 +54,7 @@ FROM (
            sum(octet_length(record)) OVER (PARTITION BY asked.subject ORDER BY standing DESC ROWS UNBOUNDED PRECEDING) AS own
     FROM unnest(%(accounts_of)s) AS asked (subject)
     CROSS JOIN LATERAL (
-      SELECT member, record, standing FROM account
+      SELECT member, record, standing, CASE WHEN %(rated)s THEN rating_facts END AS facts FROM account
       WHERE account.subject = asked.subject AND standing > 0 ORDER BY standing DESC LIMIT %(count)s
     ) AS account
   ) AS cut
@@ -105,11 +107,19 @@ _FOOTPRINTS = _SUM_UP.format(
 # Both in one read: accounts, with nulls for what is said of inquiries, and inquiries, with nulls for what is said of accounts.
 _KNOWN = Statement(
     "known_of_subjects",
-    {"accounts_of": "bytea[]", "count": "bigint", "of_subject": "bigint", "budget": "bigint", "footprints": "bigint"} | _SUMMED_UP,
+    {
+        "accounts_of": "bytea[]",
+        "count": "bigint",
+        "of_subject": "bigint",
+        "budget": "bigint",
+        "rated": "boolean",
+        "footprints": "bigint",
+    }
+    | _SUMMED_UP,
     f"""
 SELECT account.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM ({_ACCOUNTS}) AS account
 UNION ALL
-SELECT subject, member, NULL, NULL, NULL, NULL, found, one_month, six_months, institutions, lenders, places, days,
+SELECT subject, member, NULL, NULL, NULL, NULL, NULL, found, one_month, six_months, institutions, lenders, places, days,
        purposes
 FROM ({_FOOTPRINTS}) AS inquiry
 """,  # noqa: S608 - the inserted texts are constants of this module
@@ -157,6 +167,10 @@ class _Known:
 
     accounts: list[tuple[int, bytes, bool]] = field(default_factory=list)
     """Member, record, whether it holds any overdue."""
+    facts: list[bytes | None] = field(default_factory=list)
+    """What the rating must know of each account; None where the record was not reported since facts are kept, or nobody asks."""
+    rating: bytes = b""
+    """As a field of CreditHistory, the same for all who ask; empty until somebody does."""
     truncated: bool = False
     """Whether there are more accounts than are told."""
     inquiries: dict[int, inquiry_service_pb2.InquirySummary] = field(default_factory=dict)
@@ -170,6 +184,7 @@ class InquiryAnswers:
         self.epoch_id = epoch_id
         """The key epoch whose tokens are good here."""
         self._reciprocity = reciprocity
+        self._cards = InstalledCards()
 
     async def answer(self, connection: Connection, works: Sequence[Work], clock: datetime, limit: int) -> None:
         """Answers each work with the credit histories of its subjects, in `limit` bytes; refuses those that may not ask, or ask for
@@ -178,13 +193,15 @@ class InquiryAnswers:
         Raises Refusal when all of them together are too much: each is then to be run by itself."""
         await refuse_without_grounds(connection, works, clock, self._reciprocity)
         asking = [work for work in works if work.refusal is None]
-        known = await _read(connection, asking, clock, limit)
+        rated = any(map(rated_places, asking))
+        known = await _read(connection, asking, clock, limit, rated=rated)
+        cards = await self._cards.in_force(connection, clock.date()) if rated else {}
         if known is None and len(asking) == 1:
             asking[0].refusal = answer_too_large(limit)
         elif known is None:
             raise answer_too_large(limit)
         else:
-            _answer(asking, known, clock, limit)
+            _answer(asking, known, cards, clock, limit)
 
 
 class QueryCreditHistory(Operation):
@@ -218,7 +235,9 @@ class BatchQueryCreditHistories(Operation):
         await self._answers.answer(connection, works, clock, self.max_answer)
 
 
-async def _read(connection: Connection, works: Sequence[Work], clock: datetime, limit: int) -> dict[bytes, _Known] | None:
+async def _read(
+    connection: Connection, works: Sequence[Work], clock: datetime, limit: int, *, rated: bool
+) -> dict[bytes, _Known] | None:
     """What is known of the subjects of all works; None if it is too much, be it for answers of `limit` bytes each."""
     pairs = sorted({(key, work.caller.member) for work in works for key in work.request.subject_keys})
     known = {key: _Known() for key, _ in pairs}
@@ -233,17 +252,18 @@ async def _read(connection: Connection, works: Sequence[Work], clock: datetime, 
         count=MAX_ACCOUNTS + 1,
         of_subject=MAX_SUBJECT_BYTES,
         budget=budget,
+        rated=rated,
         footprints=MAX_COUNTED_ALL + 1,
         **_asked(pairs),
         **windows,
     )
     rows = await connection.run(read)
     accounts = [row for row in rows if row[2] is not None]
-    if accounts and max(row[5] for row in accounts) > budget:
+    if accounts and max(row[6] for row in accounts) > budget:
         return None
     _take_accounts(accounts, known)
     crowded = []
-    for subject, asker, _, _, _, _, found, *summary in rows:
+    for subject, asker, _, _, _, _, _, found, *summary in rows:
         if found is None:
             continue
         if found > MAX_COUNTED_ALL:
@@ -270,14 +290,15 @@ def _asked(pairs: Sequence[tuple[bytes, int]]) -> dict[str, object]:
 def _take_accounts(rows: list[tuple[Any, ...]], known: Mapping[bytes, _Known]) -> None:
     """Those with overdue first."""
     rows.sort(key=lambda row: -int(row[3]))
-    for subject, member, record, standing, reported, *_ in rows:
+    for subject, member, record, standing, facts, reported, *_ in rows:
         of_subject = known[bytes(subject)]
         if len(of_subject.accounts) < MAX_ACCOUNTS:
             of_subject.accounts.append((member, bytes(record), standing == OVERDUE))
+            of_subject.facts.append(None if facts is None else bytes(facts))
         of_subject.truncated = reported > len(of_subject.accounts)
 
 
-def _answer(works: Sequence[Work], known: dict[bytes, _Known], clock: datetime, limit: int) -> None:
+def _answer(works: Sequence[Work], known: dict[bytes, _Known], cards: Cards, clock: datetime, limit: int) -> None:
     """Sets each work's answer or refusal."""
     size = 0
     as_of = inquiry_service_pb2.CreditHistory()
@@ -285,8 +306,11 @@ def _answer(works: Sequence[Work], known: dict[bytes, _Known], clock: datetime, 
     answered_at = as_of.SerializeToString()
     for work in works:
         answer = bytearray()
-        for key in work.request.subject_keys:
-            answer += submessage(1, answered_at + _history(known[key], work.caller.member, clock.date()))
+        rated = rated_places(work)
+        for place, key in enumerate(work.request.subject_keys):
+            history = _history(known[key], work.caller.member, clock.date())
+            rating = _rating(known[key], cards, clock.date()) if place in rated else b""
+            answer += submessage(1, answered_at + history + rating)
             if len(answer) > limit:
                 work.refusal = answer_too_large(limit)
                 break
@@ -308,6 +332,14 @@ def _history(known: _Known, caller: int, today: date) -> bytes:
         truncated=known.truncated,
     )
     return history.SerializeToString() + b"".join(_reported_accounts(known.accounts, caller))
+
+
+def _rating(known: _Known, cards: Cards, today: date) -> bytes:
+    """The rating by what is known, as a field of CreditHistory."""
+    if not known.rating:
+        records = [record for _, record, _ in known.accounts]
+        known.rating = submessage(7, rating_of(known.facts, records, cards, today))
+    return known.rating
 
 
 def _reported_accounts(accounts: Iterable[tuple[int, bytes, bool]], caller: int) -> list[bytes]:

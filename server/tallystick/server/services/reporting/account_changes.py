@@ -35,7 +35,7 @@ _LOCK = Statement(
     "lock_accounts",
     _KEYS,
     """
-SELECT subject, member, account_reference, record, versions, standing, live
+SELECT subject, member, account_reference, record, versions, standing, live, rating_facts
 FROM account
 JOIN unnest(%(subjects)s, %(members)s, %(references)s) AS asked (subject, member, account_reference)
   USING (subject, member, account_reference)
@@ -52,17 +52,19 @@ _ROWS = (
         "versions": "bytea[]",
         "standings": "smallint[]",
         "living": "boolean[]",
+        "facts": "bytea[]",
     }
 )
-_CHANGED = """unnest(%(subjects)s, %(members)s, %(references)s, %(records)s, %(versions)s, %(standings)s, %(living)s)
-  AS changed (subject, member, account_reference, record, versions, standing, live)"""
+_CHANGED = """unnest(%(subjects)s, %(members)s, %(references)s, %(records)s, %(versions)s, %(standings)s, %(living)s,
+  %(facts)s) AS changed (subject, member, account_reference, record, versions, standing, live, rating_facts)"""
 
 _UPDATE = Statement(
     "update_accounts",
     _ROWS,
     f"""
 UPDATE account
-SET record = changed.record, versions = changed.versions, standing = changed.standing, live = changed.live, update_time = %(time)s
+SET record = changed.record, versions = changed.versions, standing = changed.standing, live = changed.live,
+    rating_facts = changed.rating_facts, update_time = %(time)s
 FROM {_CHANGED}
 WHERE (account.subject, account.member, account.account_reference) = (changed.subject, changed.member, changed.account_reference)
 """,  # noqa: S608 - the inserted text is a constant of this module
@@ -72,7 +74,7 @@ _INSERT = Statement(
     "insert_accounts",
     _ROWS,
     f"""
-INSERT INTO account (subject, member, account_reference, record, versions, standing, live, update_time)
+INSERT INTO account (subject, member, account_reference, record, versions, standing, live, rating_facts, update_time)
 SELECT changed.*, %(time)s FROM {_CHANGED} ORDER BY subject, member, account_reference
 ON CONFLICT DO NOTHING
 RETURNING 1
@@ -172,9 +174,13 @@ async def _lock(connection: Connection, keys: Sequence[Key]) -> dict[Key, Accoun
     if not keys:
         return {}
     states = {}
-    for subject, member, reference, record, versions, standing, live in await connection.run(_LOCK(**_columns(keys))):
+    for subject, member, reference, record, versions, standing, live, facts in await connection.run(_LOCK(**_columns(keys))):
         states[bytes(subject), member, bytes(reference)] = AccountState(
-            None if record is None else bytes(record), Versions.from_bytes(bytes(versions)), standing == OVERDUE, live
+            None if record is None else bytes(record),
+            Versions.from_bytes(bytes(versions)),
+            standing == OVERDUE,
+            live,
+            None if facts is None else bytes(facts),
         )
     return states
 
@@ -194,9 +200,10 @@ def _rows(keys: Sequence[Key], states: dict[Key, AccountState]) -> dict[str, obj
     chosen = [states[key] for key in keys]
     return _columns(keys) | {
         "records": [state.content for state in chosen],
-        "versions": [state.versions.to_bytes() for state in chosen],
+        "versions": short_bytes(state.versions.to_bytes() for state in chosen),
         "standings": integers(map(standing_of, chosen)),
         "living": booleans(state.living for state in chosen),
+        "facts": short_bytes(state.rating_facts for state in chosen),
     }
 
 

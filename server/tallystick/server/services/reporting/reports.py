@@ -21,6 +21,7 @@ from tallystick.credit.requests import (
     one_account_too_many,
     rejection,
 )
+from tallystick.credit.validation import CheckedReport
 from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.services.reporting.account_changes import Change, Key, NotTaken, Observer, apply_changes
 from tallystick.server.storage.connection import Connection
@@ -38,14 +39,14 @@ class SubmitReports(Operation):
         self._observer = observer
         self._notices = notices
 
-    def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
-        """What is wrong with each report."""
+    def validate(self, message: Any, now: datetime) -> list[CheckedReport]:
+        """What was found of each report."""
         return check_submission(message, now, epoch_id=self._epoch_id)
 
     def validate_in_steps(self, message: Any, now: datetime) -> Steps[object]:
         found = []
-        for violations in checked_reports(message, now, epoch_id=self._epoch_id):
-            found.append(violations)
+        for checked in checked_reports(message, now, epoch_id=self._epoch_id):
+            found.append(checked)
             yield
         return found
 
@@ -55,8 +56,8 @@ class SubmitReports(Operation):
         results = iter(await apply_changes(connection, changes, clock, self._observer, adding=True))
         for work in works:
             verdicts = [
-                self._verdict(i, report, violations, results)
-                for i, (report, violations) in enumerate(zip(work.message.reports, work.request.prepared, strict=True))
+                self._verdict(i, report, checked.violations, results)
+                for i, (report, checked) in enumerate(zip(work.message.reports, work.request.prepared, strict=True))
             ]
             rejected = sum(verdict.outcome == pb.REPORT_OUTCOME_REJECTED for verdict in verdicts)
             superseded = sum(verdict.outcome == pb.REPORT_OUTCOME_SUPERSEDED for verdict in verdicts)
@@ -71,11 +72,11 @@ class SubmitReports(Operation):
             Change(
                 work,
                 _key(key, work, report.account_reference),
-                partial(merge_report, account=report.account, arrival=arrival),
+                partial(merge_report, account=report.account, arrival=arrival, months=checked.months),
                 partial(self._takes, report),
             )
-            for report, key, violations in zip(work.message.reports, work.request.subject_keys, work.request.prepared, strict=True)
-            if not violations
+            for report, key, checked in zip(work.message.reports, work.request.subject_keys, work.request.prepared, strict=True)
+            if not checked.violations
         ]
 
     def _takes(self, report: pb.AccountReport, merged: Merged) -> bool:
