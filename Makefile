@@ -92,6 +92,10 @@ bench-watching: $(VENV)/.installed ## Measure what watches cost, and a sweep of 
 bench-rating: $(VENV)/.installed ## Measure what a rating costs
 	$(BIN)/python -m benchmarks.rating
 
+.PHONY: bench-analysis
+bench-analysis: $(VENV)/.installed ## Measure a bank's own book of ten million account-months, by three engines and whole
+	$(BIN)/python -m benchmarks.analysis
+
 .PHONY: fairness
 fairness: $(VENV)/.installed ## Measure what one member at full load takes from another
 	$(BIN)/python -m benchmarks.fairness

@@ -7,7 +7,7 @@ _WITHOUT = """
 import sys
 class Without:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("click", "rich", "pandas", "numpy", "pyarrow", "pytest"):
+        if name.partition(".")[0] in ("click", "rich", "pandas", "numpy", "pyarrow", "pytest", "duckdb", "jinja2"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Without())
 """
@@ -25,6 +25,11 @@ def test_the_sdk_works_without_the_packages_of_its_extras() -> None:
 def test_frames_say_in_one_line_what_to_install() -> None:
     code = "from tallystick.client import frames\ntry: frames.to_frame([])\nexcept Exception as error: print(error)"
     assert run(code).stdout == 'frames need an extra: pip install "tallystick[pandas]"\n'
+
+
+def test_the_analysis_of_a_book_says_in_one_line_what_to_install() -> None:
+    code = "from tallystick.client import analyse\ntry: analyse('book.csv')\nexcept Exception as error: print(error)"
+    assert run(code).stdout == 'the analysis of a book needs an extra: pip install "tallystick[analysis]"\n'
 
 
 def test_the_exchange_in_memory_works_without_any_extra() -> None:

@@ -13,6 +13,7 @@ PUBLIC = [
         "AnswerMalformed",
         "AsyncExchange",
         "AuditEntry",
+        "BookAnalysis",
         "BookEntry",
         "CheckpointFalse",
         "CompleteList",
@@ -105,6 +106,7 @@ PUBLIC = [
         "SubmissionDetails",
     ),
     *("TallystickError", "TokenProofFalse", "Unavailable", "Verdict", "Violation", "WatchResult", "Withdrawal", "WithdrawalReason"),
+    "analyse",
     "due_notices",
     "read_scorecard",
 ]

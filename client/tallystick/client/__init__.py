@@ -15,6 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tallystick.client.analysis.book import analyse
+    from tallystick.client.analysis.figures import BookAnalysis
     from tallystick.client.async_exchange import AsyncExchange
     from tallystick.client.exceptions import (
         AnswerMalformed,
@@ -92,6 +94,7 @@ __all__ = [
     "AnswerMalformed",
     "AsyncExchange",
     "AuditEntry",
+    "BookAnalysis",
     "BookEntry",
     "CheckpointFalse",
     "CompleteList",
@@ -178,11 +181,14 @@ __all__ = [
     "WatchResult",
     "Withdrawal",
     "WithdrawalReason",
+    "analyse",
     "due_notices",
     "read_scorecard",
 ]
 
 _HOMES = {
+    "tallystick.client.analysis.book": ("analyse",),
+    "tallystick.client.analysis.figures": ("BookAnalysis",),
     "tallystick.client.async_exchange": ("AsyncExchange",),
     "tallystick.client.flows.auditing": (
         "AuditEntry",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 
+from tallystick.client.cli.analysis import analyse
 from tallystick.client.cli.audit_counts import count
 from tallystick.client.cli.audit_lists import list_entries
 from tallystick.client.cli.auditing import audit
@@ -61,7 +62,7 @@ def program(context: click.Context, profile: Path | None) -> None:
 
 
 for each in (
-    *(report, query, screen, withdraw, submissions, event, watch, portfolio, rating, notices),
+    *(report, query, screen, withdraw, submissions, event, watch, portfolio, rating, notices, analyse),
     *(audit, policy, key, doctor),
 ):
     program.add_command(each)
