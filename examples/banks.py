@@ -12,11 +12,13 @@ from examples.artificial_ids import artificial_identity
 from examples.card_file import CardClient
 from examples.reported_accounts import account_of
 from examples.screen import DemoError, must
-from tallystick.client import Exchange, Inquiry, Purpose, Report, ReportOutcome
+from tallystick.client import Exchange, Inquiry, Purpose, Report, ReportOutcome, Section
 from tallystick.credit.decisions import Decision
 from tallystick.credit.enums import HistoryOutcome
 from tallystick.credit.history import Account, CreditHistory
 from tallystick.credit.overdue import is_overdue
+from tallystick.credit.rating import built_in_cards, rate_history
+from tallystick.credit.ratings import Rating
 from tallystick.credit.screening import ScreeningPolicy
 
 PURPOSE = Purpose.CREDIT_CARD_APPROVAL
@@ -67,6 +69,8 @@ class Screened:
     """The rules that spoke, with what each calls for."""
     entry_index: int
     """Where the exchange's log holds the query."""
+    rating: Rating | None = None
+    """By the scorecard of the exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +125,12 @@ def notice_of(account: Account) -> date | None:
 
 
 def screen(profile: Path, applicants: Sequence[Applicant], months: tuple[date, ...]) -> Screening:
-    """Queries all applicants, judges them by the default policy, and compares every answer with the file."""
+    """Queries all applicants, judges them by the default policy, compares every answer with the file, and reckons every rating
+    again."""
     policy = ScreeningPolicy.default()
-    inquiries = [Inquiry(artificial_identity(each.serial), PURPOSE, each.consent_reference) for each in applicants]
+    rating = (Section.RATING,)
+    inquiries = [Inquiry(artificial_identity(each.serial), PURPOSE, each.consent_reference, sections=rating) for each in applicants]
+    card = built_in_cards()[0].card
     with Exchange.from_profile(profile) as bank:
         begin = time.monotonic()
         results = [outcome.unwrap() for outcome in bank.query_many(inquiries)]
@@ -135,8 +142,15 @@ def screen(profile: Path, applicants: Sequence[Applicant], months: tuple[date, .
     must(log.receipts_included == len(receipts), f"of {len(receipts)} receipts {log.receipts_included} are in the log")
     for applicant, result in zip(applicants, results, strict=True):
         _compare(applicant, result.history, months)
+        must(result.history.rating == rate_history(card, result.history), f"the rating of {applicant.serial} is not the card's")
     screened = tuple(
-        Screened(applicant, one.decision, tuple((reason.decision, reason.rule) for reason in one.reasons), result.receipt.index)
+        Screened(
+            applicant,
+            one.decision,
+            tuple((reason.decision, reason.rule) for reason in one.reasons),
+            result.receipt.index,
+            result.history.rating,
+        )
         for applicant, result, one in zip(applicants, results, judged, strict=True)
     )
     return Screening(Timing(len(screened), begin, end), screened, log.receipts_included)

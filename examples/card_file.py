@@ -15,6 +15,7 @@ DEFAULTS = 6_636
 
 _STATUSES = ("PAY_0", "PAY_2", "PAY_3", "PAY_4", "PAY_5", "PAY_6")
 _BILLS = tuple(f"BILL_AMT{n}" for n in range(1, 7))
+_ATTRIBUTES = ("SEX", "EDUCATION", "MARRIAGE", "AGE")
 _PAYMENTS = tuple(f"PAY_AMT{n}" for n in range(1, 7))
 
 
@@ -44,6 +45,9 @@ class CardClient:
     """Newest first: September to April 2005."""
     defaulted: bool
     """Whether the client defaulted in the month after these."""
+    attributes: tuple[str, ...] = ()
+    """Sex, education, marriage and age, as the file codes them. Nothing is reported or rated by them: what a rating means for
+    groups is looked at afterwards."""
 
 
 def read_card_file(path: Path = CARD_FILE) -> list[CardClient]:
@@ -64,4 +68,10 @@ def read_card_file(path: Path = CARD_FILE) -> list[CardClient]:
 def _client(row: Mapping[str, str]) -> CardClient:
     columns = zip(_STATUSES, _BILLS, _PAYMENTS, strict=True)
     months = tuple(CardMonth(int(row[status]), int(row[bill]), int(row[payment])) for status, bill, payment in columns)
-    return CardClient(int(row["ID"]), int(row["LIMIT_BAL"]), months, row["default.payment.next.month"] == "1")
+    return CardClient(
+        int(row["ID"]),
+        int(row["LIMIT_BAL"]),
+        months,
+        row["default.payment.next.month"] == "1",
+        tuple(row[name] for name in _ATTRIBUTES),
+    )

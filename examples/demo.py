@@ -17,19 +17,21 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from examples import after_the_loan, market
+from examples import after_the_loan, market, own_book
 from examples.artificial_ids import artificial_id, spaced
 from examples.audit import Audit
 from examples.banks import Screened, Timing
 from examples.card_file import CardClient, CardFileError, read_card_file
 from examples.commands import Commands
 from examples.market import Market
-from examples.outcomes import Group, groups, rule_counts
+from examples.outcomes import Band, Group, decision_bands, groups, held_out, rating_bands, rule_counts
+from examples.rating.parts import parts_of
 from examples.reported_accounts import reporting_months
 from examples.screen import DemoError, Screen, must
-from examples.servers import admit, make_servers, serving
+from examples.servers import BANK_A, admit, make_servers, serving
 from tallystick.client import TallystickError
 from tallystick.credit.decisions import Decision
+from tallystick.credit.rating import built_in_cards, reason_text
 from tallystick.server.errors import Problem
 
 FOLDER = Path(__file__).parent.parent / ".demo"
@@ -75,6 +77,10 @@ def _tell(screen: Screen) -> None:
         _show_rates(screen, day)
         screen.step("Bank C's decisions by the default policy, and what happened the next month")
         _show_outcomes(screen, day.screening.applicants)
+        screen.step("The same applicants by their rating, and what happened the next month")
+        _show_ratings(screen, clients, day.screening.applicants)
+        screen.step("Bank A looks at its own book; nothing is sent")
+        own_book.show(FOLDER, commands, screen, [client for client in clients if market.bank_of(client.number) is BANK_A], months)
         audit = Audit(commands, screen)
         screen.step("Who asked about one subject, why, and with whose consent")
         subject = next(each for each in day.screening.applicants if each.decision is Decision.REFER and each.applicant.client)
@@ -163,6 +169,40 @@ def _show_outcomes(screen: Screen, screened: Sequence[Screened]) -> None:
         f"{market.STRANGERS} strangers: no record of any, and each referred to a person; "
         "declined applicants defaulted more often than referred ones, and those more often than approved ones"
     )
+
+
+def _show_ratings(screen: Screen, clients: Sequence[CardClient], screened: Sequence[Screened]) -> None:
+    card = built_in_cards()[0].card
+    parts = dict(zip((client.number for client in clients), parts_of(clients), strict=True))
+    left = held_out(screened, parts)
+    bands, decisions = rating_bands(left), decision_bands(left)
+    screen.table(
+        f"{len(left)} of them, of whom {card.name} was not made",
+        ("", ">applicants", ">defaulted", ">default rate"),
+        [(each.name, str(each.applicants), str(each.defaulted), f"{each.default_rate:.1%}") for each in (*bands, *decisions)],
+    )
+    best, worst = _halves(bands)
+    must(best.default_rate * 2 < worst.default_rate, "the grades do not tell good from bad")
+    reasons = next(each.rating.reasons for each in screened if each.rating is not None and len(each.rating.reasons) == 4)
+    screen.say("What one of them can be told, in the words of the rating:")
+    for reason in reasons:
+        screen.say(f"  {reason.code}: {reason_text(reason)}")
+    screen.say("No probability goes with it: rates are those of this file. docs/rating.md has the model card.")
+    screen.proved(
+        "every rating was reckoned again by bank C from the accounts beside it; "
+        f"of grades 1 and 2 {best.default_rate:.1%} defaulted, of the others {worst.default_rate:.1%}"
+    )
+
+
+def _halves(bands: Sequence[Band]) -> tuple[Band, Band]:
+    """The first two grades, and all others."""
+    best = [each for each in bands if each.name in ("grade 1", "grade 2")]
+    others = [each for each in bands if each not in best]
+    first, second = (
+        Band(name, sum(each.applicants for each in some), sum(each.defaulted for each in some))
+        for name, some in (("the best", best), ("the others", others))
+    )
+    return first, second
 
 
 def _group_row(group: Group, total: int) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from examples.banks import Screened
+from examples.rating.parts import TEST_PART
 from tallystick.credit.decisions import Decision
 
 
@@ -70,3 +71,38 @@ def rule_counts(screened: Sequence[Screened]) -> list[RuleCount]:
             decided[reason] += reason[0] == each.decision
     counts = [RuleCount(decision, rule, count, decided[decision, rule]) for (decision, rule), count in spoke.items()]
     return sorted(counts, key=lambda count: (-count.decision.severity, -count.applicants, count.rule))
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The applicants of the test part with one grade, or one decision."""
+
+    name: str
+    applicants: int
+    defaulted: int
+
+    @property
+    def default_rate(self) -> float:
+        """Of those of the band."""
+        return self.defaulted / self.applicants
+
+
+def held_out(screened: Iterable[Screened], parts: Mapping[int, int]) -> list[Screened]:
+    """Those applicants of whom the scorecard was not made; `parts` says the part of each client."""
+    return [each for each in screened if each.applicant.client and parts[each.applicant.client.number] == TEST_PART]
+
+
+def rating_bands(screened: Sequence[Screened]) -> list[Band]:
+    """Who was rated, by grade, the best first."""
+    grades = [(each.rating.grade or 0, each) for each in screened if each.rating is not None and each.rating.score is not None]
+    return [_band(f"grade {grade}", [each for other, each in grades if other == grade]) for grade in sorted({g for g, _ in grades})]
+
+
+def decision_bands(screened: Sequence[Screened]) -> list[Band]:
+    """The same applicants by the policy's decision, the mildest first."""
+    return [_band(str(each), found) for each in Decision if (found := [one for one in screened if one.decision == each])]
+
+
+def _band(name: str, screened: Sequence[Screened]) -> Band:
+    clients = [each.applicant.client for each in screened if each.applicant.client is not None]
+    return Band(name, len(clients), sum(client.defaulted for client in clients))
