@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import psutil
 from benchmarks.peers.processes import SERVING
+from benchmarks.ports import free_port
 
 START_SECONDS = 60.0
 DAEMON = ("-m", "tallystick.server.cli")
@@ -120,14 +120,6 @@ def daemon(*arguments: str, python: str = sys.executable) -> str:
 def workers(server: psutil.Process) -> list[psutil.Process]:
     """The worker processes of a running server."""
     return [child for child in server.children() if "tallystick.server.process.worker" in child.cmdline()]
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
 
 
 def tree_seconds(process: psutil.Process) -> float:

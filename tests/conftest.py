@@ -9,9 +9,7 @@ two_roles        function  the same, and a role that owns it and another that wi
 
 import gc
 import os
-import random
 import shutil
-import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -196,16 +194,3 @@ def _execute(url: str, statement: sql.Composed) -> None:
             cursor.execute(statement)
     finally:
         connection.close()
-
-
-def free_port() -> int:
-    """A port that nobody listens on now, below those that the system gives to outgoing connections: between looking and listening
-    no other test is given it by chance."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.parties import free_port
+from benchmarks.ports import free_port
 
 CONFIGURATION = Path(__file__).parents[2] / "docker" / "haproxy.cfg"
-START_SECONDS = 10.0
+START_SECONDS = 60.0
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def proxy(program: str, server: int) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -134,7 +134,7 @@ class MemoryTwin(Twin):
         return subject_pb2.SubjectToken(element=self._memory._token_key.element(identity), epoch_id=self.epoch_id)
 
     def send(self, method: str, data: bytes, metadata: Any) -> Told:
-        raw = self._server.unary(path(method), data, metadata, 20)
+        raw = self._server.unary(path(method), data, metadata, 60)
         trailing: dict[str, Any] = dict(raw.trailing)
         if isinstance(raw, RawAnswer):
             return self.told(method, "OK", raw.body, b"", trailing.get(RECEIPT_KEY))

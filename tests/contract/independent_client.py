@@ -63,7 +63,7 @@ class Connection:
         sent = sign(self._key, path, message, self.server.origin, now, now + 60, secrets.token_bytes(16))
         answer, status, reason, failed = b"", b"", "", None
         try:
-            answer, call = self._stub(path).with_call(message, metadata=sent.metadata, timeout=20)
+            answer, call = self._stub(path).with_call(message, metadata=sent.metadata, timeout=60)
             trailing = pairs(call.trailing_metadata())
         except grpc.RpcError as error:
             failed, trailing = error.code(), pairs(error.trailing_metadata())
@@ -81,7 +81,7 @@ class Connection:
 
     def ask(self, path: str, message: bytes) -> bytes:
         """A public call."""
-        answer: bytes = self._stub(path)(message, timeout=20)
+        answer: bytes = self._stub(path)(message, timeout=60)
         return answer
 
     def _stub(self, path: str) -> Any:

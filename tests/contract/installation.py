@@ -6,13 +6,13 @@ import asyncio
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.ports import free_port
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick.server.administration import bootstrap
@@ -21,20 +21,12 @@ from tallystick.server.installation.identity import record_identity
 from tallystick.server.installation.key_folder import KeyFolder, ServerKeys, TokenPrivateKey, signing_key_pem, write_new_file
 from tallystick.server.installation.settings import Settings
 
-STOP_SECONDS = 30
+STOP_SECONDS = 120
 
 
 def public_bytes(key: Ed25519PrivateKey) -> bytes:
     """The key's public half, 32 bytes."""
     return key.public_key().public_bytes_raw()
-
-
-def free_port() -> int:
-    """A port of the loopback interface on which nobody listens at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @dataclass(frozen=True)

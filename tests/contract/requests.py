@@ -186,7 +186,7 @@ def withdrawal(subject: subject_pb2.SubjectToken, of: account_pb2.AccountReferen
     return message
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Waits for something that another process is about to do."""
     until = time.monotonic() + seconds
     while not condition():

@@ -177,7 +177,7 @@ def test_connections_that_are_refused(system: System, connect: Callable[[System]
     with connect(system) as channel:
         stub: Any = channel.unary_unary(f"/tallystick.v1.{method}")
         with pytest.raises(grpc.RpcError) as caught:
-            stub(data, timeout=10, metadata=caller.sign(method, data))
+            stub(data, timeout=60, metadata=caller.sign(method, data))
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert system.exchange.database_view.size == size
     system.expect_service(caller)

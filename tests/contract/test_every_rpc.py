@@ -271,13 +271,13 @@ def test_health(system: System, name: str) -> None:
     with open_channel(getattr(system, name).worker.address, getattr(system["bank-a"], name).tls) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest()
-        requests.wait_until(lambda: stub.Check(request, timeout=5).status == health_pb2.HealthCheckResponse.SERVING)
+        requests.wait_until(lambda: stub.Check(request, timeout=60).status == health_pb2.HealthCheckResponse.SERVING)
         # A stream that lasts for ever would hold a place for ever.
         with pytest.raises(grpc.RpcError) as refused:
-            next(iter(stub.Watch(request, timeout=5)))
+            next(iter(stub.Watch(request, timeout=60)))
         assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
         with pytest.raises(grpc.RpcError) as unknown:
-            stub.Check(health_pb2.HealthCheckRequest(service="another"), timeout=5)
+            stub.Check(health_pb2.HealthCheckRequest(service="another"), timeout=60)
         assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
 
 

@@ -83,7 +83,7 @@ def squatting(system: System, calls: int) -> Iterator[list[grpc.StatusCode]]:
     run = _squat(system.exchange.worker.address, caller.tls, calls, codes, ready)
     thread = threading.Thread(target=asyncio.run, args=(run,))
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
     yield codes
     thread.join(4 * ARRIVAL_SECONDS)
 
@@ -122,7 +122,7 @@ def test_a_call_that_ends_without_a_message_is_refused(system: System) -> None:
     credentials = grpc.ssl_channel_credentials(caller.tls.authority, caller.tls.key, caller.tls.certificate)
     with grpc.secure_channel(system.exchange.worker.address, credentials) as channel:
         for method in METHODS[:3]:
-            call: Any = channel.stream_stream(method)(iter(()), timeout=5)
+            call: Any = channel.stream_stream(method)(iter(()), timeout=60)
             with pytest.raises(grpc.RpcError) as refused:
                 list(call)
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT, method
@@ -153,7 +153,7 @@ def attacked(system: System, name: str, folder: Path) -> Iterator[Counter[str]]:
     try:
         yield attack.counts
     finally:
-        thread.join(30)
+        thread.join(120)
     assert not thread.is_alive()
 
 
@@ -193,5 +193,5 @@ def test_what_is_not_served_is_said_so(system: System) -> None:
         for method in ("/grpc.health.v1.Health/Watch", "/tallystick.v1.InquiryService/Nothing", "/nothing"):
             call: Any = channel.unary_unary(method)
             with pytest.raises(grpc.RpcError) as refused:
-                call(b"", timeout=5)
+                call(b"", timeout=60)
             assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED, method

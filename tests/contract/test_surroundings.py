@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -24,8 +25,6 @@ from tallystick.client.protocol.surroundings import about_proxy
 from tallystick.server.installation import certificates
 
 QUERY = ("query", "--type", "2", "--country", "DE", "--number", "C01X00000", "--purpose", "02", "--consent", "c")
-IN_VAIN = (*QUERY, "--timeout", "3")
-"""Of a query that fails however long it waits. One that is answered has all the time that a busy machine needs."""
 
 SECRET = "http://user:hunter2@"
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None) if shutil.which("faketime") else None
@@ -37,6 +36,12 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
     variables = {**inherited, "TALLYSTICK_PROFILE": str(folder), **environment}
     command = [sys.executable, "-m", "tallystick.client.cli", *arguments]
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120)
+
+
+def run_in_vain(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A query that fails however long it waits: for long only if the machine is so busy that no attempt ended."""
+    done = run(folder, *QUERY, "--timeout", "3", **environment)
+    return run(folder, *QUERY, "--timeout", "40", **environment) if "no answer within" in done.stderr else done
 
 
 @contextmanager
@@ -85,7 +90,7 @@ def connect(link: socket.socket) -> None:
 def test_a_proxy_that_lets_nothing_through_is_named_and_its_password_is_not(own_system: System, variable: str) -> None:
     member = own_system["bank-a"]
     with listening(refuse) as port:
-        done = run(member.folder, *IN_VAIN, **{variable: f"{SECRET}127.0.0.1:{port}"})
+        done = run_in_vain(member.folder, **{variable: f"{SECRET}127.0.0.1:{port}"})
         assert (done.returncode, f"the proxy that {variable} names" in done.stderr) == (3, True), done.stderr
         assert "no_grpc_proxy=localhost" in done.stderr
         assert "hunter2" not in done.stderr
@@ -98,7 +103,7 @@ def test_a_proxy_that_lets_nothing_through_is_named_and_its_password_is_not(own_
 def test_a_proxy_that_nobody_answers_at_is_named(own_system: System) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        done = run(own_system["bank-a"].folder, *IN_VAIN, https_proxy=f"http://127.0.0.1:{closed.getsockname()[1]}")
+        done = run_in_vain(own_system["bank-a"].folder, https_proxy=f"http://127.0.0.1:{closed.getsockname()[1]}")
     assert (done.returncode, "https_proxy" in done.stderr) == (3, True)
 
 
@@ -116,12 +121,12 @@ def test_a_proxy_that_grpc_does_not_use_is_named_when_the_server_is_not_reached(
         closed.bind(("127.0.0.1", 0))
         text = settings.read_text().replace(own_system.exchange.worker.address, f"localhost:{closed.getsockname()[1]}")
         settings.write_text(text)
-        upper = run(folder, *IN_VAIN, HTTPS_PROXY="http://127.0.0.1:9")
+        upper = run_in_vain(folder, HTTPS_PROXY="http://127.0.0.1:9")
         assert (upper.returncode, "HTTPS_PROXY is set, which gRPC does not read" in upper.stderr) == (3, True), upper.stderr
-        socks = run(folder, *IN_VAIN, https_proxy="socks5://u:hunter2@127.0.0.1:9")
+        socks = run_in_vain(folder, https_proxy="socks5://u:hunter2@127.0.0.1:9")
         assert (socks.returncode, "the proxy that https_proxy names was not used" in socks.stderr) == (3, True), socks.stderr
         assert "hunter2" not in socks.stderr
-        plain = run(folder, *IN_VAIN)
+        plain = run_in_vain(folder)
         assert (plain.returncode, "proxy" in plain.stderr) == (3, False)
 
 
@@ -163,13 +168,13 @@ def at_another_time(folder: Path, offset: str, *arguments: str) -> subprocess.Co
 @needs_faketime
 @pytest.mark.parametrize(
     ("offset", "says"),
-    [("+20d", ("20 days", "19 days and 23 hours")), ("+2h", ("2 hours", "1 hour and 59 minutes")), ("+50s", ("50 sec", "49 sec"))],
+    [("+20d", "20 days|19 days and 23 hours"), ("+2h", "2 hours|1 hour and 59 minutes"), ("+50s", "(50|4.|3.) seconds")],
 )
-def test_a_clock_that_is_fast_is_told_by_how_much(own_system: System, offset: str, says: tuple[str, str]) -> None:
+def test_a_clock_that_is_fast_is_told_by_how_much(own_system: System, offset: str, says: str) -> None:
     done = at_another_time(own_system["bank-a"].folder, offset, "submissions")
     assert (done.returncode, "SIGNATURE_STALE" in done.stderr) == (4, True), done.stderr
-    # A second may pass on the way.
-    assert any(f"created is {each}" in done.stderr for each in says), done.stderr
+    # Seconds may pass on the way.
+    assert re.search(f"created is ({says})", done.stderr), done.stderr
     assert "ahead of the server's clock, which says" in done.stderr
     assert "set this machine's clock" in done.stderr
 

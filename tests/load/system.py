@@ -7,7 +7,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from benchmarks.ports import free_port
 
 from tallystick.server.cli.program import run
 
@@ -63,7 +63,7 @@ def examine(folder: Path) -> list[str]:
 @contextmanager
 def server(folder: Path, role: str, database: str, *options: str, workers: int) -> Iterator[Server]:
     """Makes a server over a database, runs it, and stops it in order at the end."""
-    port = _free_port()
+    port = free_port()
     common = ("--role", role, "--origin", f"{role}.test/log", "--listen", f"127.0.0.1:{port}", "--database", database)
     daemon("init", str(folder), *common, *options)
     log = folder / "serve.log"
@@ -114,13 +114,6 @@ def _command_line(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
 
 
 def _wait_until_serving(process: subprocess.Popen[bytes], log: Path) -> None:

@@ -18,10 +18,10 @@ from typing import Any
 
 import grpc
 import pytest
+from benchmarks.ports import free_port
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tests.conftest import free_port
 from tests.server.cli.running import TOKEN_KEY, Run, entries, json_lines, raw
 
 from tallystick.crypto import blind, key_statement, keyid
@@ -363,11 +363,11 @@ def test_a_server_from_nothing_to_its_end(tallystickd: Run, short_folder: Path) 
 def _send_garbage(address: str) -> None:
     """More connections than the soft limit of open files that the server was started with, and none of them TLS."""
     host, _, port = address.rpartition(":")
-    opened = [socket.create_connection((host, int(port)), 5) for _ in range(300)]
+    opened = [socket.create_connection((host, int(port)), 60) for _ in range(300)]
     for each in opened:
         each.sendall(b"GET / HTTP/1.1\r\n\r\n")
     # While they are open the next one must find a place.
-    with socket.create_connection((host, int(port)), 5):
+    with socket.create_connection((host, int(port)), 60):
         pass
     for each in opened:
         each.close()
@@ -380,9 +380,9 @@ def _health(address: str, profile: Path) -> int:
     credentials = grpc.ssl_channel_credentials(read["ca"], read["key"], read["certificate"])
     with grpc.secure_channel(address, credentials) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
-            status = int(stub.Check(health_pb2.HealthCheckRequest(), timeout=5).status)
+            status = int(stub.Check(health_pb2.HealthCheckRequest(), timeout=60).status)
             if status == health_pb2.HealthCheckResponse.SERVING or time.monotonic() > deadline:
                 return status
             time.sleep(0.05)

@@ -97,7 +97,7 @@ def test_processes_share_it_and_a_killed_one_does_not_keep_it(folder: Path) -> N
     users[0].kill()
     users[0].communicate()
     assert answers(urls[1])
-    users[1].communicate("", timeout=30)
+    users[1].communicate("", timeout=120)
     assert users[1].returncode == 0
     assert not answers(urls[1])
 
@@ -113,7 +113,7 @@ def test_after_a_power_cut_a_stranger_s_process_is_left_alone(folder: Path, left
             # PostgreSQL's other processes end by themselves once the first one is gone.
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(processes, timeout=10)
+        psutil.wait_procs(processes, timeout=60)
         bystander = subprocess.Popen(["sleep", "300"])
         rest = text.partition("\n")[2] if left == "{pid}" else ""
         (folder / "postmaster.pid").write_text(left.format(pid=bystander.pid) + ("\n" + rest if rest else ""))

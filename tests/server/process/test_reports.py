@@ -18,10 +18,10 @@ from typing import Any
 import psutil
 import psycopg2
 import pytest
+from benchmarks.ports import free_port
 from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg2 import extensions
-from tests.conftest import free_port
 from tests.docker.alarms import Alarm, alarms
 from tests.server.cli.running import TOKEN_KEY
 
@@ -78,11 +78,11 @@ class Running:
         self._port = port
 
     def scrape(self) -> Scraped:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=60) as answer:
             return Scraped(answer.read().decode())
 
     def scrape_until(self, condition: Callable[[Scraped], bool]) -> Scraped:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not condition(scraped := self.scrape()):
             assert time.monotonic() < deadline, scraped.samples
             time.sleep(0.1)
@@ -315,7 +315,7 @@ def test_beside_a_server_that_does_the_upkeep_only_what_every_one_does_is_report
     upkeep = Upkeep(fresh_database, steps())
     upkeep.start()
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not upkeep.steps[2].succeeded:
             assert time.monotonic() < deadline
             time.sleep(0.05)

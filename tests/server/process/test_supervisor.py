@@ -118,7 +118,7 @@ def address(process: subprocess.Popen[str]) -> tuple[str, int]:
 
 def ask(where: tuple[str, int]) -> tuple[int, str]:
     """The worker that answers, and what it was given."""
-    with socket.create_connection(where, 5) as connection:
+    with socket.create_connection(where, 60) as connection:
         pid, _, given = connection.makefile().read().partition(" ")
     if not pid:
         raise ConnectionError("the worker ended")
@@ -134,7 +134,7 @@ def exists(pid: int) -> bool:
     return True
 
 
-def eventually(condition: Callable[[], object], seconds: float = 15.0) -> bool:
+def eventually(condition: Callable[[], object], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -145,7 +145,7 @@ def eventually(condition: Callable[[], object], seconds: float = 15.0) -> bool:
 
 def finish(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     return process.returncode, errors
 
 
@@ -202,20 +202,20 @@ def test_a_worker_that_dies_is_started_again(start: Start, tmp_path: Path) -> No
 
 
 def test_a_worker_that_cannot_start_says_why(start: Start) -> None:
-    _, errors = start(2, mode="says why").communicate(timeout=30)
+    _, errors = start(2, mode="says why").communicate(timeout=120)
     assert errors.startswith("problem: worker ")
     assert "does not start: no  [31mcertificate" in errors
 
 
 def test_a_worker_that_ends_at_once(start: Start) -> None:
     process = start(mode="says nothing")
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "worker 1 does not start: exit status 7" in errors
 
 
 def test_a_worker_that_never_serves(start: Start, tmp_path: Path) -> None:
-    _, errors = start(mode="hangs", limit=0.5).communicate(timeout=30)
+    _, errors = start(mode="hangs", limit=3).communicate(timeout=120)
     assert "it did not serve within" in errors
     pid = int((tmp_path / "started").read_text().split()[0])
     assert not exists(pid)
@@ -227,7 +227,7 @@ def test_a_port_in_use_is_told(start: Start, count: int) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         process = start(count, port=other.getsockname()[1])
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "choose another port" in errors
 

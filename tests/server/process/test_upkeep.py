@@ -223,7 +223,7 @@ def test_one_session_does_the_upkeep(connection: extensions.connection, fresh_da
     other.close()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
