@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any, Final, Literal
 
 from tallystick.credit.codes import ACCOUNT_STATUSES
-from tallystick.credit.enums import AccountType, AnnotationType, AssetQuality, Disposition, SpecialTransactionType
+from tallystick.credit.enums import AccountType, AnnotationType, AssetQuality, Disposition, Purpose, SpecialTransactionType
 
 Language = Literal["en", "zh"]
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
@@ -73,12 +73,32 @@ _ANNOTATIONS: Final = {
     AnnotationType.INSTITUTION_NOTE: "机构说明",
     AnnotationType.BUREAU_NOTE: "征信机构说明",
 }
+_PURPOSES: Final = {
+    Purpose.POST_LOAN_MANAGEMENT: "贷后管理",
+    Purpose.LOAN_APPROVAL: "贷款审批",
+    Purpose.CREDIT_CARD_APPROVAL: "信用卡审批",
+    Purpose.GUARANTOR_QUALIFICATION: "担保资格审查",
+    Purpose.JUDICIAL_INVESTIGATION: "司法调查",
+    Purpose.PROVIDENT_FUND_WITHDRAWAL: "公积金提取复核",
+    Purpose.INDEX_FUTURES_ACCOUNT: "股指期货开户",
+    Purpose.MERCHANT_REAL_NAME_CHECK: "特约商户实名审查",
+    Purpose.PRE_GUARANTEE_REVIEW: "保前审查",
+    Purpose.POST_GUARANTEE_MANAGEMENT: "保后管理",
+    Purpose.OFFICER_REVIEW: "法人代表、负责人、高管等资信审查",
+    Purpose.CUSTOMER_ADMISSION: "客户准入资格审查",
+    Purpose.FINANCING_APPROVAL: "融资审批",
+    Purpose.CREDIT_STANDING_REVIEW: "资信审查",
+    Purpose.LIMIT_APPROVAL: "额度审批",
+    Purpose.OWN_QUERY: "本人查询",
+    Purpose.OBJECTION_HANDLING: "异议处理",
+}
 _NAMES: Final[Mapping[type[IntEnum], Mapping[Any, str]]] = {
     Disposition: _DISPOSITIONS,
     AssetQuality: _QUALITIES,
     AccountType: _ACCOUNT_TYPES,
     SpecialTransactionType: _TRANSACTIONS,
     AnnotationType: _ANNOTATIONS,
+    Purpose: _PURPOSES,
 }
 _STATUSES: Final = {
     "normal": "正常",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -25,8 +26,9 @@ from tallystick.client.cli.parameters import (
     timeout_option,
 )
 from tallystick.client.cli.policy import load_policy, screened_by
-from tallystick.client.cli.rating import language_option, print_rating, rating_value
+from tallystick.client.cli.rating import print_rating, rating_value
 from tallystick.client.cli.runs import Run
+from tallystick.client.cli.words import Words, language_option
 from tallystick.client.exceptions import AnswerMalformed
 from tallystick.client.files import cells
 from tallystick.client.files.applicants import Applicant, DecisionWriter, problem_of, read_applicants
@@ -40,6 +42,11 @@ from tallystick.credit.screening import Reason, Screening, ScreeningPolicy
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _INPUT = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
+
+CHINESE: Final[Mapping[str, str]] = {
+    "the exchange's receipt was verified: entry {index} of {origin}": "回执已验证：{origin}日志的第{index}条",
+}
+"""By the English text."""
 
 
 @click.command(epilog=epilog(purposes(), identity_types()))
@@ -107,8 +114,9 @@ def _show(tool: Tool, result: QueryResult, screening: Screening, language: Langu
         print_history(tool.results, result.history, screening, language)
         if rating is not None:
             print_rating(tool, rating, language)
-        verified = f"the exchange's receipt was verified: entry {result.receipt.index} of {result.receipt.origin}"
-        tool.results.print(verified, markup=False, soft_wrap=True)
+        verified = "the exchange's receipt was verified: entry {index} of {origin}"
+        line = Words(language, CHINESE)(verified, index=result.receipt.index, origin=result.receipt.origin)
+        tool.results.print(line, markup=False, soft_wrap=True)
 
 
 def _reason(reason: Reason) -> dict[str, object]:

@@ -102,14 +102,15 @@ def write_json(value: Any) -> None:
 class Listing:
     """Rows under a title: a table, or where a narrow screen would break its words and figures, a line for each field."""
 
-    def __init__(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    def __init__(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
         self._title = Text(title)
+        self._empty = empty
         self._columns = columns
         self._rows = [[Text(visible(str(cell))) for cell in row] for row in rows]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not self._rows:
-            yield Text.assemble(self._title, ": none")
+            yield Text.assemble(self._title, ": ", self._empty)
             return
         table = self._table()
         if (
@@ -131,9 +132,9 @@ class Listing:
         return shown
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Listing:
-    """Rows to print; what comes from outside is shown as it is, and never as markup."""
-    return Listing(title, columns, rows)
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "none") -> Listing:
+    """Rows to print, or that there are none; what comes from outside is shown as it is, and never as markup."""
+    return Listing(title, columns, rows, empty)
 
 
 def fields(values: Iterable[tuple[str, object]]) -> Group:

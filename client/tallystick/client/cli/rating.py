@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -13,6 +14,7 @@ from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
 from tallystick.client.cli.groups import Commands
 from tallystick.client.cli.parameters import keep_apart, read_as, timeout_option
+from tallystick.client.cli.words import Words, language_option
 from tallystick.client.exceptions import FileInvalid
 from tallystick.client.files import cells
 from tallystick.client.files.amounts import Amounts
@@ -37,13 +39,16 @@ from tallystick.credit.ratings import Rating
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
 
-language_option = click.option(
-    "--language",
-    type=click.Choice(LANGUAGES),
-    default="en",
-    show_default=True,
-    help="Of reasons, and of the rating.",
-)
+CHINESE: Final[Mapping[str, str]] = {
+    "Rating: {rating}": "评分：{rating}",
+    "the rating is what its scorecard makes of the accounts: {rating}": "评分与评分卡按账户计算的结果一致：{rating}",
+    "the rating beside the history is another than the one in it, or its texts were changed": (
+        "历史旁的评分与历史内的评分不一致，或其文字被改动"
+    ),
+    "the answer says: {rating}": "答复所载：{rating}",
+    "its scorecard makes of the accounts: {rating}": "评分卡按账户计算为：{rating}",
+}
+"""By the English text."""
 
 
 @click.group(cls=Commands)
@@ -135,16 +140,21 @@ def verify(tool: Tool, file: Path, scorecard: Path | None, language: Language, t
     verified = again == given and told_alike
     if tool.as_json:
         output.write_json({"verified": verified, "given": rating_value(given), "reckoned": rating_value(again)})
-    elif verified:
-        tool.results.print(f"the rating is what its scorecard makes of the accounts: {rating_text(given, language)}", markup=False)
     else:
-        if again == given:
-            tool.results.print(
-                "the rating beside the history is another than the one in it, or its texts were changed", markup=False
-            )
-        tool.results.print(f"the answer says: {rating_text(given, language)}", markup=False)
-        tool.results.print(f"its scorecard makes of the accounts: {rating_text(again, language)}", markup=False)
+        for line in _verdict(given, again, language, verified=verified):
+            tool.results.print(line, markup=False)
     return 0 if verified else 1
+
+
+def _verdict(given: Rating, again: Rating, language: Language, *, verified: bool) -> Iterator[str]:
+    words, told = Words(language, CHINESE), rating_text(given, language)
+    if verified:
+        yield words("the rating is what its scorecard makes of the accounts: {rating}", rating=told)
+        return
+    if again == given:
+        yield words("the rating beside the history is another than the one in it, or its texts were changed")
+    yield words("the answer says: {rating}", rating=told)
+    yield words("its scorecard makes of the accounts: {rating}", rating=rating_text(again, language))
 
 
 @rating.command()
@@ -198,7 +208,8 @@ def calibrate(
 
 def print_rating(tool: Tool, shown: Rating, language: Language) -> None:
     """The rating and its reasons, for a person to read."""
-    tool.results.print(f"Rating: {rating_text(shown, language)}", markup=False, highlight=False, soft_wrap=True)
+    line = Words(language, CHINESE)("Rating: {rating}", rating=rating_text(shown, language))
+    tool.results.print(line, markup=False, highlight=False, soft_wrap=True)
     for each in shown.reasons:
         tool.results.print(f"  {each.code}: {reason_text(each, language)}", markup=False, highlight=False, soft_wrap=True)
 
