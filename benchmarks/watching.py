@@ -197,11 +197,12 @@ async def _call(channel: grpc.aio.Channel, path: str, data: bytes, metadata: Any
 
 
 _ACCOUNTS = """
-INSERT INTO account (subject, member, account_reference, record, versions, standing, live, update_time)
-SELECT sha256(int8send(n)), owner.id, 'bench-id'::bytea || sha256(int8send(n)), pattern.record, pattern.versions, 1, true, now()
+INSERT INTO account (subject, member, account_reference, record, rating_facts, versions, standing, live, update_time)
+SELECT sha256(int8send(n)), owner.id, 'bench-id'::bytea || sha256(int8send(n)), pattern.record, pattern.rating_facts,
+       pattern.versions, 1, true, now()
 FROM generate_series(1::bigint, %(count)s) AS n,
      (SELECT id FROM member WHERE member_id = %(owner)s) AS owner,
-     (SELECT record, versions FROM account WHERE standing = 1 LIMIT 1) AS pattern
+     (SELECT record, rating_facts, versions FROM account WHERE standing = 1 LIMIT 1) AS pattern
 """
 _WATCHES = """
 INSERT INTO watch (subject, member, account_reference, watch_id, purpose, consent_reference, triggers, end_date, end_reason,

@@ -19,11 +19,12 @@ from tallystick.server.installation.key_folder import ServerKeys
 from tallystick.server.process.sweeper import SweepProblem, sweep_round
 from tallystick.v1 import audit_service_pb2, codes_pb2, membership_service_pb2, subject_pb2
 
-SHARE, OPENED, GREW, BURST = (
+SHARE, OPENED, GREW, BURST, FELL = (
     codes_pb2.TRIGGER_TYPE_SHARE_OVER_90_DAYS,
     codes_pb2.TRIGGER_TYPE_ACCOUNTS_OPENED,
     codes_pb2.TRIGGER_TYPE_DEBT_GREW,
     codes_pb2.TRIGGER_TYPE_INQUIRY_BURST,
+    codes_pb2.TRIGGER_TYPE_RATING_FELL,
 )
 
 
@@ -248,6 +249,57 @@ def test_the_share_of_an_organisation_that_is_long_overdue_is_told_once(admitted
     watcher.report("bank-b", of, 3, balance=30_000, overdue=100)
     sweep(admitted)
     assert watcher.told() == [(SHARE, 0, 30)]
+
+
+def months(*dispositions: int) -> list[Any]:
+    """The last months, this one last, as the trade's digits have them; 0 is paid as agreed."""
+    return [
+        requests.month(number, disposition or codes_pb2.DISPOSITION_PAID_AS_AGREED)
+        for number, disposition in zip(requests.months_back(len(dispositions)), reversed(dispositions), strict=True)
+    ]
+
+
+def grade_of(system: System, subject: Any) -> int:
+    history = system["bank-a"].exchange.call(requests.QUERY, requests.rated_query(subject)).message.credit_history
+    return int(history.rating.grade)
+
+
+def test_a_rating_that_fell_is_told_once(admitted: System) -> None:
+    watcher = Watcher(admitted, 8, months=months(*[0] * 13))
+    of = watcher.report("bank-b")
+    watcher.watch((FELL, 2))
+    best = grade_of(admitted, watcher.borrower.subject)
+    sweep(admitted)
+    assert watcher.told() == []
+    watcher.report("bank-b", of, 1, months=months(*[0] * 10, 1, 2, 3))
+    worst = grade_of(admitted, watcher.borrower.subject)
+    assert worst >= best + 2
+    for expected in ([(FELL, best, worst)], []):
+        sweep(admitted)
+        assert watcher.told() == expected
+
+
+def test_the_own_report_counts_in_the_rating_of_the_watch(admitted: System) -> None:
+    """It is the rating that a query is answered with, the same for all who ask."""
+    watcher = Watcher(admitted, 9, months=months(*[0] * 13))
+    watcher.watch()
+    watcher.report(watcher.caller.member_id, watcher.borrower.account_reference, 1, months=months(*[0] * 10, 1, 2, 3))
+    sweep(admitted)
+    ((told, before, after),) = watcher.told()
+    assert (told, after) == (FELL, grade_of(admitted, watcher.borrower.subject))
+    assert before <= after - 2
+
+
+def test_a_watch_of_before_ratings_were_looked_at_begins_with_what_it_finds(admitted: System) -> None:
+    watcher = Watcher(admitted, 10, months=months(*[0] * 13))
+    watcher.watch((FELL, 1))
+    admitted.exchange.database_view.rows("UPDATE watch SET baseline = ''")
+    of = watcher.report("bank-b", months=months(*[0] * 4, 1, *[0] * 8))
+    sweep(admitted)
+    assert watcher.told() == []
+    watcher.report("bank-b", of, 1, months=months(*[0] * 4, 1, *[0] * 5, 1, 2, 3))
+    sweep(admitted)
+    assert [each[0] for each in watcher.told()] == [FELL]
 
 
 def test_what_was_swept_names_in_the_log_nobody(admitted: System) -> None:

@@ -246,6 +246,7 @@ class TriggerType(IntEnum):
     ACCOUNTS_OPENED = 9
     DEBT_GREW = 10
     INQUIRY_BURST = 11
+    RATING_FELL = 12
 
 
 class WatchState(IntEnum):

@@ -724,9 +724,13 @@ class _TriggerTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TriggerTy
     """
     TRIGGER_TYPE_INQUIRY_BURST: _TriggerType.ValueType  # 11
     """Distinct other institutions asked within 30 days in order to lend. Values: how many. Threshold: from which on, 1 to 100; default 4."""
+    TRIGGER_TYPE_RATING_FELL: _TriggerType.ValueType  # 12
+    """The rating by all accounts, the institution's own among them, fell, and by the same scorecard. Values: the grade; 1 is the best.
+    Threshold: by how many grades, 1 to 9; default 2.
+    """
 
 class TriggerType(_TriggerType, metaclass=_TriggerTypeEnumTypeWrapper):
-    """What a watch tells of. Each is about accounts that others report, never about the watching institution's own."""
+    """What a watch tells of. Each is about accounts that others report, and but for two that say so never about the watching institution's own."""
 
 TRIGGER_TYPE_UNSPECIFIED: TriggerType.ValueType  # 0
 """Not stated; refused."""
@@ -758,6 +762,10 @@ default 50.
 """
 TRIGGER_TYPE_INQUIRY_BURST: TriggerType.ValueType  # 11
 """Distinct other institutions asked within 30 days in order to lend. Values: how many. Threshold: from which on, 1 to 100; default 4."""
+TRIGGER_TYPE_RATING_FELL: TriggerType.ValueType  # 12
+"""The rating by all accounts, the institution's own among them, fell, and by the same scorecard. Values: the grade; 1 is the best.
+Threshold: by how many grades, 1 to 9; default 2.
+"""
 Global___TriggerType: _TypeAlias = TriggerType  # noqa: Y015
 
 class _WatchState:

@@ -215,12 +215,18 @@ class WatchBaseline(_message.Message):
     ACCOUNTS_OPENED_FIELD_NUMBER: _builtins.int
     LENDING_INSTITUTIONS_FIELD_NUMBER: _builtins.int
     DEBTS_FIELD_NUMBER: _builtins.int
+    GRADE_FIELD_NUMBER: _builtins.int
+    SCORECARD_FIELD_NUMBER: _builtins.int
     share_over_90_days: _builtins.int
     """Percent of the debt more than 90 days overdue."""
     accounts_opened: _builtins.int
     """Accounts opened within 90 days."""
     lending_institutions: _builtins.int
     """Distinct institutions that asked in order to lend, within 30 days."""
+    grade: _builtins.int
+    """The grade of the rating; 0 where there was none."""
+    scorecard: _builtins.bytes
+    """Of which scorecard: the first 8 bytes of its SHA-256."""
     @_builtins.property
     def debts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DebtBaseline]:
         """The debts from which growth is counted."""
@@ -232,10 +238,12 @@ class WatchBaseline(_message.Message):
         accounts_opened: _builtins.int = ...,
         lending_institutions: _builtins.int = ...,
         debts: _abc.Iterable[Global___DebtBaseline] | None = ...,
+        grade: _builtins.int = ...,
+        scorecard: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts_opened", b"accounts_opened", "debts", b"debts", "lending_institutions", b"lending_institutions", "share_over_90_days", b"share_over_90_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts_opened", b"accounts_opened", "debts", b"debts", "grade", b"grade", "lending_institutions", b"lending_institutions", "scorecard", b"scorecard", "share_over_90_days", b"share_over_90_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

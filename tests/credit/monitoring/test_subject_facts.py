@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 from tests.credit.histories import AS_OF, account, running
 
 from tallystick.credit.enums import SubjectKind, TriggerType
-from tallystick.credit.monitoring import Baseline, SubjectFacts, Triggers, seed, worse
+from tallystick.credit.monitoring import Baseline, Graded, SubjectFacts, Triggers, seed, worse
 
 TODAY = AS_OF.date()
 DEFAULT = Triggers.default()
-OPENED, GREW, BURST, SHARE = (
+OPENED, GREW, BURST, SHARE, FELL = (
     TriggerType.ACCOUNTS_OPENED,
     TriggerType.DEBT_GREW,
     TriggerType.INQUIRY_BURST,
     TriggerType.SHARE_OVER_90_DAYS,
+    TriggerType.RATING_FELL,
 )
+CARD, OTHER_CARD = b"a card's", b"another'"
 
 
 def facts(*others: Any, own: tuple[Any, ...] = (), lenders: int = 0, today: dt.date = TODAY) -> SubjectFacts:
@@ -120,9 +122,57 @@ def test_who_does_not_watch_for_it_is_not_told() -> None:
     assert found == ()
 
 
+def graded(grade: int, card: bytes = CARD) -> SubjectFacts:
+    return SubjectFacts(graded=Graded(grade, card) if grade else None)
+
+
+def test_a_rating_that_fell_is_told_once() -> None:
+    baseline, found = seed(graded(2), TODAY), []
+    for grade in (3, 3, 4, 4, 5, 6):
+        said, baseline = told(baseline, graded(grade))
+        found += said
+    # By a grade at a time it comes to two all the same.
+    assert found == [(FELL, 2, 4), (FELL, 4, 6)]
+    # It rises without a word, and a fall from there is news again.
+    said, baseline = told(baseline, graded(1))
+    assert (said, baseline.graded) == ([], Graded(1, CARD))
+    assert told(baseline, graded(3))[0] == [(FELL, 1, 3)]
+
+
+def test_who_is_not_rated_for_a_while_has_not_fallen_meanwhile() -> None:
+    _, baseline = told(seed(graded(2), TODAY), graded(0))
+    assert baseline.graded == Graded(2, CARD)
+    assert told(baseline, graded(5))[0] == [(FELL, 2, 5)]
+    # A first rating is no fall.
+    assert told(seed(graded(0), TODAY), graded(9)) == ([], seed(graded(9), TODAY))
+
+
+def test_grades_of_two_cards_are_not_compared() -> None:
+    found, baseline = told(seed(graded(1), TODAY), graded(9, OTHER_CARD))
+    assert (found, baseline.graded) == ([], Graded(9, OTHER_CARD))
+
+
+@pytest.mark.parametrize(("threshold", "fell"), [(1, True), (3, True), (4, False), (9, False)])
+def test_the_threshold_is_of_the_grades_between(threshold: int, fell: bool) -> None:
+    found, baseline = worse(seed(graded(6), TODAY), graded(9), Triggers({FELL: threshold}), TODAY)
+    assert bool(found) == fell
+    assert baseline.graded == Graded(9 if fell else 6, CARD)
+
+
+def test_who_is_not_rated_has_no_grade() -> None:
+    assert Graded.of(3, b"a card's digest") == Graded(3, b"a card's")
+    assert Graded.of(None, b"a card's digest") is None
+
+
 COUNTS = st.integers(0, 12)
+GRADED = st.none() | st.builds(Graded, st.integers(1, 10), st.sampled_from([CARD, OTHER_CARD]))
 FACTS = st.builds(
-    SubjectFacts, st.integers(0, 100), COUNTS, COUNTS, st.dictionaries(st.sampled_from(["CNY", "USD"]), st.integers(0, 5000))
+    SubjectFacts,
+    st.integers(0, 100),
+    COUNTS,
+    COUNTS,
+    st.dictionaries(st.sampled_from(["CNY", "USD"]), st.integers(0, 5000)),
+    GRADED,
 )
 
 
@@ -141,4 +191,5 @@ def test_a_baseline_is_what_was_told_or_less(first: SubjectFacts, then: list[Sub
         assert baseline.lending_institutions <= now.lending_institutions
         assert baseline.accounts_opened <= now.accounts_opened
         assert all(after > before for type_, before, after in found if type_ is not GREW)
+        assert baseline.graded is None or now.graded is None or baseline.graded.grade <= now.graded.grade
         assert Baseline.from_bytes(baseline.to_bytes()) == baseline

@@ -35,6 +35,7 @@ def alert(type_: TriggerType, after: int, before: int = 0) -> Alert:
         (T.ACCOUNTS_OPENED, 1, 4, "4 accounts were opened elsewhere within 90 days, before 1"),
         (T.DEBT_GREW, 0, 70, "its known debt elsewhere grew by 70 % within 90 days"),
         (T.INQUIRY_BURST, 2, 5, "5 other institutions asked within 30 days in order to lend, before 2"),
+        (T.RATING_FELL, 2, 5, "its rating fell from grade 2 to grade 5"),
     ],
 )
 def test_alerts_read_as_a_person_writes(type_: TriggerType, before: int, after: int, text: str) -> None:
@@ -97,6 +98,7 @@ def test_content_of_another_version() -> None:
     [
         (alert(T.OVERDUE_BEGAN, 2), WarningClass.YELLOW),
         (alert(T.INQUIRY_BURST, 4), WarningClass.YELLOW),
+        (alert(T.RATING_FELL, 3, 1), WarningClass.ORANGE),
         (alert(T.ACCOUNTS_OPENED, 3), WarningClass.YELLOW),
         (alert(T.DEBT_GREW, 50), WarningClass.YELLOW),
         (alert(T.OVERDUE_WORSENED, 3), WarningClass.ORANGE),

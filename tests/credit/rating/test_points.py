@@ -50,7 +50,9 @@ def test_histories_have_the_points_of_the_sheet(histories: int) -> None:
         known = [draw(chance) for _ in range(chance.choice([1, 1, 2, 3]))]
         facts = [RatingFacts.of(each) for each in known]
         for published in built_in_cards():
-            found = published.card.rate(facts, TODAY).score
+            rating = published.card.rate(facts, TODAY)
+            found = rating.score
+            assert published.card.grade(facts, TODAY) == rating.grade
             assert found == sheet.score(published.toml, known, MONTH), known
             rated += found is not None
     assert rated > histories

@@ -5,7 +5,7 @@ from tallystick.credit.monitoring.alerts import Alert, MonitoringMessage, WatchE
 from tallystick.credit.monitoring.bands import Band, band_of
 from tallystick.credit.monitoring.digest import DigestRow, PortfolioDigest
 from tallystick.credit.monitoring.facts import Fact
-from tallystick.credit.monitoring.subject_facts import Baseline, SubjectFacts, seed, worse
+from tallystick.credit.monitoring.subject_facts import Baseline, Graded, SubjectFacts, seed, worse
 from tallystick.credit.monitoring.triggers import TRIGGERS, TriggerRule, Triggers
 from tallystick.credit.monitoring.warnings import EarlyWarning, WarningClass, WarningPolicy, WarningReason, WarningRule
 from tallystick.credit.monitoring.watch_rules import (
@@ -30,6 +30,7 @@ __all__ = [
     "DigestRow",
     "EarlyWarning",
     "Fact",
+    "Graded",
     "ListedWatch",
     "MonitoringMessage",
     "PortfolioDigest",

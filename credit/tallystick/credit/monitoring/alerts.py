@@ -138,6 +138,8 @@ def _describe(alert: Alert) -> str:
             return f"its known debt elsewhere grew by {after} % within 90 days"
         case TriggerType.INQUIRY_BURST:
             return f"{after} other institutions asked within 30 days in order to lend, before {before}"
+        case TriggerType.RATING_FELL:
+            return f"its rating fell from grade {before} to grade {after}"
         case _:
             return "nothing is said"
 

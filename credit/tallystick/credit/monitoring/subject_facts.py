@@ -24,6 +24,22 @@ STEP: Final = 10
 """Percent, down to whole steps of which growth is told."""
 MOST_GROWTH: Final = 1_000_000
 """Percent at the most: of next to nothing anything is a multiple."""
+SCORECARD_BYTES: Final = 8
+"""Of a scorecard's digest, by which a baseline knows it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """What a rating says, as far as another one can be compared with it."""
+
+    grade: int
+    scorecard: bytes
+    """The beginning of its digest: grades of two cards have nothing to do with each other."""
+
+    @classmethod
+    def of(cls, grade: int | None, scorecard_digest: bytes) -> Self | None:
+        """None for who is not rated."""
+        return None if grade is None else cls(grade, scorecard_digest[:SCORECARD_BYTES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +54,19 @@ class SubjectFacts:
     """Other members that asked within 30 days in order to lend."""
     debts: Mapping[str, int] = field(default_factory=dict)
     """What is owed to others, in minor units, by currency; without what nobody knows."""
+    graded: Graded | None = None
+    """By all accounts; None for who is not rated."""
 
     @classmethod
-    def of(cls, others: Iterable[Account], own: Iterable[Account], lending_institutions: int, today: date) -> Self:
-        """Sums up the accounts that others report and the member's own."""
+    def of(
+        cls,
+        others: Iterable[Account],
+        own: Iterable[Account],
+        lending_institutions: int,
+        today: date,
+        graded: Graded | None = None,
+    ) -> Self:
+        """Sums up the accounts that others report and the member's own; `graded` is by both."""
         others = list(others)
         since = number_of_day(today - WINDOW)
         opened = sum(account.opened_date > since for account in others)
@@ -49,7 +74,7 @@ class SubjectFacts:
         for account in others:
             if account.HasField("balance"):
                 debts[account.currency] = debts.get(account.currency, 0) + account.balance
-        return cls(_share([*others, *own]), opened, lending_institutions, debts)
+        return cls(_share([*others, *own]), opened, lending_institutions, debts, graded)
 
 
 def _share(accounts: list[Account]) -> int:
@@ -77,6 +102,8 @@ class Baseline:
     lending_institutions: int = 0
     debts: Mapping[str, tuple[int, date]] = field(default_factory=dict)
     """The debt from which growth is counted, and since when, by currency."""
+    graded: Graded | None = None
+    """The grade from which a fall is counted."""
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -87,6 +114,7 @@ class Baseline:
             message.accounts_opened,
             message.lending_institutions,
             {debt.currency: (debt.amount, day_of_number(debt.date)) for debt in message.debts},
+            Graded(message.grade, message.scorecard) if message.grade else None,
         )
 
     def to_bytes(self) -> bytes:
@@ -99,6 +127,8 @@ class Baseline:
                 DebtBaseline(currency=currency, amount=amount, date=number_of_day(day))
                 for currency, (amount, day) in sorted(self.debts.items())
             ],
+            grade=self.graded.grade if self.graded else 0,
+            scorecard=self.graded.scorecard if self.graded else b"",
         ).SerializeToString(deterministic=True)
 
 
@@ -109,6 +139,7 @@ def seed(facts: SubjectFacts, today: date) -> Baseline:
         facts.accounts_opened,
         facts.lending_institutions,
         {currency: (amount, today) for currency, amount in facts.debts.items()},
+        facts.graded,
     )
 
 
@@ -141,7 +172,20 @@ def worse(baseline: Baseline, facts: SubjectFacts, triggers: Triggers, today: da
             debts[currency] = (amount, today) if amount < before or today - since > WINDOW else (before, since)
         else:
             debts[currency] = before, since
-    return tuple(told), Baseline(share, opened, lenders, debts)
+    graded, fall = _fallen(baseline.graded, facts.graded)
+    if fall is not None and triggers.wants(fall):
+        told.append(fall)
+        graded = facts.graded
+    return tuple(told), Baseline(share, opened, lenders, debts, graded)
+
+
+def _fallen(before: Graded | None, now: Graded | None) -> tuple[Graded | None, Fact | None]:
+    """The grade to count from, and the fall since, if any. Who is not rated now has fallen no further; another card begins anew."""
+    if before is None or now is None:
+        return before or now, None
+    if before.scorecard != now.scorecard or now.grade <= before.grade:
+        return now, None
+    return before, Fact(TriggerType.RATING_FELL, before.grade, now.grade)
 
 
 def _growth(before: int, now: int) -> int:

@@ -18,6 +18,8 @@ class TriggerRule:
     default: int = 0
     lowest: int = 0
     highest: int = 0
+    of_change: bool = False
+    """Whether it is of what lies between the values, and not of the one that is now."""
 
     @property
     def has_threshold(self) -> bool:
@@ -42,6 +44,7 @@ TRIGGERS: Final[Mapping[TriggerType, TriggerRule]] = MappingProxyType(
         TriggerType.ACCOUNTS_OPENED: TriggerRule(3, 1, 100),
         TriggerType.DEBT_GREW: TriggerRule(50, 10, 1000),
         TriggerType.INQUIRY_BURST: TriggerRule(4, 1, 100),
+        TriggerType.RATING_FELL: TriggerRule(2, 1, 9, of_change=True),
     }
 )
 """Every type, with its threshold as codes.proto describes it."""
@@ -86,5 +89,6 @@ class Triggers:
 
     def wants(self, fact: Fact) -> bool:
         """Whether the watch tells of a fact."""
-        threshold = self.thresholds.get(fact.type)
-        return threshold is not None and (not TRIGGERS[fact.type].has_threshold or fact.after >= threshold)
+        threshold, rule = self.thresholds.get(fact.type), TRIGGERS[fact.type]
+        value = fact.after - fact.before if rule.of_change else fact.after
+        return threshold is not None and (not rule.has_threshold or value >= threshold)

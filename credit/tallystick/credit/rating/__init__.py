@@ -10,7 +10,7 @@ from tallystick.credit.dates import month_index
 from tallystick.credit.languages import LANGUAGES, Language
 from tallystick.credit.rating.card_reading import ScorecardError, read_scorecard
 from tallystick.credit.rating.card_writing import scorecard_toml
-from tallystick.credit.rating.cards import PublishedCard, built_in_cards, in_force, rate
+from tallystick.credit.rating.cards import PublishedCard, built_in_cards, card_for, in_force, rate
 from tallystick.credit.rating.characteristics import KINDS, Characteristic
 from tallystick.credit.rating.facts import FactsError, RatingFacts, facts_of
 from tallystick.credit.rating.profile import Profile
@@ -36,6 +36,7 @@ __all__ = [
     "ScorecardError",
     "Weighted",
     "built_in_cards",
+    "card_for",
     "facts_of",
     "in_force",
     "month_index",

@@ -49,8 +49,10 @@ def in_force(installed: Iterable[PublishedCard], day: dt.date) -> dict[SubjectKi
 
 
 def rate(cards: Mapping[SubjectKind, Scorecard], facts: Sequence[RatingFacts], as_of: dt.date) -> Rating:
-    """The rating of a subject by the card for its kind: that of its accounts, a person's if any of them says so."""
-    if not facts:
-        return outcome_of_nothing()
-    kind = SubjectKind.ORGANISATION if all(each.organisation for each in facts) else SubjectKind.PERSON
-    return cards[kind].rate(facts, as_of)
+    """The rating of a subject by the card for its kind: a person's if any of its accounts says so."""
+    return card_for(cards, facts).rate(facts, as_of) if facts else outcome_of_nothing()
+
+
+def card_for(cards: Mapping[SubjectKind, Scorecard], facts: Sequence[RatingFacts]) -> Scorecard:
+    """The card by which a subject is rated."""
+    return cards[SubjectKind.ORGANISATION if all(each.organisation for each in facts) else SubjectKind.PERSON]

@@ -130,10 +130,8 @@ class Scorecard:
     def rate(self, facts: Sequence[RatingFacts], as_of: dt.date, accounts: Sequence[Account] = ()) -> Rating:
         """The rating by the facts of all accounts of an answer of that day; `accounts` are their records, in the same order,
         which a card needs that takes amounts. Raises ValueError where it was given none."""
-        if facts and not accounts and self.takes_amounts:
-            raise ValueError(f"the scorecard {self.name} looks at amounts: it needs the accounts")
         month = as_of.year * 12 + as_of.month - 1
-        profile = Profile.of(facts, month, accounts, self.longest)
+        profile = self._profile(facts, month, accounts)
         outcome = outcome_of(profile, month, len(facts))
         settled = None
         if any(each.disputed and not each.contingent for each in facts):
@@ -148,6 +146,20 @@ class Scorecard:
                 score_without_disputed=None if settled is None else self._score_if_rated(settled, month),
             )
         return self._rated(profile, settled, month)
+
+    def grade(self, facts: Sequence[RatingFacts], as_of: dt.date) -> int | None:
+        """The grade of the same rating without anything else, at half the cost; None for who is not rated. Raises ValueError for a
+        card that takes amounts."""
+        month = as_of.year * 12 + as_of.month - 1
+        profile = self._profile(facts, month, ())
+        if outcome_of(profile, month, len(facts)) != RatingOutcome.RATED:
+            return None
+        return self.grade_of(self.score(profile, month)).grade
+
+    def _profile(self, facts: Sequence[RatingFacts], month: int, accounts: Sequence[Account]) -> Profile:
+        if facts and not accounts and self.takes_amounts:
+            raise ValueError(f"the scorecard {self.name} looks at amounts: it needs the accounts")
+        return Profile.of(facts, month, accounts, self.longest)
 
     def score(self, profile: Profile, month: int) -> int:
         """The score of a profile for an answer of that month, in months since January of the year 0."""

@@ -21,6 +21,7 @@ from tallystick.server.services.monitoring.retention import (
 from tallystick.server.services.monitoring.sealed_tokens import TokenBox
 from tallystick.server.services.monitoring.sweeping import SweepWatches
 from tallystick.server.services.monitoring.waiting import MessageWaits
+from tallystick.server.services.rating.installed import InstalledCards
 from tallystick.server.storage.upkeep import Step
 
 
@@ -33,15 +34,16 @@ def monitoring(foundation: Foundation) -> Capability:
     """The capability of an exchange to watch borrowers, and to tell their institutions."""
     keys = foundation.keys
     cursors, box = Cursors(keys.watch_secret), TokenBox(keys.watch_secret)
+    cards = InstalledCards()
     return Capability(
         operations=(
-            PutWatches(foundation.epoch_id, box),
+            PutWatches(foundation.epoch_id, box, cards),
             EndWatches(),
             ListWatches(keys.request_secret),
             PullMessages(cursors, box, MessageWaits(cursors)),
             AcknowledgeMessages(cursors),
             GetPortfolioDigest(),
-            SweepWatches(_windows(foundation)),
+            SweepWatches(_windows(foundation), cards),
         ),
         public_methods=(),
         upkeep=(

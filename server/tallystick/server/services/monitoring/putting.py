@@ -19,6 +19,7 @@ from tallystick.server.requests.operation import Operation, Work
 from tallystick.server.services.monitoring.outbox import KEYS, WatchKey, discard, key_columns
 from tallystick.server.services.monitoring.sealed_tokens import TokenBox
 from tallystick.server.services.monitoring.subject_states import chunks, read_states
+from tallystick.server.services.rating.installed import Cards, InstalledCards
 from tallystick.server.storage.array_literals import integers, short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Statement
@@ -129,9 +130,10 @@ class PutWatches(Operation):
     locks = "accounts"
     item_cost = 512
 
-    def __init__(self, epoch_id: bytes, box: TokenBox) -> None:
+    def __init__(self, epoch_id: bytes, box: TokenBox, cards: InstalledCards) -> None:
         self._epoch_id = epoch_id
         self._box = box
+        self._cards = cards
 
     def validate(self, message: Any, now: datetime) -> list[list[Violation]]:
         """What is wrong with each watch by itself."""
@@ -196,7 +198,8 @@ class PutWatches(Operation):
             return
         keys = sorted(accepted)
         chosen = [accepted[key] for key in keys]
-        baselines = await _baselines(connection, [key for key in keys if accepted[key].fresh], clock)
+        cards = await self._cards.in_force(connection, clock.date())
+        baselines = await _baselines(connection, [key for key in keys if accepted[key].fresh], cards, clock)
         rows = await connection.run(
             _PUT(
                 watch_ids=short_bytes(put.watch_id for put in chosen),
@@ -271,11 +274,11 @@ async def _find(connection: Connection, keys: Sequence[WatchKey]) -> dict[WatchK
     return {(bytes(s), m, bytes(r)): (bytes(watch_id), reason, end_date) for s, m, r, watch_id, reason, end_date in rows}
 
 
-async def _baselines(connection: Connection, keys: Sequence[WatchKey], clock: datetime) -> dict[WatchKey, bytes]:
+async def _baselines(connection: Connection, keys: Sequence[WatchKey], cards: Cards, clock: datetime) -> dict[WatchKey, bytes]:
     """What is known as watches begin: from here on a sweep tells of what has become worse."""
     baselines = {}
     for chunk in chunks(sorted({key[0] for key in keys})):
-        states = await read_states(connection, chunk, clock)
+        states = await read_states(connection, chunk, cards, clock)
         for key in keys:
             if key[0] in states:
                 baselines[key] = seed(states[key[0]].facts_for(key[1], clock), clock.date()).to_bytes()

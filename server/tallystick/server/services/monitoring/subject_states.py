@@ -11,7 +11,9 @@ from datetime import datetime
 
 from tallystick.contract.limits import MAX_ACCOUNTS, ONE_MONTH
 from tallystick.credit.codes import LENDING_PURPOSES
-from tallystick.credit.monitoring import SubjectFacts
+from tallystick.credit.monitoring import Graded, SubjectFacts
+from tallystick.credit.rating import RatingFacts, card_for
+from tallystick.server.services.rating.installed import Cards
 from tallystick.server.storage.array_literals import integers, short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Statement
@@ -29,12 +31,12 @@ _ACCOUNTS = Statement(
     "accounts_of_watched",
     {"subjects": "bytea[]", "count": "bigint", "budget": "bigint"},
     """
-SELECT subject, member, record, total FROM (
-  SELECT asked.subject, account.member, account.record,
+SELECT subject, member, record, rating_facts, total FROM (
+  SELECT asked.subject, account.member, account.record, account.rating_facts,
          sum(octet_length(account.record)) OVER (ROWS UNBOUNDED PRECEDING) AS total
   FROM unnest(%(subjects)s) AS asked (subject)
   CROSS JOIN LATERAL (
-    SELECT member, record FROM account
+    SELECT member, record, rating_facts FROM account
     WHERE account.subject = asked.subject AND standing > 0 ORDER BY standing DESC LIMIT %(count)s
   ) AS account
 ) AS found
@@ -80,14 +82,17 @@ class SubjectState:
 
     accounts: list[tuple[int, account_pb2.Account]] = field(default_factory=list)
     """Member and record."""
+    rated: list[RatingFacts] = field(default_factory=list)
+    """What a rating looks at of each."""
     lenders: set[int] = field(default_factory=set)
     """Members that asked within a month in order to lend."""
+    graded: Graded | None = None
 
     def facts_for(self, member: int, clock: datetime) -> SubjectFacts:
         """As they are for one member: its own accounts and inquiries are no news to it."""
         others = [account for owner, account in self.accounts if owner != member]
         own = [account for owner, account in self.accounts if owner == member]
-        return SubjectFacts.of(others, own, len(self.lenders - {member}), clock.date())
+        return SubjectFacts.of(others, own, len(self.lenders - {member}), clock.date(), self.graded)
 
 
 def chunks(subjects: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
@@ -96,17 +101,25 @@ def chunks(subjects: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield subjects[start : start + CHUNK]
 
 
-async def read_states(connection: Connection, subjects: Sequence[bytes], clock: datetime) -> dict[bytes, SubjectState]:
-    """What is known of each of these subjects, CHUNK at the most."""
+async def read_states(
+    connection: Connection, subjects: Sequence[bytes], cards: Cards, clock: datetime
+) -> dict[bytes, SubjectState]:
+    """What is known of each of these subjects, CHUNK at the most; rated by the cards that are in force."""
     asked = short_bytes(subjects)
     rows = await connection.run(_ACCOUNTS(subjects=asked, count=MAX_ACCOUNTS, budget=_MAX_RECORD_BYTES))
-    if len(subjects) > 1 and rows and max(row[3] for row in rows) > _MAX_RECORD_BYTES:
+    if len(subjects) > 1 and rows and max(row[4] for row in rows) > _MAX_RECORD_BYTES:
         half = len(subjects) // 2
-        first = await read_states(connection, subjects[:half], clock)
-        return first | await read_states(connection, subjects[half:], clock)
+        first = await read_states(connection, subjects[:half], cards, clock)
+        return first | await read_states(connection, subjects[half:], cards, clock)
     states = {subject: SubjectState() for subject in subjects}
-    for subject, member, record, _ in rows:
-        states[bytes(subject)].accounts.append((member, account_pb2.Account.FromString(bytes(record))))
+    for subject, member, record, stored, _ in rows:
+        state, content = states[bytes(subject)], bytes(record)
+        state.accounts.append((member, account_pb2.Account.FromString(content)))
+        state.rated.append(RatingFacts.beside(None if stored is None else bytes(stored), content))
+    for state in states.values():
+        if state.rated:
+            card = card_for(cards, state.rated)
+            state.graded = Graded.of(card.grade(state.rated, clock.date()), card.digest)
     purposes = integers(sorted(LENDING_PURPOSES))
     lenders = _LENDERS(subjects=asked, purposes=purposes, since=clock - ONE_MONTH, institutions=_MAX_INSTITUTIONS, share=_SHARE)
     for subject, member in await connection.run(lenders):

@@ -18,6 +18,7 @@ from tallystick.server.services.monitoring.observing import draft_of
 from tallystick.server.services.monitoring.outbox import KEYS, Draft, Outgoing, WatchKey, key_columns
 from tallystick.server.services.monitoring.positions import ReleaseWindows
 from tallystick.server.services.monitoring.subject_states import chunks, read_states
+from tallystick.server.services.rating.installed import Cards, InstalledCards
 from tallystick.server.storage.array_literals import short_bytes
 from tallystick.server.storage.connection import Connection
 from tallystick.server.storage.statements import Statement
@@ -76,20 +77,22 @@ class SweepWatches(Operation):
     contract = SWEEP_WATCHES
     cost = 4 * 1024 * 1024
 
-    def __init__(self, windows: ReleaseWindows) -> None:
+    def __init__(self, windows: ReleaseWindows, cards: InstalledCards) -> None:
         self._windows = windows
+        self._cards = cards
 
     def validate(self, message: Any, now: datetime) -> None:
         check_sweep(message)
 
     async def run(self, connection: Connection, works: Sequence[Work], clock: datetime) -> None:
         outgoing = Outgoing(self._windows)
+        cards = await self._cards.in_force(connection, clock.date())
         for work in works:
             ((subject, member, reference),) = await connection.run(_LOCK())
             after = bytes(subject), member, bytes(reference)
             count = work.message.max_watches or DEFAULT_SWEPT
             last, watches, looked_at = await _next(connection, after, count, clock)
-            drafts = await _sweep(connection, watches, clock)
+            drafts = await _sweep(connection, watches, cards, clock)
             outgoing.add(work, drafts)
             complete = looked_at < count
             subject, member, reference = (b"", 0, b"") if complete else last
@@ -112,7 +115,7 @@ async def _next(connection: Connection, after: WatchKey, count: int, clock: date
     return last, watches, len(rows)
 
 
-async def _sweep(connection: Connection, watches: Sequence[_Swept], clock: datetime) -> list[Draft]:
+async def _sweep(connection: Connection, watches: Sequence[_Swept], cards: Cards, clock: datetime) -> list[Draft]:
     """What there is to tell; the baselines that changed are written."""
     by_subject: dict[bytes, list[_Swept]] = {}
     for watch in watches:
@@ -120,7 +123,7 @@ async def _sweep(connection: Connection, watches: Sequence[_Swept], clock: datet
     drafts: list[Draft] = []
     changed: dict[WatchKey, bytes] = {}
     for chunk in chunks(sorted(by_subject)):
-        states = await read_states(connection, chunk, clock)
+        states = await read_states(connection, chunk, cards, clock)
         for subject in chunk:
             for watch in by_subject[subject]:
                 facts = states[subject].facts_for(watch.key[1], clock)
