@@ -22,6 +22,7 @@ from tallystick.client import (
     Purpose,
     Report,
     ReportOutcome,
+    Section,
     WithdrawalReason,
 )
 from tallystick.credit.enums import AccountType, Disposition, HistoryOutcome, SubjectKind
@@ -84,6 +85,29 @@ def test_tokens_are_asked_for_once_also_by_a_later_run(system: Any) -> None:
     requests = [message for name, message, _ in system.authority.calls if name == "EvaluateTokens"]
     assert len(requests) == 1
     assert len(system.authority.log.entries) == 1
+
+
+@pytest.mark.parametrize(
+    "given", [(Section.RATING,), [Section.RATING], {Section.RATING}, frozenset({Section.RATING}), iter([Section.RATING])]
+)
+def test_sections_are_given_in_whatever_holds_them(system: Any, given: Any) -> None:
+    """Such as a policy's own: a frozenset."""
+    inquiry = Inquiry(resident(1), Purpose.LOAN_APPROVAL, CONSENT, sections=given)
+    assert (inquiry.sections, hash(inquiry)) == ((Section.RATING,), hash(replace(inquiry)))
+    with system.open() as exchange:
+        (outcome,) = exchange.query_many([inquiry])
+        assert outcome.unwrap().history.rating is not None
+        again = exchange.query(resident(1), Purpose.LOAN_APPROVAL, CONSENT, sections=inquiry.sections)
+        assert again.history.rating is not None
+
+
+@pytest.mark.parametrize("given", [Section.RATING, None, "rating", [None], {"rating", 1}, 1.5, [99]])
+def test_what_are_no_sections_is_refused_before_it_is_sent(system: Any, given: Any) -> None:
+    with system.open() as exchange:
+        with pytest.raises(InputInvalid, match="sections"):
+            exchange.query(resident(1), Purpose.LOAN_APPROVAL, CONSENT, sections=given)
+        (outcome,) = exchange.query_many([Inquiry(resident(1), Purpose.LOAN_APPROVAL, CONSENT, sections=given)])
+        assert isinstance(outcome.error, InputInvalid)
 
 
 def test_many_queries_keep_their_order_and_take_their_input_as_needed(system: Any) -> None:

@@ -42,6 +42,7 @@ MALFORMED: list[tuple[str, str]] = [
     (rule('kind = "rating_below"', "score = 5.5"), "rules[0].score"),
     (rule('kind = "rating_below"'), "rules[0]"),
     (rule('kind = "rating_below"', "score = 500", "grade = 3"), "rules[0]"),
+    (rule('kind = "rating_below"', "score = 500", 'subject_kind = "firm"'), "rules[0].subject_kind"),
     (rule('kind = "not_rated"', "score = 500"), "rules[0].score"),
     (GOOD + GOOD, "rules[1].name"),
     (GOOD + '[[rules]]\nname = "b"\nkind = "bad_debt"\ndecision = "decline"\ndays = 3', "rules[1].days"),

@@ -138,7 +138,7 @@ class AsyncExchange:
         """What all members reported of one subject. "No record" is an answer, not an error.
 
         With Section.RATING among `sections` the answer holds a rating: `history.rating`."""
-        inquiry = Inquiry(identity, purpose, consent_reference, sections=tuple(sections))
+        inquiry = Inquiry(identity, purpose, consent_reference, sections=sections)
         flow = self._session.inquiries.query(inquiry, request_id)
         return await self._driver.run(flow, timeout)
 

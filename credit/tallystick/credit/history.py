@@ -132,6 +132,13 @@ class CreditHistory:
     rating: Rating | None = None
     """By the scorecard in force, of these accounts; None unless Section.RATING was asked for."""
 
+    def __post_init__(self) -> None:
+        """Puts as_of into UTC, by whose months everything is counted. Raises HistoryError for one without its time zone."""
+        if self.as_of.tzinfo is None:
+            raise HistoryError("as_of", "has no time zone")
+        if self.as_of.tzinfo is not dt.UTC:
+            object.__setattr__(self, "as_of", self.as_of.astimezone(dt.UTC))
+
 
 def credit_history_from_message(message: inquiry_service_pb2.CreditHistory) -> CreditHistory:
     """Reads an answer. Raises HistoryError, naming the field, for what this version cannot read."""

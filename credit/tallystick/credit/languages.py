@@ -120,6 +120,12 @@ _STATUSES: Final = {
 """By the English name: the numbers mean another thing for each type of account."""
 
 
+def check_language(language: str) -> None:
+    """Raises ValueError for one that nothing is told in."""
+    if language not in LANGUAGES:
+        raise ValueError(f"there is no language {language!r} here: give one of {', '.join(LANGUAGES)}")
+
+
 def in_chinese(code: IntEnum) -> str:
     """What a code is called."""
     return _NAMES[type(code)].get(code, "未说明" if code == 0 else f"未知代码{int(code)}")

@@ -77,7 +77,7 @@ def _check_each(months: Sequence[AccountMonth], opened_month: int, latest: int, 
             description = "is in this report twice; give each month once"
             found.append(Violation(f"{field}.months[{index}].month", "FIELDS_INCONSISTENT", description))
         elif number > latest:
-            description = "lies after the month of as_of, in UTC; report a month once it has begun"
+            description = "lies after the month of as_of, or of the exchange's clock, in UTC; report a month once it has begun"
             found.append(Violation(f"{field}.months[{index}].month", "FIELD_OUT_OF_RANGE", description))
         elif (number < opened_month) if disposition != _NOT_OPENED else (number > opened_month > 0):
             found.append(_opening_violation(f"{field}.months[{index}]", number < opened_month))

@@ -27,7 +27,7 @@ _NAMES: Final = {int(number): name for name, number in CHARACTERISTICS.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingReason:
-    """One characteristic that took points from a score. tallystick.credit.rating.reason_texts says it in words."""
+    """One characteristic that took points from a score. tallystick.credit.rating.reason_text says it in words."""
 
     code: str
     """As in the scorecard, such as "R01"."""
@@ -107,7 +107,7 @@ class Rating:
     grades: int = 0
     """How many grades the scorecard has."""
     default_rate_ppm: int | None = None
-    """How many in a million of this grade defaulted in the scorecard's calibration; None for a card without one."""
+    """How many in a million of this grade default, by the scorecard's calibration; None for a card without one."""
     reasons: tuple[RatingReason, ...] = ()
     """Four at the most, the heaviest first; none for the best grade."""
     score_without_disputed: int | None = None

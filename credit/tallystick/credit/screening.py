@@ -16,6 +16,7 @@ from tallystick.credit.enums import Section
 from tallystick.credit.history import CreditHistory
 from tallystick.credit.policy_reading import load, read_fields, read_policy, read_table
 from tallystick.credit.policy_rule import PolicyRule
+from tallystick.credit.rating.scorecard import Scorecard
 
 __all__ = ["RULE_KINDS", "Decision", "PolicyError", "Reason", "Rule", "Screening", "ScreeningPolicy"]
 
@@ -76,6 +77,14 @@ class ScreeningPolicy:
         """What answers must hold beside the accounts for the rules of this policy: ask for it. A function of your own says what it
         looks at by an attribute `sections`."""
         return frozenset().union(*(getattr(rule, "sections", frozenset()) for rule in self.rules))
+
+    def check_scorecards(self, cards: Iterable[Scorecard]) -> None:
+        """Raises PolicyError for a rule that speaks of grades which one of these cards does not have. Give those that are in force
+        before you ask about anybody: evaluate raises it too, in the middle of the work."""
+        rules = [rule for rule in self.rules if isinstance(rule, rating_rules.RatingBelowRule)]
+        for card in cards:
+            for rule in rules:
+                rule.check_scorecard(card)
 
     def evaluate(self, history: CreditHistory) -> Screening:
         """Runs every rule. Raises PolicyError if a function gave something else than reasons; what it raises passes through."""

@@ -122,7 +122,9 @@ class Rating(_message.Message):
     grades: _builtins.int
     """How many grades the scorecard has."""
     default_rate_ppm: _builtins.int
-    """How many in a million of this grade defaulted in the scorecard's calibration on members' outcomes; absent for a card without one."""
+    """How many in a million of this grade default, by the scorecard's calibration on members' outcomes, which takes grades with few
+    subjects together with their neighbours; absent for a card without one.
+    """
     score_without_disputed: _builtins.int
     """The score but for accounts under objection (AnnotationType DISPUTE), where there are any and the others give one."""
     outcome_without_disputed: Global___RatingOutcome.ValueType

@@ -80,6 +80,39 @@ def test_a_grade_that_the_card_does_not_have_approves_nobody_in_silence(cli: Any
     assert "speaks of grades after 8, and person-1 has 8" in ran.err
 
 
+@pytest.mark.parametrize("command", ["query", "screen"])
+def test_a_rule_that_a_card_in_force_cannot_serve_stops_before_anybody_is_asked_about(
+    cli: Any, system: Any, known: None, tmp_path: Path, command: str
+) -> None:
+    """Not at the first organisation of a file, when half of the inquiries are made."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[rules]]\nname = "weak"\nkind = "rating_below"\ngrade = 5\ndecision = "decline"\n')
+    rows = [f"A-{n},person,2,DE,{NUMBER},loan_approval,c-{n}" for n in range(3)]
+    file = applicants_file(tmp_path / "applicants.csv", rows)
+    asked = QUERY if command == "query" else ("screen", file, "--out", tmp_path / "decisions.csv")
+    before = len(system.exchange.log.entries)
+    ran = cli(*asked, "--policy", policy)
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert "organisation-expert-1 has 5: say by subject_kind whom it is for" in ran.err
+    assert len(system.exchange.log.entries) == before
+    policy.write_text(policy.read_text() + 'subject_kind = "person"\n')
+    assert cli(*asked, "--policy", policy).code == 0
+
+
+@pytest.mark.parametrize(("zoned", "code"), [(True, 0), (False, 2)])
+def test_an_answer_is_verified_wherever_its_time_was_written_down(
+    cli: Any, answer: Path, tmp_path: Path, zoned: bool, code: int
+) -> None:
+    value = json.loads(answer.read_text())
+    instant = dt.datetime.fromisoformat(value["history"]["as_of"])
+    zone = dt.timezone(dt.timedelta(hours=8))
+    value["history"]["as_of"] = (instant.astimezone(zone) if zoned else instant.replace(tzinfo=None)).isoformat()
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(value))
+    ran = cli("rating", "verify", other)
+    assert (ran.code, "history.as_of: has no time zone" in ran.err) == (code, code == 2), ran.err
+
+
 def test_a_rating_of_a_kept_answer_is_shown_in_words(cli: Any, answer: Path, tmp_path: Path) -> None:
     assert "R03: " in cli("rating", "show", answer).out
     assert "扣" in cli("rating", "show", answer, "--language", "zh").out

@@ -38,6 +38,8 @@ def test_a_profile_is_found_by_name_or_by_environment(system: Any, monkeypatch: 
         ("member.toml", 'member_id = "bank-a"', "", "member_id: missing"),
         ("member.toml", 'member_id = "bank-a"', "member_id = 7", "member_id: missing, or not a text"),
         ("member.toml", "member_id", "=", "not TOML"),
+        ("member.toml", "member_id", f"number = {'9' * 5000}\nmember_id", "not TOML"),
+        ("member.toml", "member_id", f"deep = {'[' * 5000}\nmember_id", "not TOML"),
         ("member.toml", '"signing.key"', '"other.key"', "signing_key: .*other.key is missing"),
         ("member.toml", '"signing.key"', '"exchange-ca.crt"', "signing_key: .*exchange-ca.crt: others may read"),
         ("member.toml", '"signing.key"', '"account.secret"', "signing_key: .*not an unencrypted private key"),

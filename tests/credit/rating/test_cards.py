@@ -103,7 +103,18 @@ def test_a_card_that_is_none_is_refused_and_the_place_is_named(old: str, new: st
     assert refused.value.key == place
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"name = ", b"a = " + b"[" * 5000, GOOD.encode() + b"#" * MAX_SCORECARD])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"name = ",
+        b"a = " + b"[" * 5000,
+        b"a = " + b"9" * 5000,
+        b"\xef\xbb\xbf" + GOOD.encode(),
+        GOOD.encode() + b"#" * MAX_SCORECARD,
+    ],
+)
 def test_what_is_no_card_at_all_is_refused(content: bytes) -> None:
     with pytest.raises(ScorecardError):
         read_scorecard(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,17 @@ from tallystick.credit.decisions import Decision
 from tallystick.credit.enums import HistoryOutcome, RatingOutcome, Section
 from tallystick.credit.history import Account as AccountValue
 from tallystick.credit.history import CreditHistory, ReportedAccount
-from tallystick.credit.rating import LANGUAGES, RatingFacts, built_in_cards, in_force, rate, rate_history, rating_text, reason_text
+from tallystick.credit.rating import (
+    LANGUAGES,
+    RatingFacts,
+    built_in_cards,
+    in_force,
+    rate,
+    rate_history,
+    rating_text,
+    read_scorecard,
+    reason_text,
+)
 from tallystick.credit.ratings import Rating, RatingReason
 from tallystick.credit.records import HistoryError
 from tallystick.credit.screening import PolicyError, ScreeningPolicy
@@ -152,6 +163,113 @@ def test_an_answer_is_rated_as_its_records_are() -> None:
         rate_history(PERSON, history(account(CLEAN, kind=2)))
 
 
+@pytest.mark.parametrize("hours", [-12, -1, 0, 8, 14])
+def test_months_are_those_of_utc_wherever_the_answer_was_written_down(hours: int) -> None:
+    """The last second of a month is the next month elsewhere, and the first one is still the last month."""
+    there = dt.timezone(dt.timedelta(hours=hours))
+    for instant in (dt.datetime(2026, 10, 31, 23, 59, 59, tzinfo=dt.UTC), dt.datetime(2026, 11, 1, tzinfo=dt.UTC)):
+        answer = replace(history(late(1, 3)), as_of=instant)
+        elsewhere = replace(answer, as_of=instant.astimezone(there))
+        assert elsewhere == answer
+        assert elsewhere.as_of.utcoffset() == dt.timedelta(0)
+        assert rate_history(PERSON, elsewhere) == rate_history(PERSON, answer)
+    with pytest.raises(HistoryError, match="time zone"):
+        replace(history(), as_of=dt.datetime(2026, 11, 1))
+
+
+LITTLE_PAID = """
+name = "house-2"
+subject_kind = "person"
+start_date = 2027-01-01
+validated = false
+base_points = 400
+[[characteristics]]
+characteristic = "months_paid_below"
+window = 4
+currency = "CNY"
+amount = 1000
+reason = "R01"
+bins = [{ up_to = 0, points = 100 }, { up_to = 1, points = 50 }, { points = 0 }]
+[[grades]]
+grade = 1
+from_score = 451
+[[grades]]
+grade = 2
+from_score = 300
+"""
+
+
+def test_a_card_of_amounts_says_too_when_a_reason_passes() -> None:
+    known = [account({**CLEAN, 1: (10, 5_000, 999), 2: (10, 5_000, 500)})]
+    card = read_scorecard(LITTLE_PAID.encode())
+    (reason,) = card.rate([RatingFacts.of(each) for each in known], TODAY, known).reasons
+    # The older of the two leaves the four months first: one is left then, which costs less.
+    assert (reason.counted, reason.points_lost, reason.change_month) == (2, 100, 20270101)
+    known = [account({**CLEAN, 1: (10, 5_000, 999)})]
+    (reason,) = card.rate([RatingFacts.of(each) for each in known], TODAY, known).reasons
+    assert (reason.counted, reason.points_lost, reason.change_month) == (1, 50, 20270201)
+    assert reason_text(reason).endswith("less is taken from 2027-02 on")
+
+
+@pytest.mark.parametrize(
+    ("reason", "english", "chinese"),
+    [
+        (
+            {"characteristic": "months_utilised", "over": 0},
+            "more than 0 % of a credit limit was used this month",
+            "本月使用额度超过0%",
+        ),
+        ({"characteristic": "months_unpaid"}, "nothing was paid of a bill this month", "本月账单分文未还"),
+        ({"characteristic": "months_overdue", "at_least": 15}, "bad debt this month", "本月呆账"),
+        ({"characteristic": "months_overdue", "at_least": 1}, "overdue this month", "本月逾期"),
+        (
+            {"characteristic": "months_overdue", "at_least": 2},
+            "31–60 days past due, or worse, this month",
+            "本月逾期31–60天或更差",
+        ),
+    ],
+)
+def test_what_is_looked_for_in_one_month_is_told_of_this_month(reason: dict[str, Any], english: str, chinese: str) -> None:
+    told = RatingReason(code="R01", points_lost=5, disputed_points=0, window=1, counted=1, **reason)
+    assert reason_text(told) == f"{english} (5 points)"
+    assert reason_text(told, "zh") == f"{chinese}（扣5分）"
+
+
+@pytest.mark.parametrize("language", ["fr", "ZH", "", None])
+def test_another_language_is_refused(language: Any) -> None:
+    found = rated(late(1))
+    with pytest.raises(ValueError, match="there is no language"):
+        rating_text(found, language)
+    with pytest.raises(ValueError, match="there is no language"):
+        reason_text(found.reasons[0], language)
+
+
+def test_a_guarantor_is_told_nothing_that_is_not_so() -> None:
+    """Of another's debt twelve months are known, and of the own ones none."""
+    text = rating_text(rated(account(CLEAN, role=2)))
+    assert text == "not rated: too little is known of its own debts, of fewer than 3 of the last 13 months"
+
+
+def test_a_rule_of_one_kind_says_nothing_of_the_other() -> None:
+    policy = ScreeningPolicy.from_toml(
+        '[[rules]]\nname = "weak"\nkind = "rating_below"\ngrade = 5\nsubject_kind = "person"\ndecision = "decline"\n'
+        '[[rules]]\nname = "weak firm"\nkind = "rating_below"\ngrade = 4\nsubject_kind = "organisation"\ndecision = "refer"\n'
+    )
+    policy.check_scorecards(each.card for each in built_in_cards())
+    bad = {1: (4, 5_000, 0), 2: (3, 5_000, 0), 3: (2, 5_000, 0)}
+    person, firm = history(account(CLEAN | bad)), history(account(CLEAN | bad, kind=2))
+    assert [each.rule for each in policy.evaluate(person).reasons] == ["weak"]
+    assert [each.rule for each in policy.evaluate(firm).reasons] == ["weak firm"]
+
+
+def test_a_rule_that_a_card_cannot_serve_is_found_before_anybody_is_asked_about() -> None:
+    policy = ScreeningPolicy.from_toml('[[rules]]\nname = "weak"\nkind = "rating_below"\ngrade = 5\ndecision = "decline"\n')
+    with pytest.raises(PolicyError, match="weak speaks of grades after 5, and organisation-expert-1 has 5: say by subject_kind"):
+        policy.check_scorecards(each.card for each in built_in_cards())
+    policy.check_scorecards([PERSON])
+    ScreeningPolicy.default().check_scorecards(each.card for each in built_in_cards())
+
+
 def test_policies_know_bands_and_tell_every_reason() -> None:
     policy = ScreeningPolicy.from_toml(
         '[[rules]]\nname = "weak"\nkind = "rating_below"\ngrade = 4\ndecision = "decline"\n'
@@ -173,7 +291,7 @@ def test_policies_know_bands_and_tell_every_reason() -> None:
     chinese = found[0].reasons[0].told("zh")
     assert chinese.startswith("评分：")
     assert all(f"{each.code} {reason_text(each, 'zh')}" in chinese for each in rated(bad).reasons)
-    assert found[3].reasons[0].told("zh") == "未评分：最近13个月中有记录的不足3个月"
+    assert found[3].reasons[0].told("zh") == "未评分：自身债务记录不足，最近13个月中不足3个月"
     with pytest.raises(PolicyError, match=r"Section\.RATING"):
         policy.evaluate(CreditHistory(outcome=HistoryOutcome.FOUND, as_of=dt.datetime(2026, 11, 26, tzinfo=dt.UTC)))
 

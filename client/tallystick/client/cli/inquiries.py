@@ -25,7 +25,7 @@ from tallystick.client.cli.parameters import (
     standard_input,
     timeout_option,
 )
-from tallystick.client.cli.policy import load_policy, screened_by
+from tallystick.client.cli.policy import check_by_scorecards, load_policy, screened_by
 from tallystick.client.cli.rating import print_rating, rating_value
 from tallystick.client.cli.runs import Run
 from tallystick.client.cli.words import Words, language_option
@@ -82,6 +82,7 @@ def query(
     policy = load_policy(policy_file)
     identity = required_identity(kind, type_, country, number)
     with tool.exchange() as exchange, ReceiptFile(keep_receipts) as receipts:
+        check_by_scorecards(policy, exchange, timeout)
         result = exchange.query(identity, purpose, consent, sections=_sections(policy, rated=rated), timeout=timeout)
         receipts.keep(result.receipt)
     with tool.beside(keep_receipts):
@@ -159,6 +160,7 @@ def screen(
     with ExitStack() as stack:
         stack.enter_context(tool.beside(out, keep_receipts))
         exchange = stack.enter_context(tool.exchange())
+        check_by_scorecards(policy, exchange)
         said = {
             "--encoding": encoding,
             "--out": out,

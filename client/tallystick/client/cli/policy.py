@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,12 @@ from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
 from tallystick.client.cli.groups import Commands
 from tallystick.client.exceptions import FileInvalid
+from tallystick.client.exchange import Exchange
+from tallystick.credit.enums import Section
 from tallystick.credit.history import CreditHistory
 from tallystick.credit.monitoring import WarningPolicy
 from tallystick.credit.policy_reading import load
+from tallystick.credit.rating import ScorecardError
 from tallystick.credit.screening import PolicyError, Screening, ScreeningPolicy
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -98,6 +103,22 @@ def load_policy(file: Path | None) -> ScreeningPolicy:
         return ScreeningPolicy.from_toml(file)
     except PolicyError as error:
         raise FileInvalid(f"{file}: {error}") from None
+
+
+def check_by_scorecards(policy: ScreeningPolicy, exchange: Exchange, timeout: float | None = None) -> None:
+    """Raises FileInvalid where a rule of the policy cannot judge by a scorecard that is in force: before anybody is asked about."""
+    if Section.RATING not in policy.sections:
+        return
+    now, cards = dt.datetime.now(dt.UTC), []
+    for listed in exchange.scorecards(timeout=timeout):
+        # One that needs a newer version rates nobody whom this one could not judge either.
+        with suppress(ScorecardError):
+            if listed.in_force_at(now):
+                cards.append(listed.card)
+    try:
+        policy.check_scorecards(cards)
+    except PolicyError as error:
+        raise FileInvalid(f"the policy {policy.name}: {error}") from None
 
 
 def screened_by(policy: ScreeningPolicy, history: CreditHistory) -> Screening:

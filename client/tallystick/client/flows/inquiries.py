@@ -6,7 +6,7 @@ import itertools
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,14 @@ class Inquiry:
     """Your reference to the subject's written consent: 1 to 64 printable ASCII characters without spaces; nothing personal."""
     applicant_id: str = ""
     """Your own reference to the applicant; it is never sent."""
-    sections: tuple[Section, ...] = ()
-    """What the answer is to hold beside the accounts."""
+    sections: Collection[Section] = ()
+    """What the answer is to hold beside the accounts, such as a policy's `sections`."""
+
+    def __post_init__(self) -> None:
+        """Keeps the sections as a tuple, whatever they were given in; what they cannot be is said when it is to be sent."""
+        if isinstance(self.sections, Iterable) and not isinstance(self.sections, tuple):
+            sections = sorted(self.sections, key=str) if isinstance(self.sections, Set) else self.sections
+            object.__setattr__(self, "sections", tuple(sections))
 
 
 @dataclass(frozen=True, slots=True)

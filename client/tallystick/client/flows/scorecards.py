@@ -27,6 +27,10 @@ class ListedScorecard:
     """None while no other one is to take its place."""
     toml: bytes = field(repr=False)
 
+    def in_force_at(self, instant: datetime) -> bool:
+        """Whether ratings are made by it at an instant, which has its time zone."""
+        return self.start_time <= instant and (self.end_time is None or instant < self.end_time)
+
     @property
     def card(self) -> Scorecard:
         """The scorecard, read. Raises ScorecardError for one that this version cannot read; install a newer one then."""

@@ -124,7 +124,7 @@ class _Table:
         self.path = folder / name
         try:
             self._values: dict[str, Any] = tomllib.loads(_read(self.path).decode("utf-8-sig"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
             raise ProfileError(f"{self.path}: not TOML in UTF-8: {error}") from None
 
     def expect(self, *known: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import re
 import tomllib
@@ -48,9 +49,12 @@ def read_scorecard(content: bytes) -> Scorecard:
 def _read(content: bytes) -> Scorecard:
     if len(content) > MAX_SCORECARD:
         raise ScorecardError("", f"is longer than {MAX_SCORECARD} bytes")
+    if content.startswith(codecs.BOM_UTF8):
+        # Not left out: a card is its bytes.
+        raise ScorecardError("", "begins with a byte order mark: save it as UTF-8 without one")
     try:
         table = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
         raise ScorecardError("", f"is not TOML: {error}") from None
     _check_keys("", table, _TOP, ("calibration",), "a scorecard")
     weighted = _weighted(table["characteristics"])
@@ -63,7 +67,7 @@ def _read(content: bytes) -> Scorecard:
     calibration = _calibration(table["calibration"]) if "calibration" in table else None
     card = Scorecard(
         name=read_value("name", _matching(_NAME, "a name of lower-case letters, digits and hyphens"), table["name"]),
-        subject_kind=read_value("subject_kind", one_of(_KINDS_OF_SUBJECT), table["subject_kind"]),
+        subject_kind=read_value("subject_kind", one_of(SUBJECT_KINDS), table["subject_kind"]),
         start_date=read_value("start_date", _date, table["start_date"]),
         validated=read_value("validated", _truth, table["validated"]),
         base_points=base,
@@ -77,7 +81,7 @@ def _read(content: bytes) -> Scorecard:
     return card
 
 
-_KINDS_OF_SUBJECT: Final = {"person": SubjectKind.PERSON, "organisation": SubjectKind.ORGANISATION}
+SUBJECT_KINDS: Final = {"person": SubjectKind.PERSON, "organisation": SubjectKind.ORGANISATION}
 
 
 def _weighted(entries: Any) -> tuple[Weighted, ...]:

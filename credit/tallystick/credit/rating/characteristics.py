@@ -46,7 +46,7 @@ class Characteristic(ABC):
     takes_amounts: ClassVar[bool] = False
     """Whether it needs the records, and speaks of one currency: an exchange has no such scorecard in force."""
 
-    def later(self, profile: Profile, target: int) -> int:
+    def later(self, profile: Profile, month: int, target: int) -> int:
         """In how many months its value falls to `target`, which is below it, if nothing so bad comes in: until then every month
         that counts too much has left the window. 0 for what looks at no months."""
         return 0
@@ -68,7 +68,7 @@ class WorstStatus(Characteristic):
         levels = profile.status[: self.window]
         return max(_VALUES[max(levels)] - IN_ORDER, 0) if levels else 0
 
-    def later(self, profile: Profile, target: int) -> int:
+    def later(self, profile: Profile, month: int, target: int) -> int:
         """Until the newest month that is worse has left."""
         most = _DIGITS[IN_ORDER + target]
         return self.window - next(place for place, digit in enumerate(profile.status) if digit > most)
@@ -88,7 +88,7 @@ class MonthsOverdue(Characteristic):
         least = _DIGITS[STATUS_LEVELS[int(self.at_least)]]
         return len([digit for digit in profile.status[: self.window] if digit >= least])
 
-    def later(self, profile: Profile, target: int) -> int:
+    def later(self, profile: Profile, month: int, target: int) -> int:
         """Until no more than so many are left."""
         least = _DIGITS[STATUS_LEVELS[int(self.at_least)]]
         return self.window - [place for place, digit in enumerate(profile.status) if digit >= least][target]
@@ -114,7 +114,7 @@ class MonthsUtilised(Characteristic):
         most = _DIGITS[utilisation_level(self.over)]
         return len([digit for digit in profile.utilisation[: self.window] if digit > most])
 
-    def later(self, profile: Profile, target: int) -> int:
+    def later(self, profile: Profile, month: int, target: int) -> int:
         """Until no more than so many are left."""
         most = _DIGITS[utilisation_level(self.over)]
         return self.window - [place for place, digit in enumerate(profile.utilisation) if digit > most][target]
@@ -131,7 +131,7 @@ class MonthsUnpaid(Characteristic):
         """A number of calendar months, however many accounts there are."""
         return profile.payment[: self.window].count(_DIGITS[NOTHING_PAID])
 
-    def later(self, profile: Profile, target: int) -> int:
+    def later(self, profile: Profile, month: int, target: int) -> int:
         """Until no more than so many are left."""
         unpaid = _DIGITS[NOTHING_PAID]
         return self.window - [place for place, digit in enumerate(profile.payment) if digit == unpaid][target]
@@ -189,6 +189,10 @@ class MonthsPaidBelow(Characteristic):
     def value(self, profile: Profile, month: int) -> int:
         """A number of calendar months, however many accounts there are."""
         return len(self._counted(profile, month))
+
+    def later(self, profile: Profile, month: int, target: int) -> int:
+        """Until no more than so many are left."""
+        return self.window - sorted(self._counted(profile, month))[target]
 
     def _counted(self, profile: Profile, month: int) -> set[int]:
         found: set[int] = set()

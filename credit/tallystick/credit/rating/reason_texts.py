@@ -10,7 +10,7 @@ from typing import Final
 
 from tallystick.credit.codes import describe_disposition
 from tallystick.credit.enums import Disposition, RatingOutcome
-from tallystick.credit.languages import Language, in_chinese
+from tallystick.credit.languages import Language, check_language, in_chinese
 from tallystick.credit.ratings import Rating, RatingReason
 
 _RANKS: Final = (
@@ -21,12 +21,12 @@ _RANKS: Final = (
 _OUTCOMES: Final[Mapping[Language, Mapping[RatingOutcome, str]]] = {
     "en": {
         RatingOutcome.NO_RECORD: "not rated: no account is known",
-        RatingOutcome.TOO_THIN: "not rated: something is known of fewer than 3 of the last 13 months",
+        RatingOutcome.TOO_THIN: "not rated: too little is known of its own debts, of fewer than 3 of the last 13 months",
         RatingOutcome.TOO_OLD: "not rated: nothing was reported in the last 6 months",
     },
     "zh": {
         RatingOutcome.NO_RECORD: "未评分：没有账户记录",
-        RatingOutcome.TOO_THIN: "未评分：最近13个月中有记录的不足3个月",
+        RatingOutcome.TOO_THIN: "未评分：自身债务记录不足，最近13个月中不足3个月",
         RatingOutcome.TOO_OLD: "未评分：最近6个月没有报送",
     },
 }
@@ -34,24 +34,26 @@ _OUTCOMES: Final[Mapping[Language, Mapping[RatingOutcome, str]]] = {
 
 def rating_text(rating: Rating, language: Language = "en") -> str:
     """One line: the score and its grade, or why there is none; whether the card is validated; the score but for what is under
-    objection."""
+    objection. Raises ValueError for a language that there is not."""
+    check_language(language)
     if rating.outcome != RatingOutcome.RATED:
         text = _OUTCOMES[language].get(rating.outcome, "")
     elif language == "en":
         text = f"{rating.score} points, grade {rating.grade} of {rating.grades}, by the scorecard {rating.scorecard}"
-        text += "" if rating.validated else " (by expert judgement, NOT validated)"
+        text += "" if rating.validated else " (NOT validated)"
         if rating.default_rate_ppm is not None:
-            text += f"; {rating.default_rate_ppm / 10_000:.1f} % of this grade defaulted in its calibration"
+            text += f"; {rating.default_rate_ppm / 10_000:.1f} % is the default rate of this grade by its calibration"
     else:
         text = f"{rating.score}分，第{rating.grade}级（共{rating.grades}级），评分卡{rating.scorecard}"
-        text += "" if rating.validated else "（专家判断，未经验证）"
+        text += "" if rating.validated else "（未经验证）"
         if rating.default_rate_ppm is not None:
-            text += f"；校准样本中本级违约率{rating.default_rate_ppm / 10_000:.1f}%"
+            text += f"；按其校准，本级违约率为{rating.default_rate_ppm / 10_000:.1f}%"
     return text + _without_disputed(rating, language)
 
 
 def reason_text(reason: RatingReason, language: Language = "en") -> str:
-    """What took points, and what would change it."""
+    """What took points, and what would change it. Raises ValueError for a language that there is not."""
+    check_language(language)
     tell = _TEXTS[language][reason.characteristic]
     text = tell(reason) + _points(reason, language)
     if reason.change_month is not None:
@@ -90,6 +92,14 @@ def _within_zh(reason: RatingReason) -> str:
     return "本月" if reason.window == 1 else f"最近{reason.window}个月（含本月）"
 
 
+def _how_often(reason: RatingReason) -> str:
+    return _within(reason) if reason.window == 1 else f"in {reason.counted} of {_within(reason)}"
+
+
+def _how_often_zh(reason: RatingReason) -> str:
+    return _within_zh(reason) if reason.window == 1 else f"{_within_zh(reason)}中有{reason.counted}个月"
+
+
 def _worst(reason: RatingReason) -> str:
     return f"{describe_disposition(_rank(reason))} in {_month(reason.month)}, the worst of {_within(reason)}"
 
@@ -99,34 +109,38 @@ def _worst_zh(reason: RatingReason) -> str:
 
 
 def _overdue(reason: RatingReason) -> str:
-    return f"{_least(reason)} in {reason.counted} of {_within(reason)}"
+    return f"{_least(reason)} {_how_often(reason)}"
 
 
 def _least(reason: RatingReason) -> str:
     if reason.at_least == Disposition.OVERDUE_1:
         return "overdue"
+    if reason.at_least == _RANKS[-1]:
+        return describe_disposition(reason.at_least)
     return f"{describe_disposition(reason.at_least)}, or worse,"
 
 
 def _overdue_zh(reason: RatingReason) -> str:
-    least = "逾期" if reason.at_least == Disposition.OVERDUE_1 else f"{in_chinese(Disposition(reason.at_least))}或更差"
-    return f"{_within_zh(reason)}中有{reason.counted}个月{least}"
+    least = "逾期"
+    if reason.at_least != Disposition.OVERDUE_1:
+        least = in_chinese(Disposition(reason.at_least)) + ("" if reason.at_least == _RANKS[-1] else "或更差")
+    return f"{_how_often_zh(reason)}{least}"
 
 
 def _utilised(reason: RatingReason) -> str:
-    return f"more than {reason.over} % of a credit limit was used in {reason.counted} of {_within(reason)}"
+    return f"more than {reason.over} % of a credit limit was used {_how_often(reason)}"
 
 
 def _utilised_zh(reason: RatingReason) -> str:
-    return f"{_within_zh(reason)}中有{reason.counted}个月使用额度超过{reason.over}%"
+    return f"{_how_often_zh(reason)}使用额度超过{reason.over}%"
 
 
 def _unpaid(reason: RatingReason) -> str:
-    return f"nothing was paid of a bill in {reason.counted} of {_within(reason)}"
+    return f"nothing was paid of a bill {_how_often(reason)}"
 
 
 def _unpaid_zh(reason: RatingReason) -> str:
-    return f"{_within_zh(reason)}中有{reason.counted}个月账单分文未还"
+    return f"{_how_often_zh(reason)}账单分文未还"
 
 
 def _limit(_reason: RatingReason) -> str:
@@ -138,11 +152,11 @@ def _limit_zh(_reason: RatingReason) -> str:
 
 
 def _little(reason: RatingReason) -> str:
-    return f"little was paid of a bill in {reason.counted} of {_within(reason)}"
+    return f"little was paid of a bill {_how_often(reason)}"
 
 
 def _little_zh(reason: RatingReason) -> str:
-    return f"{_within_zh(reason)}中有{reason.counted}个月还款金额很少"
+    return f"{_how_often_zh(reason)}还款金额很少"
 
 
 _TEXTS: Final[Mapping[Language, Mapping[str, Callable[[RatingReason], str]]]] = {

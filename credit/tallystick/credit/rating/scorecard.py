@@ -223,7 +223,7 @@ def _reason(weighted: Weighted, value: int, lost: int, profile: Profile, settled
     if settled is not None:
         disputed = lost - (weighted.points[0] - weighted.points_of(characteristic.value(settled, month)))
     # The greatest value of the next better bin: from there on fewer points are lost.
-    later = characteristic.later(profile, weighted.up_to[weighted.better_bin(value)])
+    later = characteristic.later(profile, month, weighted.up_to[weighted.better_bin(value)])
     window = getattr(characteristic, "window", 0)
     worst = None
     if characteristic.kind == WorstStatus.kind:

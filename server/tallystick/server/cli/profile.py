@@ -104,7 +104,7 @@ def _read_member(folder: Path, member_id: str) -> Ed25519PrivateKey:
         values = tomllib.loads((folder / MEMBER_FILE).read_text(encoding="utf-8"))
         found, path = values["member_id"], folder / values["signing_key"]
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         raise ProfileProblem(f"{folder} holds no readable profile: move it away") from None
     if found != member_id:
         raise ProfileProblem(f"{folder} is the profile of {found}: choose another folder for {member_id}")

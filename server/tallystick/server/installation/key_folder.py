@@ -306,7 +306,7 @@ def _read_signing_key(path: Path) -> Ed25519PrivateKey:
 def _read_token_key(path: Path) -> TokenPrivateKey:
     try:
         values = tomllib.loads(_read(path))
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # a number of thousands of digits is a plain ValueError
         raise KeyFolderProblem(f"{path} is damaged: restore it from a backup") from None
     sequence = values.get("sequence")
     if not isinstance(sequence, int) or isinstance(sequence, bool) or not 1 <= sequence < 2**32:

@@ -260,7 +260,7 @@ def _read_file(path: Path) -> Mapping[str, Any]:
         raise ConfigurationProblem(f"{path} does not exist: run tallystickd init, or give --config") from None
     except OSError as error:
         raise ConfigurationProblem(f"{path}: {error.strerror}; run this as the server's user, or give another --config") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
         raise ConfigurationProblem(f"{path}: not TOML: {error}") from None
 
 
