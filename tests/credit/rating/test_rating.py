@@ -220,7 +220,7 @@ def test_a_card_of_amounts_says_too_when_a_reason_passes() -> None:
             "本月使用额度超过0%",
         ),
         ({"characteristic": "months_unpaid"}, "nothing was paid of a bill this month", "本月账单分文未还"),
-        ({"characteristic": "months_overdue", "at_least": 15}, "bad debt this month", "本月呆账"),
+        ({"characteristic": "months_overdue", "at_least": 15}, "bad debt or in collection this month", "本月呆账或催收"),
         ({"characteristic": "months_overdue", "at_least": 1}, "overdue this month", "本月逾期"),
         (
             {"characteristic": "months_overdue", "at_least": 2},

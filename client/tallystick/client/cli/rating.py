@@ -102,7 +102,9 @@ def _of_card(listed: ListedScorecard) -> dict[str, Any]:
 @language_option
 @command
 def show(tool: Tool, file: Path, scorecard: Path | None, language: Language) -> None:
-    """Show the rating in FILE, an answer as `tallystick query --rating --json` prints it, with what took points in words."""
+    """Show the rating in FILE, an answer as `tallystick query --rating --json` prints it, with what took points in words.
+
+    It is shown as it stands there: `verify` reckons it again."""
     history = read_history(file)
     if scorecard is not None:
         shown = _rate(load_scorecard(scorecard), history)

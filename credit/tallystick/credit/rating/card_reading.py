@@ -66,7 +66,7 @@ def _read(content: bytes) -> Scorecard:
         )
     calibration = _calibration(table["calibration"]) if "calibration" in table else None
     card = Scorecard(
-        name=read_value("name", _matching(_NAME, "a name of lower-case letters, digits and hyphens"), table["name"]),
+        name=read_value("name", _matching(_NAME, "1 to 63 lower-case letters, digits and hyphens, a letter first"), table["name"]),
         subject_kind=read_value("subject_kind", one_of(SUBJECT_KINDS), table["subject_kind"]),
         start_date=read_value("start_date", _date, table["start_date"]),
         validated=read_value("validated", _truth, table["validated"]),

@@ -101,11 +101,11 @@ def _how_often_zh(reason: RatingReason) -> str:
 
 
 def _worst(reason: RatingReason) -> str:
-    return f"{describe_disposition(_rank(reason))} in {_month(reason.month)}, the worst of {_within(reason)}"
+    return f"{_named(_rank(reason))} in {_month(reason.month)}, the worst of {_within(reason)}"
 
 
 def _worst_zh(reason: RatingReason) -> str:
-    return f"{_within_zh(reason)}中最差为{in_chinese(_rank(reason))}（{_month(reason.month)}）"
+    return f"{_within_zh(reason)}中最差为{_named_zh(_rank(reason))}（{_month(reason.month)}）"
 
 
 def _overdue(reason: RatingReason) -> str:
@@ -115,15 +115,14 @@ def _overdue(reason: RatingReason) -> str:
 def _least(reason: RatingReason) -> str:
     if reason.at_least == Disposition.OVERDUE_1:
         return "overdue"
-    if reason.at_least == _RANKS[-1]:
-        return describe_disposition(reason.at_least)
-    return f"{describe_disposition(reason.at_least)}, or worse,"
+    named = _named(Disposition(reason.at_least))
+    return named if reason.at_least == _RANKS[-1] else f"{named}, or worse,"
 
 
 def _overdue_zh(reason: RatingReason) -> str:
     least = "逾期"
     if reason.at_least != Disposition.OVERDUE_1:
-        least = in_chinese(Disposition(reason.at_least)) + ("" if reason.at_least == _RANKS[-1] else "或更差")
+        least = _named_zh(Disposition(reason.at_least)) + ("" if reason.at_least == _RANKS[-1] else "或更差")
     return f"{_how_often_zh(reason)}{least}"
 
 
@@ -177,6 +176,15 @@ _TEXTS: Final[Mapping[Language, Mapping[str, Callable[[RatingReason], str]]]] = 
         "months_paid_below": _little_zh,
     },
 }
+
+
+def _named(disposition: Disposition) -> str:
+    """The worst rank is of collection accounts too."""
+    return "bad debt or in collection" if disposition == Disposition.BAD_DEBT else describe_disposition(disposition)
+
+
+def _named_zh(disposition: Disposition) -> str:
+    return "呆账或催收" if disposition == Disposition.BAD_DEBT else in_chinese(disposition)
 
 
 def _rank(reason: RatingReason) -> Disposition:
