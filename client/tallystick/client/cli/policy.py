@@ -111,7 +111,7 @@ def check_by_scorecards(policy: ScreeningPolicy, exchange: Exchange, timeout: fl
         return
     now, cards = dt.datetime.now(dt.UTC), []
     for listed in exchange.scorecards(timeout=timeout):
-        # One that needs a newer version rates nobody whom this one could not judge either.
+        # Of one that only a newer version can read nothing is known here: its ratings say how many grades there are.
         with suppress(ScorecardError):
             if listed.in_force_at(now):
                 cards.append(listed.card)
