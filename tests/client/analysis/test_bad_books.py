@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pandas
 import pytest
 from tests.client.analysis.books import ACCOUNT, account, read, write
 
@@ -22,6 +27,7 @@ CASES = [
     (Fault.ACCOUNT_NUMBER, {"account_number": "17.0"}),
     (Fault.AS_OF, {"as_of": "2025-09-30"}),
     (Fault.AS_OF, {"as_of": "2125-09-30T00:00:00Z"}),
+    (Fault.AS_OF, {"as_of": "2098-09-30T00:00:00Z"}),
     (Fault.ACCOUNT_TYPE, {"account_type": "R9"}),
     (Fault.STATUS, {"status": "77"}),
     (Fault.STATUS, {"status": "777777"}),
@@ -67,6 +73,115 @@ def test_a_bad_row_is_named_and_in_no_figure(tmp_path: Path, cases: list[tuple[F
     ]
     assert (book.reading.used, book.reading.faulty) == (2, len(cases))
     assert book.by_month == read(tmp_path, GOOD).by_month
+
+
+@pytest.mark.parametrize(
+    ("column", "bad"), [("month", "2025/09"), ("disposition", "?"), ("days_past_due", "x"), ("overdue_amount", "x")]
+)
+def test_an_account_whose_rows_are_all_bad_is_in_no_figure(tmp_path: Path, column: str, bad: str) -> None:
+    """Not by its balance, class or stage either, and not by the day of its as_of."""
+    lost = {**ACCOUNT, "account_number": "lost", "month": "2025-09", "disposition": "N", "balance": "100", "asset_quality": "loss"}
+    lost |= {"as_of": "2025-12-31T00:00:00Z", column: bad}
+    good, whole = account("good", "N1", balance=7, asset_quality="normal"), tmp_path / "whole"
+    whole.mkdir()
+    found, alone = read(tmp_path, good, [lost]), read(whole, good)
+    assert (found.reading.faulty, found.reading.used) == (1, 2)
+    for name in ("accounts", "as_of", "by_month", "amounts", "five_class", "stages", "vintages", "frequency"):
+        assert getattr(found, name) == getattr(alone, name), name
+    none = read(tmp_path, [lost])
+    assert (none.accounts, none.as_of) == (0, None)
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [("ab1", "AB1"), ("622", "６２２"), ("622", "62 2"), ("6-1", "6–1"), ("00017", "'00017"), ("00017", '="00017"')],
+)
+def test_two_spellings_of_a_number_are_one_account(tmp_path: Path, spellings: tuple[str, str]) -> None:
+    rows = account("x", "1N")
+    for row, number in zip(rows, spellings, strict=True):
+        row["account_number"] = number
+    found = read(tmp_path, rows)
+    assert (found.accounts, found.reading.faulty) == (1, 0)
+    assert found.rolls.rate(1, 0) == Rate(1, 1)
+
+
+def test_what_nobody_sees_is_no_number(tmp_path: Path) -> None:
+    found = read(tmp_path, GOOD, account("1\u200b7", "N"))
+    assert (found.accounts, [(each.fault, each.column) for each in found.reading.first]) == (
+        1,
+        [(Fault.ACCOUNT_NUMBER, "account_number")],
+    )
+
+
+def test_numbers_that_a_spreadsheet_has_rounded_refuse_the_book(tmp_path: Path) -> None:
+    rounded = [row for n in range(8) for row in account(f"62220400000{n:04}0000", "N")]
+    with pytest.raises(FileInvalid, match="a spreadsheet has rounded them"):
+        read(tmp_path, rounded)
+    whole = [row for n in range(8) for row in account(f"62220400000{n:04}{n + 1:04}", "N")]
+    assert read(tmp_path, whole, rounded[:7]).accounts == 15
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("folder", ["currency=USD", "disposition=N", "month=2024-01", "dt=2025-09-30", "account_number=1"])
+def test_the_name_of_a_folder_is_no_column(tmp_path: Path, folder: str, suffix: str) -> None:
+    inside, outside = tmp_path / folder, tmp_path / f"book.{suffix}"
+    inside.mkdir()
+    plain = write(tmp_path / "plain.csv", [*account("a", "1N"), *account("b", "N3", currency="JPY")])
+    if suffix == "csv":
+        plain.rename(outside)
+    else:
+        pandas.read_csv(plain, dtype=str).to_parquet(outside)
+    moved = inside / outside.name
+    moved.write_bytes(outside.read_bytes())
+    assert analyse(moved) == analyse(outside)
+    assert analyse(moved).accounts == 2
+
+
+@pytest.mark.parametrize("encoding", [None, "cp1252"])
+def test_ends_of_lines_within_a_cell_are_spaces(tmp_path: Path, encoding: str | None) -> None:
+    rows = [*account("A\rB", "N"), *account("A\nB", "1"), *account("A\r\nB", "2"), *account("AB", "3")]
+    found = analyse(write(tmp_path / "book.csv", rows), encoding=encoding)
+    # One account: of its four rows of one month the first counts.
+    assert (found.accounts, found.reading.faulty) == (1, 3)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_that_is_not_utf_8(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / os.fsdecode(b"\xd5\xcb\xb2\xbe." + suffix.encode())
+    plain = write(tmp_path / "plain.csv", GOOD)
+    if suffix == "csv":
+        path.write_bytes(plain.read_bytes())
+        assert analyse(path).accounts == 1
+    else:
+        pandas.read_csv(plain, dtype=str).to_parquet(tmp_path / "plain.parquet")
+        (tmp_path / "plain.parquet").rename(path)
+        with pytest.raises(FileInvalid, match="is not UTF-8, or has"):
+            analyse(path)
+
+
+@pytest.mark.parametrize("day", ["2025-06-19", dt.datetime(2025, 6, 19, tzinfo=dt.UTC), 20250619])
+def test_a_day_that_is_none_is_refused(tmp_path: Path, day: Any) -> None:
+    with pytest.raises(TypeError, match="as_of: must be a date"):
+        read(tmp_path, GOOD, as_of=day)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        duckdb.TransactionException("Could not write file: No space left on device"),
+        duckdb.IOException("No space left on device"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_full_disk_is_told_whatever_met_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(source, "_copied", fail)
+    path = write(tmp_path / "book.csv", GOOD)
+    with pytest.raises(FileInvalid, match="name another folder in TMPDIR"):
+        analyse(path, encoding="cp1252")
 
 
 def test_an_account_that_was_opened_after_its_as_of(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_bad_rows_are_told_and_the_page_is_written(tmp_path: Path, capsys: pytes
     disposition, currency, counted = captured.err.splitlines()
     assert disposition.startswith("row 3: disposition: must be one of the trade's codes")
     assert currency.startswith("row 4: currency: must be the ISO 4217 code")
-    assert counted == "2 accounts in 3 rows of the book, as of 2025-09-30; rows left out: 2 cannot be read"
+    assert counted == "1 account in 3 rows of the book, as of 2025-09-30; rows left out: 2 cannot be read"
     reading = json.loads(captured.out)["reading"]
     assert reading["first"] == [
         {"row": 3, "column": "disposition", "fault": "disposition"},

@@ -21,6 +21,7 @@ CODES = {"N": Disposition.PAID_AS_AGREED, "3": Disposition.OVERDUE_3, "4": Dispo
     "Z": Disposition.ASSET_FOR_DEBT,
     "D": Disposition.GUARANTOR_PAID,
     "#": Disposition.UNKNOWN,
+    "G": Disposition.ENDED_OTHERWISE,
 }
 
 
@@ -71,6 +72,12 @@ def outcome(*records: Account, since: tuple[Account, ...] = ()) -> Outcomes | No
         ("NNNC", MONTH + 3, 20260201, UNKNOWN),
         ("NNNC", MONTH + 3, 20251231, GOOD),
         ("N", MONTH, 20251031, GOOD),
+        # The newest month says so by itself, without a day.
+        ("NNNC", MONTH + 3, 0, GOOD),
+        ("333C", MONTH + 3, 0, GOOD),
+        ("NNNG", MONTH + 3, 0, GOOD),
+        ("4NNC", MONTH + 4, 0, BAD),
+        ("N C", MONTH + 2, 0, UNKNOWN),
     ],
 )
 def test_what_became_of_an_account(codes: str, last: int, closed: int, expected: Outcomes | None) -> None:

@@ -33,10 +33,12 @@ def analyse(
     `as_of` is the day of which it is looked at, in UTC; without it that of the newest `as_of` in the book. Its months after that
     day are left out, and how an account stood then (balance, class, stage, what runs) is not known of one whose own `as_of` is of
     a later month. `amounts` says what amounts with decimals are, `encoding` what a CSV that is neither UTF-8 nor UTF-16 is in.
-    Rows that cannot be read are counted and named, and in no figure. Raises FileInvalid for what is wrong with the file as a whole,
-    and without the extra `analysis`."""
+    Rows that cannot be read are counted and named, and in no figure. Raises TypeError for an `as_of` that is no date, and
+    FileInvalid for what is wrong with the file as a whole, and without the extra `analysis`."""
     if amounts not in (None, *(each.value for each in Amounts)):
         raise ValueError(f'amounts: must be "minor" or "major", not {str(amounts)[:40]!r}')
+    if as_of is not None and (not isinstance(as_of, dt.date) or isinstance(as_of, dt.datetime)):
+        raise TypeError(f"as_of: must be a date, not a {type(as_of).__name__}")
     said = None if amounts is None else Amounts(amounts)
     file = Path(path)
     with open_engine(file) as engine:
@@ -103,6 +105,6 @@ def _differing(engine: Engine, row: int) -> str:
     columns = ", ".join(OF_ACCOUNT)
     this = engine.row(f"SELECT {columns} FROM raw WHERE rowid = {row}")
     other = engine.row(
-        f"SELECT {columns} FROM raw WHERE rowid = (SELECT a.first FROM entry e JOIN account a USING (account) WHERE e.row = {row})"
+        f"SELECT {columns} FROM raw WHERE rowid = (SELECT a.first FROM entry e JOIN first_of a USING (account) WHERE e.row = {row})"
     )
     return next(name for name, one, two in zip(OF_ACCOUNT, this, other, strict=True) if one != two)

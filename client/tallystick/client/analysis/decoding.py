@@ -166,7 +166,8 @@ def _as_of(text: str) -> int:
         day = cells.instant(text).astimezone(dt.UTC).date()
     except OverflowError:
         raise ValueError from None
-    if not 1990 <= day.year <= 2100:
+    # Tomorrow is today elsewhere. What is later would be taken for the book's newest month.
+    if day.year < 1990 or day > dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1):
         raise ValueError
     return days_of(day)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,10 @@ MEMORY = "512MB"
 _THREADS = 4
 """At the most: each has buffers of its own."""
 _PART = 8_192
+SHORTAGE = re.compile("No space left|out of memory", re.IGNORECASE)
+"""In what the engine says."""
+_PATTERN = re.compile(r"[*?\[\]{}]")
+_UNREAD = "the book cannot be counted ({}): write it anew, as CSV in UTF-8 or as Parquet"
 _MISSING = 'the analysis of a book needs an extra: pip install "tallystick[analysis]"'
 
 Row: TypeAlias = tuple[Any, ...]
@@ -78,7 +84,7 @@ def open_engine(*sources: Path) -> Iterator[Engine]:
             connection.execute(f"SET temp_directory = {quoted(folder / 'spilled')}")
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"SET allowed_directories = [{quoted(folder)}]")
-            connection.execute(f"SET allowed_paths = [{', '.join(map(quoted, sources))}]")
+            connection.execute(f"SET allowed_paths = [{', '.join(quoted(each) for each in sources if can_open(each))}]")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             yield Engine(connection, folder)
@@ -86,14 +92,32 @@ def open_engine(*sources: Path) -> Iterator[Engine]:
 
 @contextmanager
 def _naming_shortage(duckdb: Any) -> Iterator[None]:
+    # What they say may name the rows at which it stopped.
     try:
         yield
     except (duckdb.OutOfMemoryException, duckdb.IOException):
-        # What it says may name the rows at which it stopped.
-        place = tempfile.gettempdir()
-        raise FileInvalid(
-            f"the book cannot be counted: memory or the disk of {place} is not enough; free some, or name another folder in TMPDIR"
-        ) from None
+        raise _shortage() from None
+    except duckdb.Error as error:
+        # A full disk ends a transaction, too.
+        raise (_shortage() if SHORTAGE.search(str(error)) else FileInvalid(_UNREAD.format(type(error).__name__))) from None
+    except OSError as error:
+        # Of the copy that is made of a book; the book itself is named where it is read.
+        if error.errno == errno.ENOSPC and error.filename is None:
+            raise _shortage() from None
+        raise
+
+
+def _shortage() -> FileInvalid:
+    place = tempfile.gettempdir()
+    return FileInvalid(
+        f"the book cannot be counted: memory or the disk of {place} is not enough; free some, or name another folder in TMPDIR"
+    )
+
+
+def can_open(path: Path) -> bool:
+    """Whether the engine takes the path for what it is: in UTF-8, and no pattern."""
+    text = str(path)
+    return _PATTERN.search(text) is None and text.encode("utf-8", "replace").decode() == text
 
 
 def quoted(text: object) -> str:

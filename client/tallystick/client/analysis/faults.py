@@ -25,9 +25,13 @@ class Fault(Enum):
     ACCOUNT_NUMBER = (
         "account_number",
         "account_number",
-        "is empty, or was changed by a spreadsheet or a data frame: export it as text",
+        "is empty, holds characters that nobody sees, or was changed by a spreadsheet or a data frame: export it as text",
     )
-    AS_OF = ("as_of", "as_of", "must be an instant with a time zone such as 2025-09-30T23:59:59+08:00, from 1990 to 2100")
+    AS_OF = (
+        "as_of",
+        "as_of",
+        "must be an instant with a time zone such as 2025-09-30T23:59:59+08:00, from 1990 on and not in the future",
+    )
     ACCOUNT_TYPE = ("account_type", "account_type", "must be one of D1, R1, R2, R3, R4, C1, D2")
     STATUS = ("status", "status", "must be a status code of the account's type")
     CURRENCY = ("currency", "currency", "must be the ISO 4217 code of a currency, such as CNY")

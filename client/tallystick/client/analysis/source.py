@@ -11,17 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from tallystick.client.analysis.columns import AMOUNTS, OF_ACCOUNT, OPTIONAL, READ, REQUIRED
-from tallystick.client.analysis.engine import Engine, engine_module, named, quoted
+from tallystick.client.analysis.engine import SHORTAGE, Engine, can_open, engine_module, named, quoted
 from tallystick.client.exceptions import FileInvalid
 from tallystick.client.files.amounts import Amounts, has_decimals
 from tallystick.client.files.contents import SNIFFED, encoding_of
+from tallystick.client.files.damage import KEPT_DIGITS, ROUNDED, are_rounded, damage, unwrapped
 from tallystick.client.files.reading import NOT_TEXT, SEPARATOR_LINE, TEXT_COLUMNS, TableReader, check_parquet
 from tallystick.client.files.tables import PARQUET_SUFFIXES
+from tallystick.crypto.errors import IdentityError
+from tallystick.crypto.references import normalise_account_number
 
 _PLAIN = frozenset({"utf-8", "utf-8-sig", "ascii"})
 _UNREADABLE = re.compile(r"BLOB|BIT|TIME|TIME WITH TIME ZONE|UUID|INTERVAL|.*(\(.*\)|\[\]).*")
 _DECIMAL = re.compile(r"DECIMAL\(\d+,\d+\)")
 _MAX_LINE = 1 << 21
+_ENDS_OF_LINES = re.compile(r"[\r\n]+")
+"""Within a cell: the engine takes no file in which they are of two kinds."""
+_PLAIN_NUMBER = "[0-9A-Z./-]*"
+"""Account numbers that are as they are compared."""
 TRIMMED = ("account_number", "overdue_amount", "paid_amount")
 """Columns that are read row by row. Of all others the distinct texts are, without the spaces round them: that is less work."""
 
@@ -51,9 +58,44 @@ def load(engine: Engine, path: Path, said: Amounts | None, encoding: str | None)
     (rows,) = engine.row("SELECT count(*) FROM raw WHERE NOT blank")
     if not rows:
         raise FileInvalid(f"{path}: there is a header and no row")
+    _check_rounded(engine, path)
+    _unify_numbers(engine)
     if said is None:
         _check_decimals(engine, source)
     return source
+
+
+def _check_rounded(engine: Engine, path: Path) -> None:
+    """As for a report's file: of numbers that a spreadsheet has rounded several may be one by now."""
+    long = f"length(account_number) > {KEPT_DIGITS} AND regexp_full_match(account_number, '[0-9]+')"
+    rounded = f"trim(substr(account_number, {KEPT_DIGITS + 1}), '0') = ''"
+    if are_rounded(*engine.row(f"SELECT count(*), count(*) FILTER ({rounded}) FROM raw WHERE {long}")):
+        raise FileInvalid(f"{path}: column account_number: {ROUNDED}")
+
+
+def _unify_numbers(engine: Engine) -> None:
+    """Account numbers as they are compared everywhere: two spellings of one are one account. What is no number is left empty."""
+    engine.run("CREATE TABLE spelled (text VARCHAR, number VARCHAR)")
+    for part in engine.parts(
+        f"SELECT DISTINCT account_number FROM raw WHERE NOT regexp_full_match(account_number, '{_PLAIN_NUMBER}')"
+    ):
+        pairs = [(text, number) for (text,) in part if (number := _number(text)) != text]
+        if pairs:
+            texts, numbers = zip(*pairs, strict=True)
+            engine.run("INSERT INTO spelled SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[])", [list(texts), list(numbers)])
+    (found,) = engine.row("SELECT count(*) FROM spelled")
+    if found:
+        engine.run("UPDATE raw SET account_number = spelled.number FROM spelled WHERE raw.account_number = spelled.text")
+    engine.run("DROP TABLE spelled")
+
+
+def _number(text: str) -> str:
+    if damage(text):
+        return text  # which is told of its row
+    try:
+        return normalise_account_number(unwrapped(text))
+    except IdentityError:
+        return ""
 
 
 def _load_csv(engine: Engine, path: Path, encoding: str | None) -> Source:
@@ -74,7 +116,7 @@ def _load_csv(engine: Engine, path: Path, encoding: str | None) -> Source:
 
 def _is_plain(path: Path, encoding: str | None) -> bool:
     """Whether the engine can read the file as it is: in UTF-8, from a name that is no pattern, the header in its first line."""
-    if not path.is_file() or re.search(r"[*?\[\]{}]", str(path)):
+    if not path.is_file() or not can_open(path):
         return False
     with path.open("rb") as file:
         begin = file.read(SNIFFED)
@@ -91,7 +133,7 @@ def _copied(engine: Engine, table: TableReader) -> tuple[Path, list[str]]:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for number, cells in table:
-            writer.writerow([number, *(cells[place] for place, _ in kept)])
+            writer.writerow([number, *(_ENDS_OF_LINES.sub(" ", cells[place]) for place, _ in kept)])
     return copy, columns
 
 
@@ -99,7 +141,7 @@ def _csv_query(path: Path, columns: Sequence[str], *, skip: int) -> str:
     types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in columns)
     return (
         f"read_csv({quoted(path)}, columns = {{{types}}}, auto_detect = false, header = false, skip = {skip}, delim = ',',"
-        f" quote = '\"', escape = '\"', strict_mode = true, max_line_size = {_MAX_LINE})"
+        f" quote = '\"', escape = '\"', strict_mode = true, max_line_size = {_MAX_LINE}, hive_partitioning = false)"
     )
 
 
@@ -108,9 +150,11 @@ def _load_parquet(engine: Engine, path: Path, encoding: str | None) -> Source:
         raise FileInvalid(f"{path}: is Parquet, which --encoding says nothing of: leave it out")
     try:
         check_parquet(path)
-        if re.search(r"[*?\[\]{}]", str(path)):
-            raise FileInvalid(f"{path}: its name has characters of a pattern (* ? [ ] {{ }}): give it another name")
-        query = f"read_parquet({quoted(path)})"
+        if not can_open(path):
+            raise FileInvalid(
+                f"{path}: its name is not UTF-8, or has characters of a pattern (* ? [ ] {{ }}): give it another name"
+            )
+        query = f"read_parquet({quoted(path)}, hive_partitioning = false)"
         described = engine.rows(f"DESCRIBE SELECT * FROM {query}")
         names = [str(row[0]) for row in described]
         columns = TableReader.over(str(path), iter([(0, names)]), REQUIRED, OPTIONAL).columns
@@ -119,6 +163,10 @@ def _load_parquet(engine: Engine, path: Path, encoding: str | None) -> Source:
         _fill(engine, query, columns, types=types, names=names)
     except OSError as error:
         raise FileInvalid(f"{path}: cannot be read: {error.strerror}") from None
+    except engine_module().IOException as error:
+        if SHORTAGE.search(str(error)):
+            raise
+        raise FileInvalid(f"{path}: cannot be read as Parquet ({type(error).__name__}): write it anew") from None
     except engine_module().Error as error:
         # Only the kind: the message may have the content of a damaged page.
         raise FileInvalid(f"{path}: cannot be read as Parquet ({type(error).__name__}): write it anew") from None

@@ -52,8 +52,11 @@ def build(engine: Engine, said: Amounts | None, as_of: dt.date | None) -> tuple[
     engine.run("CREATE MACRO is_amount(value) AS coalesce(value BETWEEN 0 AND 1000000000000000, false)")
     _make_variants(engine)
     _make_accounts(engine)
-    day = as_of or _newest(engine)
     _make_entries(engine)
+    # An account whose rows are all bad is in no figure either.
+    engine.run("CREATE TABLE first_of AS SELECT account, first FROM account")
+    engine.run("DELETE FROM account WHERE account NOT IN (SELECT account FROM entry WHERE faults = 0 AND account IS NOT NULL)")
+    day = as_of or _newest(engine)
     last = month_index(day) if day else 0
     later = _look_back(engine, last)
     _make_months(engine, last)

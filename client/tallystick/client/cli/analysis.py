@@ -94,7 +94,12 @@ def _tell(tool: Tool, found: BookAnalysis) -> None:
         for what, count in (("cannot be read", read.faulty), ("of other roles", read.other_roles), ("after the day", read.later))
         if count
     )
-    told = f"{found.accounts:,} accounts in {read.rows:,} rows of the book, as of {found.as_of or 'no day'}"
+    told = f"{_counted(found.accounts, 'account')} in {_counted(read.rows, 'row')} of the book, as of {found.as_of or 'no day'}"
     tool.remark(f"{told}; rows left out: {left or 'none'}")
     if found.stood_later:
-        tool.remark(f"{found.stood_later:,} accounts have an as_of of a later month: how they stood on the day is not known")
+        later = _counted(found.stood_later, "account")
+        tool.remark(f"of {later} the as_of is of a later month: how it stood on the day is not known")
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")

@@ -34,6 +34,18 @@ def damage(text: str) -> str:
     return ""
 
 
+ROUNDED = (
+    "most of the long numbers end in zeros after their 15th digit: a spreadsheet has rounded them, and they are not the numbers of"
+    " your accounts or persons any more; export them as text"
+)
+
+
+def are_rounded(long: int, rounded: int) -> bool:
+    """Whether numbers of more than 15 digits were rounded, by how many end in zeros: by chance one in ten of 16 digits does, and
+    one in ten thousand of 19."""
+    return long >= FEWEST and rounded > long / 2
+
+
 class RoundedNumbers:
     """Watches a column of numbers: whether those with more than 15 digits end in zeros where they should not all do so."""
 
@@ -49,5 +61,5 @@ class RoundedNumbers:
 
     @property
     def found(self) -> bool:
-        """By chance one in ten of 16 digits ends so, and one in ten thousand of 19."""
-        return self._long >= FEWEST and self._rounded > self._long / 2
+        """Whether the column was."""
+        return are_rounded(self._long, self._rounded)

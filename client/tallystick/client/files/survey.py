@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from tallystick.client.exceptions import FileInvalid
 from tallystick.client.files.amounts import Amounts, has_decimals
-from tallystick.client.files.damage import RoundedNumbers
+from tallystick.client.files.damage import ROUNDED, RoundedNumbers
 from tallystick.client.files.reading import TableReader
 
 
@@ -35,10 +35,7 @@ def survey(
         raise FileInvalid(f"{table.path}: there is a header and no row")
     for name, _, rounded in of_numbers:
         if rounded.found:
-            raise FileInvalid(
-                f"{table.path}: column {name}: most of the long numbers end in zeros after their 15th digit: a spreadsheet has"
-                " rounded them, and they are not the numbers of your accounts or persons any more; export them as text"
-            )
+            raise FileInvalid(f"{table.path}: column {name}: {ROUNDED}")
 
 
 def _decimals(table: TableReader, name: str, number: int) -> str:

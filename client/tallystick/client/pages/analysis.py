@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tallystick.client.analysis.figures import BookAnalysis, Language, Rate
 from tallystick.client.pages import analysis_paths, analysis_standing
-from tallystick.client.pages.analysis_parts import Part, Section, Writer
+from tallystick.client.pages.analysis_parts import Cell, Part, Section, Writer
 from tallystick.client.pages.rendering import environment
 
 _TEMPLATE = "analysis.html.jinja"
@@ -30,7 +30,7 @@ def _months(book: BookAnalysis) -> str:
     return f"{book.coverage[0].month:%Y-%m} – {book.coverage[-1].month:%Y-%m}" if book.coverage else "–"
 
 
-def _key_figures(writer: Writer, book: BookAnalysis) -> list[tuple[str, str]]:
+def _key_figures(writer: Writer, book: BookAnalysis) -> list[tuple[str, Cell]]:
     words, read = writer.words, book.reading
     covered = [month.rate for month in book.coverage]
     known = Rate(sum(rate.part for rate in covered), sum(rate.whole for rate in covered))
@@ -40,10 +40,10 @@ def _key_figures(writer: Writer, book: BookAnalysis) -> list[tuple[str, str]]:
         (words("accounts"), f"{book.accounts:,}"),
         (words("rows"), f"{read.rows:,}"),
         (words("left_out"), f"{read.rows - read.used:,}"),
-        (words("known_share"), writer.percent(known)),
-        (words("overdue_now"), writer.percent(Rate(newest.overdue, newest.live)) if newest else "–"),
-        (words("over_90_now"), writer.percent(Rate(newest.over_90_days, newest.live)) if newest else "–"),
-        (words("cured_now"), writer.percent(book.cures.cured[1].rate)),
+        (words("known_share"), writer.rate(known)),
+        (words("overdue_now"), writer.rate(Rate(newest.overdue, newest.live)) if newest else "–"),
+        (words("over_90_now"), writer.rate(Rate(newest.over_90_days, newest.live)) if newest else "–"),
+        (words("cured_now"), writer.rate(book.cures.cured[1].rate)),
         (words("milder_now"), f"{milder:,}"),
     ]
 

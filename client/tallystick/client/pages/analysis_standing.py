@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tallystick.client.analysis.figures import BookAnalysis, CurrencyAmounts, OverdueShare, Rate
+from tallystick.client.analysis.figures import BookAnalysis, CurrencyAmounts, MilderThanDays, OverdueShare, Rate
 from tallystick.client.analysis.overdue import STREAKS
 from tallystick.client.analysis.standing import DAYS
 from tallystick.client.pages.analysis_parts import Cell, Part, Section, Writer
+from tallystick.client.pages.analysis_texts import Words
 from tallystick.client.pages.shares import Line, ShareBars, ShareLines, ShareSquare
 from tallystick.credit.codes import format_amount
 
@@ -195,13 +196,21 @@ def five_class(writer: Writer, book: BookAnalysis) -> Section:
     square = Part(writer.figures(chart, ("class",), rows, named=(*days, words("all")), square=True), chart, above=True)
     milder = [
         (
-            words("milder.days", days=each.more_than_days, least=words(f"class.{each.at_least.name.lower()}")),
+            _band(words, each, after),
             writer.rate(each.accounts),
             ", ".join(f"{row:,}" for row in each.rows) or "–",
         )
-        for each in found.milder
+        for each, after in zip(found.milder, [*found.milder[1:], None], strict=True)
     ]
     columns = ("milder.rule", "milder.accounts", "milder.rows")
     table = writer.table("milder", columns, milder, wide=True, title=words("the_figures", title=words("milder")))
     parts = (square, Part(table, about=words("milder.about"), title=words("milder")))
     return Section(words("classes"), words("classes.about"), parts)
+
+
+def _band(words: Words, this: MilderThanDays, after: MilderThanDays | None) -> str:
+    """The days that a line is about: up to where the next one begins."""
+    least = words(f"class.{this.at_least.name.lower()}")
+    if after is None:
+        return words("milder.days", days=this.more_than_days, least=least)
+    return words("milder.band", first=this.more_than_days + 1, last=after.more_than_days, least=least)

@@ -221,6 +221,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "归为可疑，超过360天归为损失。使用前请自行核实。没有分类的账户不计入。",
     ),
     "milder.days": ("more than {days} days: at least {least}", "超过{days}天：至少{least}"),
+    "milder.band": ("{first} to {last} days: at least {least}", "{first}至{last}天：至少{least}"),
     "milder.rule": ("days past due", "逾期天数"),
     "milder.accounts": ("classed milder", "分类偏轻"),
     "milder.rows": ("first row of each of the first ten", "前十户各自的首行"),

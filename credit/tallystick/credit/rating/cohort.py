@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 from tallystick.credit.dates import month_index
@@ -22,6 +23,7 @@ from tallystick.v1.account_pb2 import Account
 MONTHS: Final = 12
 _BAD_FROM: Final = STATUS_LEVELS[Disposition.OVERDUE_4]
 """More than 90 days overdue, or given up."""
+_CLOSED: Final = frozenset({int(Disposition.SETTLED), int(Disposition.ENDED_OTHERWISE)})
 _ENDS_FROM: Final = STATUS_LEVELS[Disposition.GUARANTOR_PAID]
 """Given up, or somebody or something else paid: nothing need be known after it."""
 
@@ -49,8 +51,12 @@ class Holding:
 
 
 def closed_month(record: Account) -> int | None:
-    """The month in which an account was closed, in months since January of the year 0."""
-    return month_index(record.closed_date // 100 * 100 + 1) if record.closed_date else None
+    """The month in which an account was closed, in months since January of the year 0: that of its closed_date, or the newest
+    month where that one says that it was settled or ended."""
+    if record.closed_date:
+        return month_index(record.closed_date // 100 * 100 + 1)
+    newest = max(record.months, key=attrgetter("month"), default=None)
+    return month_index(newest.month) if newest is not None and newest.disposition in _CLOSED else None
 
 
 @dataclass
