@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -94,3 +99,35 @@ def test_the_page_is_never_written_over_the_book(tmp_path: Path, capsys: pytest.
     path = write(tmp_path / "book.html", account("1", "N"))
     assert run(["analyse", str(path), "--out", str(path)]) == 2
     assert "nothing was read or written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_is_ended_leaves_no_copy_of_the_book(tmp_path: Path, number: signal.Signals) -> None:
+    """A pipe that does not end keeps the book's copy open."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tallystick.client.cli", "analyse", "-", "--json"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(place)},
+    )
+    try:
+        assert process.stdin is not None
+        # The header alone, so that it waits for rows.
+        process.stdin.write(b"account_number,as_of,account_type,status,currency,opened_date,month,disposition\n")
+        process.stdin.flush()
+        until = time.monotonic() + 60
+        while not list(place.glob("tallystick-*/book.duckdb")):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        time.sleep(0.2)
+        process.send_signal(number)
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        assert (process.wait(60), errors) == (130, b"tallystick: interrupted\n")
+    finally:
+        process.kill()
+        process.communicate()
+    assert list(place.iterdir()) == []

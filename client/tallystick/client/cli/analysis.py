@@ -14,6 +14,7 @@ from tallystick.client.analysis.figures import BookAnalysis, Language
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
 from tallystick.client.cli.parameters import keep_apart, read_as, standard_input
+from tallystick.client.cli.process import ended_as_by_ctrl_c
 from tallystick.client.exceptions import FileInvalid
 from tallystick.client.files import cells
 from tallystick.client.files.amounts import Amounts
@@ -62,7 +63,7 @@ def analyse(
     if out is not None:
         check_installed()  # before the work is done in vain
     said = cast('Literal["minor", "major"] | None', amounts)
-    with tool.beside(out):
+    with tool.beside(out), ended_as_by_ctrl_c():
         found = analyse_book(book, as_of, amounts=said, encoding=encoding)
         _tell(tool, found)
         if not found.accounts:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -108,6 +109,22 @@ class Interruptions:
         if self._importing or self._count > 1:
             leave()
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """Whoever stops the process, or closes its terminal, ends it as Ctrl-C does: what lies in a folder of its own is removed."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # What is ignored stays so, as under nohup. Python delivers signals to its first thread, which alone may handle them.
+    first = threading.current_thread() is threading.main_thread()
+    before = {each: signal.getsignal(each) for each in numbers if first and signal.getsignal(each) == signal.SIG_DFL}
+    for each in before:
+        signal.signal(each, signal.getsignal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def leave() -> NoReturn:
