@@ -22,7 +22,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "left_out": ("rows left out", "未计入的行"),
     "known_share": ("of the months known", "已知月份占比"),
     "overdue_now": ("overdue in the newest month", "最新月份逾期率"),
-    "over_90_now": ("of it more than 90 days", "其中逾期超过90天"),
+    "over_90_now": ("overdue by more than 90 days in it", "最新月份逾期超过90天"),
     "cured_now": ("cured within 3 months", "3个月内恢复正常"),
     "milder_now": ("accounts classed too mildly", "分类偏轻的账户"),
     "the_figures": ("{title}: the figures", "{title}：数据"),
