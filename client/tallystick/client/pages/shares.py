@@ -15,6 +15,8 @@ WIDE = 7.5
 """Inches, of a chart that stands above its table."""
 _DASHES = ("solid", "dashed", "dashdot", "dotted")
 _TICKS = 6
+_LETTER, _GAP = 6.2, 12.0
+"""Points: of a letter of the widest fonts that a page may find, and between two labels."""
 """Labels beneath a line chart at the most."""
 
 
@@ -135,6 +137,12 @@ class ShareLines:
                 told.append(f"{line.label}: {', '.join(f'{place} {percent(value)}' for value, place in points)}")
         return "; ".join(told)
 
+    @property
+    def _most_ticks(self) -> int:
+        """How many places can be named beneath without running into each other: in points, of four fifths of the width."""
+        each = max((len(_as_wide(place)) for place in self.places), default=0) * _LETTER + _GAP
+        return min(_TICKS, max(2, int(self.width * 72 * 0.8 // each)))
+
     def svg(self) -> str:
         """The chart. Raises FileInvalid without the extra."""
         mpl = matplotlib_module()
@@ -155,7 +163,7 @@ class ShareLines:
                 axes.set_ylim(max(0, lowest - max(0.02, (1 - lowest) * 0.2)), 1.002)
             room = max(0.5, len(self.places) * 0.06)
             axes.set_xlim(-room, max(len(self.places) - 1 + room, 0.5))
-            step = max(1, -(-len(self.places) // _TICKS))
+            step = max(1, -(-len(self.places) // self._most_ticks))
             axes.set_xticks(range(0, len(self.places), step), map(_as_wide, self.places[::step]), color=stand_in(INK))
             for text, place in zip(axes.get_xticklabels(), self.places[::step], strict=True):
                 words.put(text, place)
