@@ -98,8 +98,12 @@ def _naming_shortage(duckdb: Any) -> Iterator[None]:
     except (duckdb.OutOfMemoryException, duckdb.IOException):
         raise _shortage() from None
     except duckdb.Error as error:
-        # A full disk ends a transaction, too.
-        raise (_shortage() if SHORTAGE.search(str(error)) else FileInvalid(_UNREAD.format(type(error).__name__))) from None
+        # A full disk ends a transaction, too. What else there is may be a fault of these statements, and no book's.
+        if SHORTAGE.search(str(error)):
+            raise _shortage() from None
+        if isinstance(error, duckdb.DataError | duckdb.InvalidInputException):
+            raise FileInvalid(_UNREAD.format(type(error).__name__)) from None
+        raise
     except OSError as error:
         # Of the copy that is made of a book; the book itself is named where it is read.
         if error.errno == errno.ENOSPC and error.filename is None:
