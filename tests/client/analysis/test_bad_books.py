@@ -37,6 +37,8 @@ CASES = [
     (Fault.BALANCE, {"balance": "-1"}),
     (Fault.BALANCE, {"balance": str(10**15 + 1)}),
     (Fault.RUNNING_DAYS_PAST_DUE, {"running_days_past_due": "40000"}),
+    (Fault.RUNNING_DAYS_PAST_DUE, {"running_since_date": "2025-09-01", "running_days_past_due": "32"}),
+    (Fault.RUNNING_SINCE_DATE, {"running_since_date": "2025-10-02"}),
     (Fault.RUNNING_AMOUNT, {"running_amount": "9" * 30}),
     (Fault.COLLECTION_STAGE, {"collection_stage": "asked"}),
     (Fault.SPECIAL_TRANSACTIONS, {"special_transactions": "extension"}),
@@ -99,6 +101,11 @@ def test_two_spellings_of_a_number_are_one_account(tmp_path: Path, spellings: tu
     found = read(tmp_path, rows)
     assert (found.accounts, found.reading.faulty) == (1, 0)
     assert found.rolls.rate(1, 0) == Rate(1, 1)
+
+
+def test_an_overdue_may_run_for_as_many_days_as_have_passed(tmp_path: Path) -> None:
+    others: dict[str, Any] = {"running_since_date": "2025-09-01", "running_days_past_due": "31"}
+    assert read(tmp_path, account("a", "1", **others)).reading.faulty == 0
 
 
 def test_what_nobody_sees_is_no_number(tmp_path: Path) -> None:

@@ -40,11 +40,11 @@ class Fault(Enum):
     ROLE = ("role", "role", "must be a role by its code or name, or empty for the borrower")
     ASSET_QUALITY = ("asset_quality", "asset_quality", "must be a class from 1 to 5, 9, or its name")
     BALANCE = ("balance", "balance", _AMOUNT)
-    RUNNING_SINCE_DATE = ("running_since_date", "running_since_date", "must be a day such as 2025-09-03")
+    RUNNING_SINCE_DATE = ("running_since_date", "running_since_date", "must be a day such as 2025-09-03, and not after as_of")
     RUNNING_DAYS_PAST_DUE = (
         "running_days_past_due",
         "running_days_past_due",
-        "must be a whole number of days, and 36,525 at the most",
+        "must be a whole number of days: 36,525 at the most, and no more than have passed since running_since_date",
     )
     RUNNING_AMOUNT = ("running_amount", "running_amount", _AMOUNT)
     COLLECTION_STAGE = ("collection_stage", "collection_stage", "must be one of none, reminder, field, agency, legal, written_off")

@@ -106,6 +106,11 @@ def _make_variants(engine: Engine) -> None:
         faults.append(when(missing, fault))
     known = "s.status IS NULL AND m_account_type.value IS NOT NULL AND m_status.value IS NOT NULL"
     faults += [when(known, Fault.STATUS), when("m_opened_date.value > m_as_of.value", Fault.OPENED_LATER)]
+    # A day more is for the time zones ahead, as for a report; and one for who counts the first day as one.
+    faults += [
+        when("m_running_since_date.value > m_as_of.value + 1", Fault.RUNNING_SINCE_DATE),
+        when("m_running_days_past_due.value > m_as_of.value + 2 - m_running_since_date.value", Fault.RUNNING_DAYS_PAST_DUE),
+    ]
     for name, fault in (("balance", Fault.BALANCE), ("running_amount", Fault.RUNNING_AMOUNT)):
         unread = f"f.{name} IS NOT NULL AND m_currency.value IS NOT NULL AND NOT is_amount(amount(f.{name}, m_currency.value))"
         faults.append(when(unread, fault))
