@@ -7,10 +7,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.load import clients, system
 from tests.load.ledger_checks import Database
@@ -67,4 +68,8 @@ def load() -> Iterator[Load]:
             asyncio.run(clients.report_known(folder))
             yield Load(exchange, folder, folder / "exchange-data", url)
     finally:
+        # One that was killed and started again is another than the one that was started here.
+        if (folder / "exchange-data/postmaster.pid").exists():
+            with suppress(psutil.NoSuchProcess):
+                system.kill_postgresql(folder / "exchange-data")
         shutil.rmtree(folder, ignore_errors=True)
