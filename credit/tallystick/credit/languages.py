@@ -123,7 +123,7 @@ _STATUSES: Final = {
 def check_language(language: str) -> None:
     """Raises ValueError for one that nothing is told in."""
     if language not in LANGUAGES:
-        raise ValueError(f"there is no language {language!r} here: give one of {', '.join(LANGUAGES)}")
+        raise ValueError(f'language: must be "en" or "zh", not {str(language)[:40]!r}')
 
 
 def in_chinese(code: IntEnum) -> str:

@@ -15,9 +15,9 @@ from tests.client.pages.documents import read as parsed
 
 from tallystick.client import BookAnalysis, analyse
 from tallystick.client.analysis.faults import Fault
-from tallystick.client.analysis.figures import Language
 from tallystick.client.pages.analysis_texts import FAULTS, TEXTS
 from tallystick.client.pages.shares import ShareBars, percent
+from tallystick.credit.languages import Language
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 _FIELD = re.compile(r"\{(\w*)\}")

@@ -238,9 +238,9 @@ def test_what_is_looked_for_in_one_month_is_told_of_this_month(reason: dict[str,
 @pytest.mark.parametrize("language", ["fr", "ZH", "", None])
 def test_another_language_is_refused(language: Any) -> None:
     found = rated(late(1))
-    with pytest.raises(ValueError, match="there is no language"):
+    with pytest.raises(ValueError, match='language: must be "en" or "zh"'):
         rating_text(found, language)
-    with pytest.raises(ValueError, match="there is no language"):
+    with pytest.raises(ValueError, match='language: must be "en" or "zh"'):
         reason_text(found.reasons[0], language)
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tallystick.client.analysis.faults import Fault
     from tallystick.credit.enums import AssetQuality, CollectionStage
-
-Language = Literal["en", "zh"]
+    from tallystick.credit.languages import Language
 
 
 @dataclass(frozen=True, slots=True)

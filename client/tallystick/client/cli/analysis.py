@@ -10,7 +10,7 @@ import click
 
 from tallystick.client.analysis.book import analyse as analyse_book
 from tallystick.client.analysis.engine import engine_module
-from tallystick.client.analysis.figures import BookAnalysis, Language
+from tallystick.client.analysis.figures import BookAnalysis
 from tallystick.client.cli import output
 from tallystick.client.cli.context import Tool, command
 from tallystick.client.cli.parameters import keep_apart, read_as, standard_input
@@ -21,6 +21,7 @@ from tallystick.client.files.amounts import Amounts
 from tallystick.client.files.places import is_written_in_place
 from tallystick.client.files.texts import write_text
 from tallystick.client.pages.extra import check_installed
+from tallystick.credit.languages import LANGUAGES, Language
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
@@ -29,7 +30,7 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False, readable=False)
 @click.command()
 @click.argument("book", type=_FILE, callback=standard_input)
 @click.option("--out", type=_NEW_FILE, help="Write the page here: one HTML file that needs nothing beside it.")
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Of the page.")
+@click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Of the page.")
 @click.option(
     "--as-of",
     callback=read_as(cells.day),

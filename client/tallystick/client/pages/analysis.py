@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tallystick.client.analysis.figures import BookAnalysis, Language, Rate
+from tallystick.client.analysis.figures import BookAnalysis, Rate
 from tallystick.client.pages import analysis_paths, analysis_standing
 from tallystick.client.pages.analysis_parts import Cell, Part, Section, Writer
 from tallystick.client.pages.rendering import environment
+from tallystick.credit.languages import Language
 
 _TEMPLATE = "analysis.html.jinja"
 

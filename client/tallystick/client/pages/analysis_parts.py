@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tallystick.client.analysis.figures import Language, Rate
+from tallystick.client.analysis.figures import Rate
 from tallystick.client.pages.analysis_texts import Words
 from tallystick.client.pages.shares import Chart, percent
 from tallystick.credit.codes import is_currency, minor_units
+from tallystick.credit.languages import Language
 
 Cell = str | tuple[str, str]
 """What a cell says, and what is beneath it, smaller."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tallystick.client.analysis.faults import Fault
-from tallystick.client.analysis.figures import Language
+from tallystick.credit.languages import Language, check_language
 
 TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     # --- The head ---
@@ -290,8 +290,7 @@ class Words:
     """The words of one language."""
 
     def __init__(self, language: Language) -> None:
-        if language not in ("en", "zh"):
-            raise ValueError(f'language: must be "en" or "zh", not {str(language)[:40]!r}')
+        check_language(language)
         self.language = language
         self._place = 0 if language == "en" else 1
 

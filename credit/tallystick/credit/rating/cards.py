@@ -55,4 +55,9 @@ def rate(cards: Mapping[SubjectKind, Scorecard], facts: Sequence[RatingFacts], a
 
 def card_for(cards: Mapping[SubjectKind, Scorecard], facts: Sequence[RatingFacts]) -> Scorecard:
     """The card by which a subject is rated."""
-    return cards[SubjectKind.ORGANISATION if all(each.organisation for each in facts) else SubjectKind.PERSON]
+    return cards[kind_rated(facts)]
+
+
+def kind_rated(facts: Iterable[RatingFacts]) -> SubjectKind:
+    """As what a subject is rated: an organisation, if all of its accounts say so."""
+    return SubjectKind.ORGANISATION if all(each.organisation for each in facts) else SubjectKind.PERSON

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tallystick.credit.enums import HistoryOutcome, SubjectKind
+from tallystick.credit.enums import HistoryOutcome
 from tallystick.credit.history import CreditHistory
+from tallystick.credit.rating.cards import kind_rated
 from tallystick.credit.rating.facts import RatingFacts
 from tallystick.credit.rating.scorecard import Scorecard, outcome_of_nothing
 from tallystick.credit.ratings import Rating
@@ -15,7 +16,7 @@ def rate_history(card: Scorecard, history: CreditHistory) -> Rating:
     if history.outcome == HistoryOutcome.NO_RECORD or not accounts:
         return outcome_of_nothing()
     facts = [RatingFacts.of(account) for account in accounts]
-    kind = SubjectKind.ORGANISATION if all(each.organisation for each in facts) else SubjectKind.PERSON
+    kind = kind_rated(facts)
     if kind != card.subject_kind:
         rated, given = card.subject_kind.name.lower(), kind.name.lower()
         raise ValueError(f"the scorecard {card.name} rates {rated}s, and this is about a {given}")

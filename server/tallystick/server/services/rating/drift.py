@@ -20,6 +20,7 @@ from psycopg2 import extensions
 
 from tallystick.credit.enums import RatingOutcome, SubjectKind
 from tallystick.credit.rating import Profile, RatingFacts, Scorecard, in_force, month_index_of
+from tallystick.credit.rating.cards import kind_rated
 from tallystick.credit.rating.cohort import MONTHS as COHORT_MONTHS
 from tallystick.credit.rating.cohort import Cohort, Holding, closed_month, is_bad_already
 from tallystick.credit.rating.measures import Outcomes, auc, population_stability
@@ -113,7 +114,7 @@ def measure_drift(url: str, month: dt.date, today: dt.date | None = None) -> Dri
             # What was opened later was not on record then.
             known = [each for each in accounts if _first(each.facts) <= index]
             if known:
-                kind = SubjectKind.ORGANISATION if all(each.facts.organisation for each in known) else SubjectKind.PERSON
+                kind = kind_rated(each.facts for each in known)
                 _count(populations[kind], known, accounts, index, now)
     return Drift(month, populations)
 
